@@ -1,0 +1,162 @@
+"""Paths, seed, budgets and environment switches: the one place that reads the environment.
+
+Nothing is read at import: :func:`current` looks at the environment when it is called, so a process that changes a
+switch (a test, the notebook runner) is understood at once.
+
+| variable | meaning |
+|---|---|
+| ``ANOMALY_ROOT`` | folder with ``data/``, ``notebooks/``, ``mlflow.db`` and ``reports/`` (default: this repository) |
+| ``ANOMALY_DATA_MIRROR`` | folder that holds the real files as ``<data set>/<file name>`` |
+| ``ANOMALY_OFFLINE`` | ``1``: never try a public address |
+| ``MLFLOW_TRACKING_URI`` | another MLflow store than the one beside the notebooks |
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from utils.errors import SettingsError
+
+SEED = 42
+SOURCES = ("auto", "real", "simulated")
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment as the laboratory sees it; every path is absolute."""
+
+    root: Path
+    data_mirror: Path | None = None
+    offline: bool = False
+    tracking_uri: str | None = None
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder of the catalogue, the cache and everything that is computed from data."""
+        return self.root / "data"
+
+    @property
+    def catalog_file(self) -> Path:
+        """The list of data sets, the project's and the user's."""
+        return self.data_dir / "catalog.toml"
+
+    @property
+    def raw_dir(self) -> Path:
+        """Cache of verified downloads, one folder a data set."""
+        return self.data_dir / "raw"
+
+    @property
+    def processed_dir(self) -> Path:
+        """What notebooks write for later notebooks."""
+        return self.data_dir / "processed"
+
+    @property
+    def notebooks_dir(self) -> Path:
+        """The numbered notebooks."""
+        return self.root / "notebooks"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Executed copies and HTML reports."""
+        return self.root / "reports"
+
+    @property
+    def store_file(self) -> Path:
+        """The local MLflow store."""
+        return self.root / "mlflow.db"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """Artefacts of the local MLflow store, always beside it."""
+        return self.root / "mlartifacts"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much work a run may do.
+
+    Attributes:
+        trials: hyper-parameter trials of one study.
+        epochs: training epochs of a neural network.
+        repeats: repeated splits or seeds behind an interval.
+        bootstrap: bootstrap resamples behind an interval.
+        rows: most rows that an expensive step (a neighbour graph, a figure of points) takes.
+        simulated: units that each simulator makes (behaviours, events, connections, flows, sessions, time windows).
+    """
+
+    name: str
+    trials: int
+    epochs: int
+    repeats: int
+    bootstrap: int
+    rows: int
+    simulated: Mapping[str, int] = field(default_factory=dict)
+
+
+BUDGETS: Mapping[str, Budget] = MappingProxyType(
+    {
+        "fast": Budget(
+            name="fast",
+            trials=8,
+            epochs=5,
+            repeats=3,
+            bootstrap=200,
+            rows=10_000,
+            simulated=MappingProxyType(
+                {"api": 1_200, "waf": 8_000, "nsl_kdd": 12_000, "cicids2017": 12_000, "hdfs": 6_000, "traffic": 288}
+            ),
+        ),
+        "full": Budget(
+            name="full",
+            trials=50,
+            epochs=40,
+            repeats=10,
+            bootstrap=2_000,
+            rows=50_000,
+            simulated=MappingProxyType(
+                {"api": 1_700, "waf": 58_000, "nsl_kdd": 60_000, "cicids2017": 56_000, "hdfs": 60_000, "traffic": 2_016}
+            ),
+        ),
+    }
+)
+
+
+def current() -> Settings:
+    """Read the environment switches.
+
+    Raises:
+        SettingsError: if a switch has a value that means nothing.
+    """
+    default_root = Path(__file__).resolve().parents[1]
+    mirror = os.environ.get("ANOMALY_DATA_MIRROR")
+    return Settings(
+        root=Path(os.environ.get("ANOMALY_ROOT") or default_root).expanduser().resolve(),
+        data_mirror=Path(mirror).expanduser().resolve() if mirror else None,
+        offline=_switch("ANOMALY_OFFLINE"),
+        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or None,
+    )
+
+
+def budget(name: str) -> Budget:
+    """Look up a budget by name.
+
+    Raises:
+        SettingsError: if there is no such budget.
+    """
+    try:
+        return BUDGETS[name]
+    except KeyError:
+        raise SettingsError(f"budget must be one of {', '.join(BUDGETS)}, found {name!r}: choose one of them") from None
+
+
+def _switch(variable: str) -> bool:
+    word = os.environ.get(variable, "").strip().lower()
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise SettingsError(f"{variable} must be 1 or 0, found {word!r}: correct or unset it")
