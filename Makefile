@@ -1,0 +1,49 @@
+# Everything that this project can do. `make` or `make help` prints the list.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint ui lab data reference bench lock clean
+
+READY := .venv/ready
+PY := .venv/bin/python
+NOTEBOOKS := $(if $(ONLY),--only $(ONLY)) $(if $(FROM),--from $(FROM))
+PARAMETERS := $(if $(SOURCE),--source $(SOURCE)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(DATASETS),--datasets $(DATASETS)) $(if $(SEED),--seed $(SEED))
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make run takes ONLY=01,03  FROM=04  SOURCE=auto|real|simulated  BUDGET=fast|full  DATASETS=api,hdfs  SEED=42"
+	@echo "  make ui takes PORT=5000; set-up (.venv) is part of every command and costs nothing the second time"
+
+$(READY): requirements.txt pyproject.toml setup.sh
+	@./setup.sh
+
+run: $(READY) ## Run the notebooks in order; reports/ and the MLflow store hold the results
+	@$(PY) -m utils.runner $(NOTEBOOKS) $(PARAMETERS)
+
+test: $(READY) ## Run all tests (real files are read where ANOMALY_DATA_MIRROR names them)
+	@$(PY) -m pytest --cov --cov-report=term --cov-fail-under=90
+
+lint: $(READY) ## Check style and types
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+ui: $(READY) ## Browse runs, figures, models and executed notebooks in the MLflow UI
+	@$(PY) -m utils.tracking ui $(if $(PORT),--port $(PORT))
+
+lab: $(READY) ## Open JupyterLab on the notebooks
+	@.venv/bin/jupyter lab --notebook-dir=notebooks
+
+data: $(READY) ## Fetch every data file that can be had and say what is missing and why
+	@$(PY) -m utils.datasets
+
+reference: $(READY) ## Run all on real data with the full budget and refresh the committed outputs
+	@$(PY) -m utils.runner --source real --budget full --in-place
+
+bench: $(READY) ## Measure the speed claims side by side with their baselines
+	@$(PY) -m benchmarks
+
+lock: $(READY) ## Remake requirements.txt from pyproject.toml
+	@.venv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate \
+	    --custom-compile-command "make lock" --quiet --upgrade --output-file requirements.txt
+
+clean: ## Remove reports and caches; data, the store and .venv stay
+	@rm -rf reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
