@@ -1,0 +1,243 @@
+"""What a data set holds, in numbers: shape, nulls, duplicates, balance, distributions, correlations.
+
+Everything here returns small tables of aggregates, never rows of the data, so figures and stored runs made from them
+can be shown to people who may not see the data.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+
+from utils.datasets.contract import Dataset, Roles
+
+SKEW_LIMIT = 3.0
+BUCKETS = ("1s", "10s", "1m", "5m", "15m", "1h", "6h", "1d", "7d", "30d")
+SECONDS = dict(zip(BUCKETS, (1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 604_800, 2_592_000), strict=True))
+
+
+def overview(data: Mapping[str, Dataset]) -> pl.DataFrame:
+    """Tabulate every frame of every data set: size, balance, nulls, duplicates and where it came from."""
+    rows = [_frame_facts(dataset, name) for dataset in data.values() for name in dataset.frames]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def columns(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+    """Tabulate the columns of one frame: type, role, nulls, distinct values and how well each alone ranks anomalies.
+
+    Returns:
+        One row a column: ``column``, ``type``, ``role``, ``null_share``, ``distinct``, ``rank_auc`` (null for text and
+        for unlabelled frames).
+    """
+    separation = dict(rank_auc(frame, roles.label, numeric(frame)).iter_rows()) if roles.label else {}
+    distinct = frame.select(pl.all().approx_n_unique() if frame.height > 1_000_000 else pl.all().n_unique()).row(0)
+    nulls = frame.null_count().row(0)
+    return pl.DataFrame(
+        {
+            "column": frame.columns,
+            "type": [str(kind) for kind in frame.dtypes],
+            "role": [role_of(roles, name) for name in frame.columns],
+            "null_share": [count / max(frame.height, 1) for count in nulls],
+            "distinct": distinct,
+            "rank_auc": [separation.get(name) for name in frame.columns],
+        },
+        schema_overrides={"rank_auc": pl.Float64},
+    )
+
+
+def role_of(roles: Roles, column: str) -> str:
+    """Name the role of a column in words."""
+    single = {
+        roles.label: "label",
+        roles.anomaly_type: "anomaly type",
+        roles.split: "split",
+        roles.time: "time",
+        roles.group: "group",
+        roles.sequence: "sequence",
+    }
+    if column in single:
+        return single[column]
+    named = (("feature", roles.features), ("identity", roles.identity), ("withheld", roles.withheld))
+    return next((role for role, members in named if column in members), "")
+
+
+def numeric(frame: pl.DataFrame, among: Iterable[str] | None = None) -> list[str]:
+    """Names of the numeric columns (Booleans are not), in the order of the frame."""
+    wanted = set(frame.columns if among is None else among)
+    return [name for name in frame.select(cs.numeric()).columns if name in wanted]
+
+
+def rank_auc(frame: pl.DataFrame, label: str, names: Sequence[str]) -> pl.DataFrame:
+    """Area under the ROC curve of each column taken alone as a score, ties counted half.
+
+    Computed from rank sums (Mann and Whitney, 1947). 0.5 says nothing; near 0 or 1 the column alone gives the label.
+
+    Returns:
+        ``column`` and ``rank_auc`` in 0..1 (null where a class is missing or the column is all null).
+    """
+    if not names:
+        return pl.DataFrame(schema={"column": pl.String, "rank_auc": pl.Float64})
+    positive = pl.col(label)
+    scored = frame.select(_column_auc(name, positive) for name in names)
+    return scored.transpose(include_header=True, header_name="column", column_names=["rank_auc"])
+
+
+def most_separating(frame: pl.DataFrame, roles: Roles, most: int) -> list[str]:
+    """Numeric features that alone tell the classes apart best; in unlabelled frames those with most distinct values."""
+    names = numeric(frame, roles.features)
+    if roles.label and frame[roles.label].n_unique() == 2:
+        strength = rank_auc(frame, roles.label, names).with_columns((pl.col("rank_auc") - 0.5).abs().fill_null(0))
+        return strength.sort("rank_auc", descending=True, maintain_order=True)["column"].head(most).to_list()
+    return sorted(names, key=lambda name: -frame[name].n_unique())[:most]
+
+
+def class_counts(frame: pl.DataFrame, roles: Roles) -> dict[str, int]:
+    """Number of normal, anomalous and unlabelled rows."""
+    if roles.label is None:
+        return {"normal": 0, "anomaly": 0, "unlabelled": frame.height}
+    label = frame[roles.label]
+    anomalies, nulls = int(label.sum() or 0), label.null_count()
+    return {"normal": frame.height - anomalies - nulls, "anomaly": anomalies, "unlabelled": nulls}
+
+
+def type_counts(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+    """Rows of each anomaly type, by published split where there is one.
+
+    Returns:
+        ``type``, ``split`` (``"all"`` without a split), ``rows``, ``share`` of the rows of its split.
+    """
+    if roles.anomaly_type is None:
+        raise ValueError("the frame names no anomaly types")
+    split = pl.col(roles.split) if roles.split else pl.lit("all")
+    counted = frame.group_by(type=pl.col(roles.anomaly_type), split=split).agg(rows=pl.len())
+    return counted.with_columns(share=pl.col("rows") / pl.col("rows").sum().over("split")).sort("split", "rows", "type")
+
+
+def histogram(frame: pl.DataFrame, roles: Roles, column: str, bins: int = 30) -> tuple[pl.DataFrame, bool]:
+    """Count one column in equal bins, on a log1p scale where its tail is heavy.
+
+    Returns:
+        ``class``, ``left``, ``right`` (bin edges in the column's unit), ``share`` of the class; and whether the bins
+        are logarithmic.
+    """
+    values = frame[column].cast(pl.Float64)
+    finite = values.is_finite().fill_null(False)
+    classes = class_of(frame, roles).filter(finite)
+    kept = values.filter(finite).to_numpy()
+    logarithmic = _heavy_tailed(kept)
+    scaled = np.log1p(kept) if logarithmic else kept
+    edges = _edges(scaled, bins)
+    shown = np.expm1(edges) if logarithmic else edges
+    parts = []
+    for name in sorted(set(classes)):
+        counts = np.histogram(scaled[(classes == name).to_numpy()], edges)[0]
+        share = counts / max(counts.sum(), 1)
+        parts.append(pl.DataFrame({"class": name, "left": shown[:-1], "right": shown[1:], "share": share}))
+    return pl.concat(parts) if parts else pl.DataFrame(), logarithmic
+
+
+def class_of(frame: pl.DataFrame, roles: Roles) -> pl.Series:
+    """The verdict of each row in words: ``normal``, ``anomaly`` or ``unclassified``."""
+    if roles.label is None:
+        return pl.Series("class", ["unclassified"], dtype=pl.String).new_from_index(0, frame.height)
+    verdict = pl.when(pl.col(roles.label)).then(pl.lit("anomaly")).otherwise(pl.lit("normal"))
+    known = pl.when(pl.col(roles.label).is_null()).then(pl.lit("unclassified")).otherwise(verdict)
+    return frame.select(known.alias("class")).to_series()
+
+
+def timeline(frame: pl.DataFrame, roles: Roles, most_buckets: int = 400) -> pl.DataFrame:
+    """Rows of each class in equal stretches of time, the finest round stretch that gives at most ``most_buckets``.
+
+    Returns:
+        ``time`` (start of the stretch), ``class``, ``rows``, ``every`` (the stretch, as polars writes it).
+    """
+    if roles.time is None:
+        raise ValueError("the frame has no time column")
+    times = frame[roles.time]
+    seconds = (times.max() - times.min()).total_seconds() if times.len() - times.null_count() else 0  # type: ignore[operator,union-attr]
+    every = next((bucket for bucket in BUCKETS if seconds / SECONDS[bucket] <= most_buckets), BUCKETS[-1])
+    start = pl.col(roles.time).dt.truncate(every).alias("time")
+    counted = frame.with_columns(class_of(frame, roles)).filter(pl.col(roles.time).is_not_null())
+    return counted.group_by(start, "class").agg(rows=pl.len()).with_columns(every=pl.lit(every)).sort("time", "class")
+
+
+def correlations(frame: pl.DataFrame, names: Sequence[str], rows: int, seed: int) -> pl.DataFrame:
+    """Spearman rank correlation of numeric columns on a sample, columns ordered so that alike ones stand together.
+
+    Constant columns are left out: they correlate with nothing.
+
+    Returns:
+        A square frame with a leading ``column`` column; values in -1..1.
+    """
+    sample = frame.select(names).drop_nulls()
+    sample = sample.sample(min(rows, sample.height), seed=seed)
+    varying = [name for name in names if sample[name].n_unique() > 1]
+    if len(varying) < 2:
+        return pl.DataFrame(schema={"column": pl.String})
+    ranks = sample.select(pl.col(varying).rank()).to_numpy()
+    matrix = np.corrcoef(ranks, rowvar=False)
+    order = _similar_together(matrix)
+    ordered = [varying[place] for place in order]
+    square = pl.DataFrame(matrix[np.ix_(order, order)], schema=ordered, orient="row")
+    return square.insert_column(0, pl.Series("column", ordered))
+
+
+def _frame_facts(dataset: Dataset, name: str) -> dict[str, object]:
+    frame, roles = dataset.frames[name], dataset.roles[name]
+    counts = class_counts(frame, roles)
+    labelled = counts["normal"] + counts["anomaly"]
+    cells = max(frame.height * frame.width, 1)
+    return {
+        "data set": dataset.name,
+        "frame": name,
+        "one row is a": roles.unit,
+        "rows": frame.height,
+        "columns": frame.width,
+        "features": len(roles.features),
+        "anomaly share": counts["anomaly"] / labelled if labelled else None,
+        "null share": sum(frame.null_count().row(0)) / cells,
+        "repeated rows": _repeated(frame, roles),
+        "source": dataset.source,
+        "origin": dataset.origin,
+    }
+
+
+def _repeated(frame: pl.DataFrame, roles: Roles) -> int | None:
+    compared = [name for name in roles.features or tuple(frame.columns) if name in frame.columns]
+    if frame.is_empty() or not compared:
+        return None
+    return frame.height - int(frame.select(pl.struct(compared).n_unique()).item())
+
+
+def _column_auc(name: str, positive: pl.Expr) -> pl.Expr:
+    known = pl.col(name).is_not_null() & positive.is_not_null()
+    if_positive = known & positive
+    above = if_positive.sum().cast(pl.Float64)
+    below = (known & ~positive).sum().cast(pl.Float64)
+    rank_sum = pl.when(known).then(pl.col(name)).rank("average").filter(if_positive).sum()
+    area = (rank_sum - above * (above + 1) / 2) / (above * below)
+    return pl.when((above > 0) & (below > 0)).then(area).alias(name)
+
+
+def _heavy_tailed(values: np.ndarray) -> bool:
+    if values.size < 3 or values.min() < 0:
+        return False
+    median, high = np.quantile(values, [0.5, 0.99])
+    return bool(high > SKEW_LIMIT * max(median, 1.0) and high > 10)
+
+
+def _edges(values: np.ndarray, bins: int) -> np.ndarray:
+    if values.size == 0:
+        return np.linspace(0.0, 1.0, bins + 1)
+    low, high = float(values.min()), float(values.max())
+    return np.linspace(low, high if high > low else low + 1.0, bins + 1)
+
+
+def _similar_together(matrix: np.ndarray) -> np.ndarray:
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    distance = 1.0 - np.abs(np.nan_to_num(matrix))
+    np.fill_diagonal(distance, 0.0)
+    return np.asarray(leaves_list(linkage(squareform(distance, checks=False), "average")))

@@ -1,0 +1,16 @@
+"""Functions that return plotly figures in the house style; none of them shows, prints or saves anything."""
+
+from utils.plots.exploration import audit_map, balance, correlation_map, distributions
+from utils.plots.portrait import portraits
+from utils.plots.static import svg
+from utils.plots.style import use_house_style
+
+__all__ = [
+    "audit_map",
+    "balance",
+    "correlation_map",
+    "distributions",
+    "portraits",
+    "svg",
+    "use_house_style",
+]

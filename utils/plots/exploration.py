@@ -1,0 +1,365 @@
+"""Figures of notebook 01: what is in the data, by class, before anything is modelled.
+
+Every figure carries aggregates (counts, bins, shares), never rows of the data.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
+
+from utils.datasets import profile
+from utils.datasets.contract import Dataset
+from utils.plots.style import DIVERGING, INK, SEQUENTIAL, SEVERITY, UNCLASSIFIED, VERDICTS, new_figure
+
+VERDICT_ORDER = ("normal", "anomaly", "unclassified")
+SMALL_MULTIPLES = 3
+TEXT_CLASSES = {
+    "letters": r"[A-Za-z]",
+    "digits": r"[0-9]",
+    "spaces": r"\s",
+    "quotes": r"['\"`]",
+    "< > ( ) { }": r"[<>(){}\[\]]",
+    ". / \\": r"[./\\]",
+    "% & = ;": r"[%&=;]",
+    "- # * |": r"[-#*|]",
+    "not ASCII": r"[^\x00-\x7F]",
+}
+
+
+def balance(data: Mapping[str, Dataset]) -> go.Figure:
+    """Share of normal, anomalous and unlabelled rows in every frame that has a meaning of its own row."""
+    counted = {
+        f"{dataset.name}: {name}": profile.class_counts(frame, dataset.roles[name])
+        for dataset in data.values()
+        for name, frame in dataset.frames.items()
+    }
+    places = [place for place, counts in counted.items() if counts["normal"] + counts["anomaly"]]
+    figure = new_figure("How rare are anomalies?", "share of rows (%)", height=140 + 30 * len(places), barmode="stack")
+    for verdict in VERDICT_ORDER:
+        key = "unlabelled" if verdict == "unclassified" else verdict
+        rows = [counted[place][key] for place in places]
+        share = [100 * row / max(sum(counted[place].values()), 1) for row, place in zip(rows, places, strict=True)]
+        if any(rows):
+            figure.add_bar(
+                y=places,
+                x=share,
+                name=key,
+                orientation="h",
+                marker_color=VERDICTS[verdict],
+                customdata=rows,
+                hovertemplate="%{y}<br>%{x:.2f} % (%{customdata:,} rows)",
+                text=[f"{part:.1f} %" if verdict == "anomaly" else "" for part in share],
+                textposition="auto",
+            )
+    return figure.update_yaxes(autorange="reversed", showgrid=False).update_xaxes(range=[0, 100])
+
+
+def composition(dataset: Dataset, frame: str) -> go.Figure:
+    """Rows of each anomaly type; where a split is published, both parts side by side."""
+    counts = profile.type_counts(dataset[frame], dataset.roles[frame])
+    types = counts.group_by("type").agg(pl.col("share").max()).sort("share", "type")["type"].to_list()[-25:]
+    figure = new_figure(
+        f"{dataset.name}: kinds of {dataset.roles[frame].unit}",
+        "share of its part (%), logarithmic",
+        height=160 + 24 * len(types) * (1 if counts["split"].n_unique() == 1 else 1.4),
+        xaxis_type="log",
+    )
+    shades = dict(zip(("train", "all", "test"), ("#7A8A99", "#7A8A99", INK), strict=True))
+    for split in counts["split"].unique().sort(descending=True):
+        part = counts.filter((pl.col("split") == split) & pl.col("type").is_in(types))
+        figure.add_bar(
+            y=part["type"].to_list(),
+            x=(100 * part["share"]).to_list(),
+            name=split,
+            orientation="h",
+            marker_color=shades.get(split, UNCLASSIFIED),
+            customdata=part["rows"].to_list(),
+            hovertemplate="%{y}<br>%{x:.3g} % (%{customdata:,} rows)",
+        )
+    figure.update_layout(showlegend=counts["split"].n_unique() > 1)
+    return figure.update_yaxes(categoryorder="array", categoryarray=types, showgrid=False)
+
+
+def distributions(dataset: Dataset, frame: str, most: int = 6, bins: int = 30) -> go.Figure:
+    """Histograms by class of the numeric features that alone separate the classes best."""
+    data, roles = dataset[frame], dataset.roles[frame]
+    names = profile.most_separating(data, roles, most)
+    rows = max(math.ceil(len(names) / SMALL_MULTIPLES), 1)
+    figure = _grid(f"{dataset.name}: features that differ most between the classes", names, rows)
+    for place, name in enumerate(names):
+        row, column = divmod(place, SMALL_MULTIPLES)
+        counted, logarithmic = profile.histogram(data, roles, name, bins)
+        _add_histogram(figure, counted, row + 1, column + 1, first=place == 0)
+        figure.update_xaxes(type="log" if logarithmic else "linear", row=row + 1, col=column + 1)
+    figure.update_yaxes(title_text="% of class", col=1)
+    return figure
+
+
+def correlation_map(dataset: Dataset, frame: str, rows: int, seed: int, most: int = 40) -> go.Figure:
+    """Spearman rank correlations of the numeric features, alike ones side by side."""
+    roles = dataset.roles[frame]
+    names = profile.numeric(dataset[frame], roles.features)[:most]
+    square = profile.correlations(dataset[frame], names, rows, seed)
+    labels = square["column"].to_list()
+    size = max(420, 150 + 15 * len(labels))
+    figure = new_figure(f"{dataset.name}: which features say the same?", height=size, width=size + 110)
+    figure.add_heatmap(
+        z=square.drop("column").to_numpy().round(3),
+        x=labels,
+        y=labels,
+        zmin=-1,
+        zmax=1,
+        colorscale=DIVERGING,
+        colorbar={"title": "Spearman", "thickness": 12},
+        hovertemplate="%{x}<br>%{y}<br>%{z:.2f}<extra></extra>",
+    )
+    figure.update_xaxes(tickangle=-60, tickfont_size=10, showgrid=False)
+    return figure.update_yaxes(autorange="reversed", tickfont_size=10, showgrid=False)
+
+
+def timeline(dataset: Dataset, frame: str) -> go.Figure:
+    """Rows of each class over time: are anomalies spread out, or one burst that a clock would find?"""
+    counted = profile.timeline(dataset[frame], dataset.roles[frame])
+    every = str(counted["every"].first()) if counted.height else "1d"
+    figure = new_figure(
+        f"{dataset.name}: when did it happen?",
+        "time",
+        f"{dataset.roles[frame].unit}s per {every} (logarithmic)",
+        yaxis_type="log",
+    )
+    for verdict in VERDICT_ORDER:
+        part = counted.filter(pl.col("class") == verdict)
+        if part.height:
+            figure.add_scatter(
+                x=part["time"].to_list(),
+                y=part["rows"].to_list(),
+                name=verdict,
+                mode="markers",
+                marker={"color": VERDICTS[verdict], "size": 5, "symbol": "x" if verdict == "anomaly" else "circle"},
+            )
+    return figure
+
+
+def session_profile(dataset: Dataset, events: pl.DataFrame, unit: str) -> go.Figure:
+    """Length of sessions and share of sessions that hold each event, by class.
+
+    Args:
+        dataset: names the figure.
+        events: one row a session (or a distinct one with ``count``): ``events`` list, ``class``, ``count``.
+        unit: what a session is called.
+    """
+    figure = make_subplots(
+        1,
+        2,
+        column_widths=[0.45, 0.55],
+        horizontal_spacing=0.12,
+        subplot_titles=(f"events in a {unit}", f"{unit}s that hold the event"),
+    )
+    for verdict in VERDICT_ORDER:
+        part = events.filter(pl.col("class") == verdict)
+        if part.height:
+            _add_sessions(figure, part, verdict)
+    figure.update_yaxes(title_text="% of class", row=1, col=1).update_yaxes(type="log", row=1, col=2)
+    return _dressed(figure, f"{dataset.name}: sessions by class")
+
+
+def text_profile(dataset: Dataset, frame: str, column: str) -> go.Figure:
+    """Mean share of character classes in a text column, by anomaly type: attacks write another alphabet."""
+    roles = dataset.roles[frame]
+    by = roles.anomaly_type or profile.class_of(dataset[frame], roles).name
+    length = pl.col(column).str.len_chars().clip(1)
+    shares = [
+        (pl.col(column).str.count_matches(pattern) / length).mean().alias(name)
+        for name, pattern in TEXT_CLASSES.items()
+    ]
+    table = (
+        dataset[frame]
+        .filter(pl.col(column).is_not_null())
+        .group_by(by)
+        .agg(*shares, rows=pl.len())
+        .sort("rows", descending=True)
+    )
+    labels = [f"{name} ({rows:,})" for name, rows in table.select(by, "rows").iter_rows()]
+    figure = new_figure(f"{dataset.name}: what characters is {column} made of?", height=160 + 26 * len(labels))
+    figure.add_heatmap(
+        z=(100 * table.select(TEXT_CLASSES).to_numpy()).round(2),
+        x=list(TEXT_CLASSES),
+        y=labels,
+        zmin=0,
+        zmax=40,
+        colorscale=SEQUENTIAL,
+        colorbar={"title": "% of<br>characters", "thickness": 12},
+        texttemplate="%{z:.1f}",
+        hovertemplate="%{y}<br>%{x}: %{z:.1f} %<extra></extra>",
+    )
+    return figure.update_yaxes(autorange="reversed", showgrid=False)
+
+
+def audit_map(findings: pl.DataFrame) -> go.Figure:
+    """Which check found what in which data set; a number counts the findings of the worst severity there.
+
+    Args:
+        findings: ``data set``, ``code``, ``severity``, one row a finding.
+    """
+    ranks = {"low": 1, "medium": 2, "high": 3}
+    ranked = findings.with_columns(rank=pl.col("severity").replace_strict(ranks, return_dtype=pl.Int8))
+    worst = ranked.group_by("data set", "code").agg(pl.col("rank").max(), rows=pl.len()).sort("code", "data set")
+    codes, sets = worst["code"].unique().sort().to_list(), worst["data set"].unique().sort().to_list()
+    cell = {
+        (name, code): (rank, rows)
+        for name, code, rank, rows in worst.select("data set", "code", "rank", "rows").iter_rows()
+    }
+    figure = new_figure("What the audit found", "check", height=180 + 34 * len(sets))
+    figure.add_heatmap(
+        z=[[cell.get((name, code), (0, 0))[0] for code in codes] for name in sets],
+        x=codes,
+        y=sets,
+        zmin=0,
+        zmax=3,
+        text=[[cell[name, code][1] if (name, code) in cell else "" for code in codes] for name in sets],
+        texttemplate="%{text}",
+        colorscale=_stepped(["#F4F7FA", SEVERITY["low"], SEVERITY["medium"], SEVERITY["high"]]),
+        xgap=3,
+        ygap=3,
+        colorbar={
+            "tickvals": [0.375, 1.125, 1.875, 2.625],
+            "ticktext": ["none", "low", "medium", "high"],
+            "thickness": 12,
+        },
+        hovertemplate="%{y}, %{x}: %{text} finding(s)<extra></extra>",
+    )
+    return figure.update_xaxes(showgrid=False, type="category").update_yaxes(showgrid=False)
+
+
+def _stepped(colours: Sequence[str]) -> list[list[object]]:
+    step = 1 / len(colours)
+    return [[edge, colour] for place, colour in enumerate(colours) for edge in (place * step, (place + 1) * step)]
+
+
+def _grid(title: str, names: Sequence[str], rows: int) -> go.Figure:
+    titles = [name if len(name) <= 32 else f"{name[:30]}…" for name in names]
+    figure = make_subplots(
+        rows, SMALL_MULTIPLES, subplot_titles=titles, horizontal_spacing=0.08, vertical_spacing=0.32 / rows
+    )
+    return _dressed(figure, title).update_layout(height=120 + 210 * rows, barmode="overlay")
+
+
+def _dressed(figure: go.Figure, title: str) -> go.Figure:
+    plain = new_figure(title)
+    figure.update_layout(template=plain.layout.template, title=plain.layout.title, margin_t=96, legend_y=1.06)
+    return figure.update_annotations(font_size=12)
+
+
+def _add_histogram(figure: go.Figure, counted: pl.DataFrame, row: int, column: int, *, first: bool) -> None:
+    for verdict in VERDICT_ORDER:
+        part = counted.filter(pl.col("class") == verdict)
+        if part.height:
+            middle = ((part["left"] + part["right"]) / 2).to_list()
+            figure.add_scatter(
+                x=middle,
+                y=(100 * part["share"]).round(3).to_list(),
+                name=verdict,
+                legendgroup=verdict,
+                showlegend=first,
+                mode="lines",
+                line={"shape": "hvh", "color": VERDICTS[verdict], "width": 1.8},
+                fill="tozeroy",
+                row=row,
+                col=column,
+            )
+
+
+def _add_sessions(figure: go.Figure, part: pl.DataFrame, verdict: str) -> None:
+    total = part["count"].sum()
+    lengths = (
+        part.group_by(length=pl.col("events").list.len()).agg(share=100 * pl.col("count").sum() / total).sort("length")
+    )
+    held = part.select(event=pl.col("events").list.unique(), count="count").explode("event")
+    frequency = held.group_by("event").agg(share=100 * pl.col("count").sum() / total).sort("event")
+    colour = VERDICTS[verdict]
+    figure.add_scatter(
+        x=lengths["length"].to_list(),
+        y=lengths["share"].round(3).to_list(),
+        name=verdict,
+        legendgroup=verdict,
+        mode="lines+markers",
+        marker_size=4,
+        line_color=colour,
+        row=1,
+        col=1,
+    )
+    figure.add_bar(
+        x=[str(event) for event in frequency["event"]],
+        y=frequency["share"].round(4).to_list(),
+        name=verdict,
+        legendgroup=verdict,
+        showlegend=False,
+        marker_color=colour,
+        row=1,
+        col=2,
+    )
+
+
+def graph_profile(dataset: Dataset, sizes: pl.DataFrame, popularity: pl.DataFrame) -> go.Figure:
+    """Size of the call graphs by class, and how many graphs share each endpoint: a few hubs serve everybody.
+
+    Args:
+        dataset: names the figure.
+        sizes: one row a graph: ``class``, ``edges``.
+        popularity: one row an endpoint, most popular first: ``rank``, ``share`` of the graphs that hold it.
+    """
+    figure = make_subplots(
+        1, 2, horizontal_spacing=0.12, subplot_titles=("edges in a call graph", "endpoints, most shared first")
+    )
+    for verdict in VERDICT_ORDER:
+        edges = sizes.filter(pl.col("class") == verdict)["edges"].sort()
+        if edges.len():
+            places = (edges.rank("max") / edges.len() * 100).round(2)
+            curve = pl.DataFrame({"edges": edges, "share": places}).unique("edges", maintain_order=True)
+            figure.add_scatter(
+                x=curve["edges"].to_list(),
+                y=curve["share"].to_list(),
+                name=verdict,
+                mode="lines",
+                line={"shape": "hv", "color": VERDICTS[verdict], "width": 2.5},
+                row=1,
+                col=1,
+            )
+    figure.add_scatter(
+        x=popularity["rank"].to_list(),
+        y=(100 * popularity["share"]).round(3).to_list(),
+        mode="lines",
+        line_color=INK,
+        showlegend=False,
+        row=1,
+        col=2,
+    )
+    figure.update_xaxes(type="log").update_yaxes(title_text="% of class with at most so many", row=1, col=1)
+    figure.update_yaxes(type="log", title_text="% of graphs that hold it", row=1, col=2)
+    return _dressed(figure, f"{dataset.name}: call graphs by class")
+
+
+def host_matrix(dataset: Dataset, volume: pl.DataFrame) -> go.Figure:
+    """Traffic between every pair of hosts.
+
+    Args:
+        dataset: names the figure.
+        volume: ``src``, ``dst``, ``bytes`` summed over time.
+    """
+    wide = volume.sort("src", "dst").pivot("dst", index="src", values="bytes").sort("src")
+    targets = sorted(name for name in wide.columns if name != "src")
+    exponent = wide.select(pl.col(targets).cast(pl.Float64).log1p() / math.log(10)).to_numpy().round(2)
+    size = max(420, 160 + 18 * wide.height)
+    figure = new_figure(f"{dataset.name}: who talks to whom?", "to", "from", height=size, width=size + 140)
+    figure.add_heatmap(
+        z=exponent,
+        x=targets,
+        y=wide["src"].to_list(),
+        colorscale=SEQUENTIAL,
+        colorbar={"title": "bytes, log10", "thickness": 12},
+        hovertemplate="%{y} to %{x}: 10^%{z:.1f} bytes<extra></extra>",
+    )
+    return figure.update_yaxes(autorange="reversed", tickfont_size=10).update_xaxes(tickangle=-60, tickfont_size=10)
