@@ -1,0 +1,66 @@
+"""What the repository may hold, and that its commands say what they do."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = {".py", ".md", ".toml", ".txt", ".ipynb", ".sh", ".yaml", ".yml", ""}
+LARGEST_FILE = 3_000_000
+LARGEST_TREE = 15_000_000
+
+
+@pytest.fixture(scope="module")
+def tracked():
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("this copy is no git checkout: the list of tracked files is not known")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_nothing_large_is_tracked(tracked):
+    sizes = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in tracked}
+    assert [name for name, size in sizes.items() if size > LARGEST_FILE] == []
+    assert sum(sizes.values()) < LARGEST_TREE
+
+
+def test_no_absolute_path_and_no_downloaded_data_are_tracked(tracked):
+    absolute = re.compile(r"/(?:work|root|home/[a-z]+)/[\w./-]+")
+    texts = [path for path in tracked if path.suffix in TEXT]
+    assert [path.name for path in texts if absolute.search(path.read_text(errors="ignore"))] == []
+    assert [path.name for path in tracked if path.is_relative_to(ROOT / "data" / "raw")] == []
+
+
+def test_make_help_lists_every_target():
+    printed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"run", "test", "ui", "lab", "data", "reference", "bench", "lock", "help"} <= set(targets)
+    assert [target for target in targets if f"make {target} " not in printed] == []
+
+
+def test_too_old_a_python_is_one_sentence_and_leaves_nothing(tmp_path):
+    for name in ("setup.sh", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    old = tmp_path / "python-old"
+    old.write_text('#!/bin/sh\ncase "$*" in *platform*) echo 3.8.18 ;; *) exit 1 ;; esac\n')
+    old.chmod(0o755)
+    tried = subprocess.run(
+        ["./setup.sh"], cwd=tmp_path, env={"PYTHON": str(old), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert tried.returncode != 0
+    assert "Python 3.11, 3.12 or 3.13 is needed, found 3.8.18" in tried.stderr
+    assert len(tried.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_the_lock_pins_every_direct_dependency():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    direct = project["dependencies"] + project["optional-dependencies"]["dev"]
+    names = {re.split(r"[<>=;\[ ]", item)[0].lower() for item in direct}
+    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    assert names - pinned == set()
