@@ -53,6 +53,25 @@ class Defect:
 
 
 @dataclass(frozen=True)
+class Assembled:
+    """What a loader makes of raw tables, read from files or simulated.
+
+    Attributes:
+        frames: the cleaned tables; the first one is the main one.
+        roles: for each frame, what its columns mean.
+        truth: what the labels mean and who set them.
+        defects: known flaws that were found and handled.
+        missing: what could not be made of the raw tables at hand, each with the consequence.
+    """
+
+    frames: Mapping[str, pl.DataFrame]
+    roles: Mapping[str, Roles]
+    truth: str
+    defects: tuple[Defect, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One data set, ready to use.
 
@@ -60,7 +79,8 @@ class Dataset:
         name: name in the catalogue.
         kind: form of the evidence.
         source: ``"real"`` or ``"simulated"``.
-        origin: where it came from: ``"cache"``, ``"mirror"``, ``"download"``, ``"own files"`` or ``"simulator"``.
+        origin: where it came from: ``"cache"``, ``"mirror"``, ``"download"``, ``"own files"`` or ``"simulator"``;
+            several places are joined as in ``"cache + mirror"``.
         digest: one SHA-256 over the digests of the files read, or over the simulator's recipe.
         truth: what the labels mean and who set them.
         frames: the tables; the first one is the main one.
