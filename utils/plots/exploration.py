@@ -32,8 +32,8 @@ TEXT_CLASSES = {
 def balance(data: Mapping[str, Dataset]) -> go.Figure:
     """Share of normal, anomalous and unlabelled rows in every frame that has a meaning of its own row."""
     counted = {
-        f"{dataset.name}: {name}": profile.class_counts(frame, dataset.roles[name])
-        for dataset in data.values()
+        f"{key}: {name}": profile.class_counts(frame, dataset.roles[name])
+        for key, dataset in data.items()
         for name, frame in dataset.frames.items()
     }
     places = [place for place, counts in counted.items() if counts["normal"] + counts["anomaly"]]
@@ -185,7 +185,7 @@ def text_profile(dataset: Dataset, frame: str, column: str) -> go.Figure:
     labels = [f"{name} ({rows:,})" for name, rows in table.select(by, "rows").iter_rows()]
     figure = new_figure(f"{dataset.name}: what characters is {column} made of?", height=160 + 26 * len(labels))
     figure.add_heatmap(
-        z=(100 * table.select(TEXT_CLASSES).to_numpy()).round(2),
+        z=(100 * table.select(*TEXT_CLASSES).to_numpy()).round(2),
         x=list(TEXT_CLASSES),
         y=labels,
         zmin=0,

@@ -1,0 +1,130 @@
+import itertools
+import json
+
+import plotly.graph_objects as go
+import plotly.io as pio
+import polars as pl
+import pytest
+
+from tests.unit import small_data
+from utils import plots
+from utils.plots import exploration, portrait, static, style
+
+DATA = {
+    "table": small_data.table(),
+    "unlabelled": small_data.table(label=False),
+    "sessions": small_data.sessions(),
+    "graphs": small_data.call_graphs(),
+    "texts": small_data.texts(),
+    "hosts": small_data.host_traffic(),
+}
+MOST_POINTS = 3_000
+
+
+def points(figure):
+    return sum(len(trace.x) if trace.x is not None else 0 for trace in figure.data)
+
+
+def titled(figure):
+    return figure.layout.title.text
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_portraits_are_titled_valid_and_hold_no_rows(name):
+    figures = plots.portraits(DATA[name])
+    assert figures
+    for figure in figures:
+        go.Figure(json.loads(figure.to_json()))
+        assert titled(figure).startswith("tiny: ")
+        assert 0 < points(figure) < MOST_POINTS
+
+
+def test_the_pictures_follow_the_columns():
+    titles = {name: {titled(figure) for figure in plots.portraits(data)} for name, data in DATA.items()}
+    assert titles["table"] == {"tiny: kinds of flow", "tiny: when did it happen?"}
+    assert titles["sessions"] == {"tiny: sessions by class"}
+    assert titles["graphs"] == {"tiny: call graphs by class"}
+    assert "tiny: what characters is payload made of?" in titles["texts"]
+    assert titles["hosts"] == {"tiny: who talks to whom?"}
+
+
+def test_an_empty_frame_has_no_portrait():
+    empty = small_data.dataset({"flows": DATA["table"]["flows"].clear()}, DATA["table"].roles)
+    assert plots.portraits(empty) == []
+
+
+def test_verdicts_have_one_colour_everywhere():
+    figures = [plots.balance(DATA), plots.distributions(DATA["table"], "flows"), *plots.portraits(DATA["sessions"])]
+    for figure in figures:
+        for trace in figure.data:
+            if trace.name in style.VERDICTS:
+                colour = trace.marker.color if trace.type == "bar" else trace.line.color
+                assert colour == style.VERDICTS[trace.name]
+
+
+def test_balance_shows_true_shares_and_leaves_unlabelled_frames_out():
+    figure = plots.balance({"table": DATA["table"], "unlabelled": DATA["unlabelled"]})
+    assert {place for trace in figure.data for place in trace.y} == {"table: flows"}
+    anomaly = next(trace for trace in figure.data if trace.name == "anomaly")
+    assert anomaly.x[0] == pytest.approx(100 * DATA["table"]["flows"]["is_anomaly"].mean())
+
+
+def test_sessions_are_weighted_by_their_count():
+    weighted = portrait._weighted_sequences(DATA["sessions"], "sessions").sort("class", "count")
+    assert weighted["count"].to_list() == [2, 2, 2]
+    figure = exploration.session_profile(DATA["sessions"], weighted, "session")
+    lengths = next(trace for trace in figure.data if trace.type == "scatter" and trace.name == "normal")
+    assert dict(zip(lengths.x, lengths.y, strict=True)) == {2: 50.0, 3: 50.0}
+
+
+def test_distributions_show_the_most_separating_features():
+    figure = plots.distributions(DATA["table"], "flows", most=2)
+    assert {note.text for note in figure.layout.annotations} == {"size", "rate"}
+
+
+def test_correlation_map_is_symmetric():
+    figure = plots.correlation_map(DATA["table"], "flows", rows=200, seed=0)
+    heat = figure.data[0]
+    assert list(heat.x) == list(heat.y)
+    assert sorted(heat.x) == ["noise", "rate", "size"]
+
+
+def test_audit_map_shows_the_worst_severity_and_the_number():
+    findings = pl.DataFrame(
+        {"data set": ["a", "a", "b"], "code": ["A001", "A001", "A003"], "severity": ["low", "high", "medium"]}
+    )
+    heat = plots.audit_map(findings).data[0]
+    assert [list(row) for row in heat.z] == [[3, 0], [0, 2]]
+    assert heat.text[0][0] == 2
+
+
+def test_verdict_colours_can_be_told_apart_in_greyscale():
+    lightness = []
+    for colour in style.VERDICTS.values():
+        red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+        lightness.append(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+    lightness.sort()
+    assert all(above - below > 15 for below, above in itertools.pairwise(lightness))
+
+
+def test_a_shown_figure_is_interactive_and_still(monkeypatch):
+    monkeypatch.setattr(static, "svg", lambda _: "<svg/>")
+    plots.use_house_style()
+    bundle = pio.renderers["anomaly-lab"].to_mimebundle(plots.balance(DATA).to_dict())
+    assert set(bundle) == {"application/vnd.plotly.v1+json", "image/svg+xml"}
+
+
+def test_without_a_browser_figures_stay_interactive(monkeypatch):
+    monkeypatch.setattr(static, "available", lambda: False)
+    plots.use_house_style()
+    bundle = pio.renderers["anomaly-lab"].to_mimebundle(plots.balance(DATA).to_dict())
+    assert set(bundle) == {"application/vnd.plotly.v1+json"}
+
+
+@pytest.mark.browser
+def test_a_figure_is_drawn_as_svg():
+    if not static.available():
+        pytest.skip("no Chrome or Chromium on this machine: figures cannot be drawn")
+    drawn = plots.svg(plots.balance(DATA))
+    assert drawn.startswith("<svg")
+    assert "How rare are anomalies?" in drawn

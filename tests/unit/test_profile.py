@@ -1,0 +1,123 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from tests.unit import small_data
+from utils.datasets import profile
+from utils.datasets.contract import Roles
+
+
+def test_overview_has_one_row_a_frame_with_true_counts():
+    data = {"tiny": small_data.table(), "logs": small_data.sessions()}
+    table = profile.overview(data)
+    assert table["frame"].to_list() == ["flows", "sessions", "sequences"]
+    flows = table.row(0, named=True)
+    frame = data["tiny"]["flows"]
+    assert flows["rows"] == frame.height
+    assert flows["anomaly share"] == pytest.approx(frame["is_anomaly"].mean())
+    assert flows["repeated rows"] == 0
+    assert table.row(2, named=True)["anomaly share"] is None
+
+
+def test_repeated_rows_are_counted_on_the_features_only():
+    frame = pl.DataFrame({"id": [1, 2, 3], "a": [7, 7, 8], "is_anomaly": [True, False, False]})
+    data = small_data.dataset({"rows": frame}, {"rows": Roles(unit="row", label="is_anomaly", features=("a",))})
+    assert profile.overview({"tiny": data})["repeated rows"].item() == 1
+
+
+def test_columns_name_types_roles_and_nulls():
+    frame = pl.DataFrame({"a": [1.0, None, 3.0, 4.0], "secret": [1, 2, 3, 4], "is_anomaly": [False, False, True, True]})
+    roles = Roles(unit="row", label="is_anomaly", features=("a",), withheld={"secret": "made from the label"})
+    table = profile.columns(frame, roles)
+    assert table["role"].to_list() == ["feature", "withheld", "label"]
+    assert table["null_share"].to_list() == [0.25, 0.0, 0.0]
+    assert table["rank_auc"].to_list() == [1.0, 1.0, None]
+
+
+@given(
+    st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=4, max_size=60).filter(
+        lambda rows: 0 < sum(label for _, label in rows) < len(rows)
+    )
+)
+def test_rank_auc_equals_the_roc_curve_of_scikit_learn(rows):
+    frame = pl.DataFrame(rows, schema=["score", "label"], orient="row")
+    ours = profile.rank_auc(frame, "label", ["score"])["rank_auc"].item()
+    assert ours == pytest.approx(roc_auc_score(frame["label"].to_numpy(), frame["score"].to_numpy()))
+
+
+def test_rank_auc_of_one_class_or_of_nulls_is_unknown():
+    frame = pl.DataFrame(
+        {"a": [1, 2], "empty": [None, None], "label": [True, True]}, schema_overrides={"empty": pl.Int64}
+    )
+    assert profile.rank_auc(frame, "label", ["a", "empty"])["rank_auc"].to_list() == [None, None]
+
+
+def test_most_separating_puts_the_telling_feature_first_in_either_direction():
+    label = np.arange(200) % 4 == 0
+    rng = np.random.default_rng(1)
+    frame = pl.DataFrame(
+        {"noise": rng.normal(size=200), "inverse": -5.0 * label + rng.normal(size=200), "is_anomaly": label}
+    )
+    roles = Roles(unit="row", label="is_anomaly", features=("noise", "inverse"))
+    assert profile.most_separating(frame, roles, 1) == ["inverse"]
+
+
+def test_histogram_shares_add_up_and_heavy_tails_become_logarithmic():
+    data = small_data.table(rows=2_000)
+    frame, roles = data["flows"], data.roles["flows"]
+    heavy, logarithmic = profile.histogram(frame, roles, "size")
+    flat, plain = profile.histogram(frame, roles, "rate")
+    assert logarithmic
+    assert not plain
+    for counted in (heavy, flat):
+        assert counted.group_by("class").agg(pl.col("share").sum())["share"].to_list() == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize("values", [[], [None, None], [float("nan"), float("inf")], [3.0, 3.0]])
+def test_histogram_stands_degenerate_columns(values):
+    frame = pl.DataFrame(
+        {"a": values, "is_anomaly": [False] * len(values)}, schema={"a": pl.Float64, "is_anomaly": pl.Boolean}
+    )
+    counted, logarithmic = profile.histogram(frame, Roles(unit="row", label="is_anomaly"), "a")
+    assert not logarithmic
+    assert counted.is_empty() or counted["share"].sum() == pytest.approx(1.0)
+
+
+def test_timeline_counts_every_row_once_in_few_buckets():
+    data = small_data.table(rows=2_000)
+    counted = profile.timeline(data["flows"], data.roles["flows"], most_buckets=50)
+    assert counted["rows"].sum() == 2_000
+    assert counted["time"].n_unique() <= 51
+    assert counted["every"].unique().to_list() == ["1h"]
+
+
+def test_type_counts_share_is_of_the_split():
+    frame = pl.DataFrame(
+        {"anomaly_type": ["normal", "x", "normal", "normal"], "split": ["train", "train", "test", "test"]}
+    )
+    counts = profile.type_counts(frame, Roles(unit="row", anomaly_type="anomaly_type", split="split"))
+    assert counts.filter(pl.col("type") == "x")["share"].to_list() == [0.5]
+    assert counts.filter(pl.col("split") == "test")["share"].to_list() == [1.0]
+
+
+def test_correlations_are_square_symmetric_and_skip_constants():
+    data = small_data.table()
+    square = profile.correlations(data["flows"], ["size", "rate", "noise", "constant"], 300, seed=0)
+    names = square["column"].to_list()
+    matrix = square.drop("column").to_numpy()
+    assert sorted(names) == ["noise", "rate", "size"]
+    assert np.allclose(matrix, matrix.T)
+    assert np.allclose(np.diag(matrix), 1.0)
+
+
+def test_class_of_keeps_unknown_labels_apart():
+    frame = pl.DataFrame({"is_anomaly": [True, False, None]})
+    assert profile.class_of(frame, Roles(unit="row", label="is_anomaly")).to_list() == [
+        "anomaly",
+        "normal",
+        "unclassified",
+    ]
+    assert profile.class_of(frame, Roles(unit="row")).to_list() == ["unclassified"] * 3
