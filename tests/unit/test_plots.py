@@ -33,14 +33,14 @@ def titled(figure):
 def test_portraits_are_titled_valid_and_hold_no_rows(name):
     figures = plots.portraits(DATA[name])
     assert figures
-    for figure in figures:
+    for figure in figures.values():
         go.Figure(json.loads(figure.to_json()))
         assert titled(figure).startswith("tiny: ")
         assert 0 < points(figure) < MOST_POINTS
 
 
 def test_the_pictures_follow_the_columns():
-    titles = {name: {titled(figure) for figure in plots.portraits(data)} for name, data in DATA.items()}
+    titles = {name: {titled(figure) for figure in plots.portraits(data).values()} for name, data in DATA.items()}
     assert titles["table"] == {"tiny: kinds of flow", "tiny: when did it happen?"}
     assert titles["sessions"] == {"tiny: sessions by class"}
     assert titles["graphs"] == {"tiny: call graphs by class"}
@@ -50,11 +50,15 @@ def test_the_pictures_follow_the_columns():
 
 def test_an_empty_frame_has_no_portrait():
     empty = small_data.dataset({"flows": DATA["table"]["flows"].clear()}, DATA["table"].roles)
-    assert plots.portraits(empty) == []
+    assert plots.portraits(empty) == {}
 
 
 def test_verdicts_have_one_colour_everywhere():
-    figures = [plots.balance(DATA), plots.distributions(DATA["table"], "flows"), *plots.portraits(DATA["sessions"])]
+    figures = [
+        plots.balance(DATA),
+        plots.distributions(DATA["table"], "flows"),
+        *plots.portraits(DATA["sessions"]).values(),
+    ]
     for figure in figures:
         for trace in figure.data:
             if trace.name in style.VERDICTS:

@@ -23,6 +23,37 @@ def overview(data: Mapping[str, Dataset]) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
+def truths(data: Mapping[str, Dataset]) -> pl.DataFrame:
+    """Tabulate what the labels of each data set mean, and the terms of use."""
+    rows = [(dataset.name, dataset.truth, dataset.licence) for dataset in data.values()]
+    return pl.DataFrame(
+        rows, schema={"data set": pl.String, "what a label means": pl.String, "licence": pl.String}, orient="row"
+    )
+
+
+def defects(data: Mapping[str, Dataset]) -> pl.DataFrame:
+    """Tabulate the flaws that the loaders met, the rows they touch, and what was done; files not at hand come last."""
+    met = [
+        (data_set.name, flaw.what, flaw.rows, flaw.handling) for data_set in data.values() for flaw in data_set.defects
+    ]
+    absent = [
+        (dataset.name, f"{what} is not at hand", None, why)
+        for dataset in data.values()
+        for what, why in dataset.missing.items()
+    ]
+    schema = {"data set": pl.String, "what": pl.String, "rows": pl.Int64, "what was done": pl.String}
+    return pl.DataFrame(met + absent, schema=schema, orient="row")
+
+
+def tabular_frames(dataset: Dataset) -> list[str]:
+    """Frames with at least two numeric features and one row: those whose distributions can be compared."""
+    return [
+        name
+        for name, frame in dataset.frames.items()
+        if frame.height and len(numeric(frame, dataset.roles[name].features)) > 1
+    ]
+
+
 def columns(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     """Tabulate the columns of one frame: type, role, nulls, distinct values and how well each alone ranks anomalies.
 

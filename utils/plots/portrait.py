@@ -14,27 +14,31 @@ TEXT_DISTINCT = 200
 MOST_POINTS = 400
 
 
-def portraits(dataset: Dataset) -> list[go.Figure]:
-    """Draw a data set: kinds of anomaly, time, sessions, text, call graphs and host pairs, where it has them."""
-    return [figure for frame in dataset.frames for figure in _portraits_of(dataset, frame)]
+def portraits(dataset: Dataset) -> dict[str, go.Figure]:
+    """Draw a data set: kinds of anomaly, time, sessions, text, call graphs and host pairs, where it has them.
+
+    Returns:
+        Figures by a name that is good for a file, such as ``"flows_timeline"``.
+    """
+    return {f"{frame}_{kind}": drawn for frame in dataset.frames for kind, drawn in _portraits_of(dataset, frame)}
 
 
-def _portraits_of(dataset: Dataset, frame: str) -> Iterator[go.Figure]:
+def _portraits_of(dataset: Dataset, frame: str) -> Iterator[tuple[str, go.Figure]]:
     data, roles = dataset[frame], dataset.roles[frame]
     if data.is_empty():
         return
     if roles.anomaly_type:
-        yield exploration.composition(dataset, frame)
+        yield "kinds", exploration.composition(dataset, frame)
     if roles.time and data.schema[roles.time].is_temporal():
-        yield exploration.timeline(dataset, frame)
+        yield "timeline", exploration.timeline(dataset, frame)
     if roles.sequence:
-        yield exploration.session_profile(dataset, _weighted_sequences(dataset, frame), roles.unit)
+        yield "sessions", exploration.session_profile(dataset, _weighted_sequences(dataset, frame), roles.unit)
     for column in _free_text(data, roles):
-        yield exploration.text_profile(dataset, frame, column)
+        yield f"{column}_characters", exploration.text_profile(dataset, frame, column)
     if {"from", "to"} <= set(data.columns):
-        yield exploration.graph_profile(dataset, *_graph_tables(dataset, frame))
+        yield "graphs", exploration.graph_profile(dataset, *_graph_tables(dataset, frame))
     if {"src", "dst", "bytes"} <= set(data.columns):
-        yield exploration.host_matrix(dataset, data.group_by("src", "dst").agg(pl.col("bytes").sum()))
+        yield "hosts", exploration.host_matrix(dataset, data.group_by("src", "dst").agg(pl.col("bytes").sum()))
 
 
 def _weighted_sequences(dataset: Dataset, frame: str) -> pl.DataFrame:
