@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from tests.unit import small_data
 from utils.datasets import profile
-from utils.datasets.contract import Roles
+from utils.datasets.contract import Defect, Roles
 
 
 def test_overview_has_one_row_a_frame_with_true_counts():
@@ -121,3 +123,31 @@ def test_class_of_keeps_unknown_labels_apart():
         "unclassified",
     ]
     assert profile.class_of(frame, Roles(unit="row")).to_list() == ["unclassified"] * 3
+
+
+def test_survey_points_at_gaps_constants_and_columns_that_tell():
+    frame = pl.DataFrame(
+        {
+            "good": [1, 2, 2, 1, 2, 1],
+            "gaps": [1, None, 2, 3, 1, 2],
+            "same": [0] * 6,
+            "tells": [1, 2, 3, 7, 8, 9],
+            "is_anomaly": [False] * 3 + [True] * 3,
+        }
+    )
+    roles = Roles(unit="row", label="is_anomaly", features=("good", "gaps", "same", "tells"))
+    table = profile.survey({"tiny": small_data.dataset({"rows": frame}, {"rows": roles})})
+    assert table.filter(profile.needs_a_look())["column"].to_list() == ["gaps", "same", "tells"]
+
+
+def test_truths_and_defects_list_every_data_set():
+    data = small_data.table()
+    flawed = dataclasses.replace(data, defects=(Defect("twins", 3, "kept"),), missing={"raw.json": "no graphs"})
+    assert profile.truths({"tiny": flawed})["what a label means"].to_list() == ["made by hand"]
+    assert profile.defects({"tiny": flawed})["what"].to_list() == ["twins", "raw.json is not at hand"]
+
+
+def test_results_leave_the_share_out_where_nobody_labelled():
+    assert "anomaly_share" not in profile.results(small_data.table(label=False))
+    labelled = small_data.table()
+    assert profile.results(labelled)["anomaly_share"] == pytest.approx(labelled["flows"]["is_anomaly"].mean())

@@ -77,6 +77,33 @@ def columns(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     )
 
 
+def survey(data: Mapping[str, Dataset]) -> pl.DataFrame:
+    """Tabulate the columns of every frame of every data set (see :func:`columns`)."""
+    tables = [
+        columns(frame, dataset.roles[name]).select(
+            pl.lit(dataset.name).alias("data set"), pl.lit(name).alias("frame"), pl.all()
+        )
+        for dataset in data.values()
+        for name, frame in dataset.frames.items()
+    ]
+    return pl.concat(tables)
+
+
+def needs_a_look(extreme: float = 0.95) -> pl.Expr:
+    """Mask for :func:`survey`: gaps, a single value, no role, or a column that alone ranks the classes apart."""
+    lone = (pl.col("rank_auc") - 0.5).abs() > extreme - 0.5
+    return (pl.col("null_share") > 0) | (pl.col("distinct") <= 1) | (pl.col("role") == "") | lone.fill_null(False)
+
+
+def results(dataset: Dataset) -> dict[str, float]:
+    """Numbers of one data set that a run records: rows, features and anomaly share of its main frame."""
+    frame, roles = dataset[dataset.main], dataset.roles[dataset.main]
+    counts = class_counts(frame, roles)
+    labelled = counts["normal"] + counts["anomaly"]
+    shares = {"anomaly_share": counts["anomaly"] / labelled} if labelled else {}
+    return {"rows": frame.height, "features": len(roles.features), "frames": len(dataset.frames), **shares}
+
+
 def role_of(roles: Roles, column: str) -> str:
     """Name the role of a column in words."""
     single = {
