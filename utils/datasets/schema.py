@@ -227,6 +227,21 @@ def one_of(table: pl.DataFrame, column: str, allowed: Collection[str], name: str
     return table
 
 
+def once(table: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
+    """Check that no value of a column stands twice.
+
+    Returns:
+        The table as it is.
+
+    Raises:
+        SchemaError: naming the first value that stands a second time and its row.
+    """
+    repeated = ~table[column].is_first_distinct()
+    if repeated.any():
+        _refuse_value(name, column, "hold each value once", table[column], repeated)
+    return table
+
+
 def converted(table: pl.DataFrame, column: str, expression: pl.Expr, expected: str, name: str) -> pl.DataFrame:
     """Replace a column by what an expression makes of it; no value may be lost.
 
