@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit import small_data
 from utils import plots
+from utils.datasets.contract import Roles
 from utils.plots import exploration, portrait, static, style
 
 DATA = {
@@ -132,3 +133,13 @@ def test_a_figure_is_drawn_as_svg():
     drawn = plots.svg(plots.balance(DATA))
     assert drawn.startswith("<svg")
     assert "How rare are anomalies?" in drawn
+
+
+def test_a_kind_that_only_the_test_part_holds_is_marked():
+    frame = pl.DataFrame(
+        {"anomaly_type": ["normal", "old", "normal", "new"], "split": ["train", "train", "test", "test"]}
+    )
+    data = small_data.dataset({"rows": frame}, {"rows": Roles(unit="row", anomaly_type="anomaly_type", split="split")})
+    figure = exploration.composition(data, "rows")
+    assert {kind for trace in figure.data for kind in trace.y} == {"normal", "old", "new (test only)"}
+    assert {trace.name for trace in figure.data} == {"train", "test"}

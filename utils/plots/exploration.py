@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from utils.datasets import profile
 from utils.datasets.contract import Dataset
-from utils.plots.style import DIVERGING, INK, SEQUENTIAL, SEVERITY, UNCLASSIFIED, VERDICTS, new_figure
+from utils.plots.style import DIVERGING, INK, SEQUENTIAL, SEVERITY, TRAIN, VERDICTS, new_figure
 
 VERDICT_ORDER = ("normal", "anomaly", "unclassified")
 SMALL_MULTIPLES = 3
@@ -57,30 +57,27 @@ def balance(data: Mapping[str, Dataset]) -> go.Figure:
     return figure.update_yaxes(autorange="reversed", showgrid=False).update_xaxes(range=[0, 100])
 
 
-def composition(dataset: Dataset, frame: str) -> go.Figure:
-    """Rows of each anomaly type; where a split is published, both parts side by side."""
+def composition(dataset: Dataset, frame: str, most: int = 25) -> go.Figure:
+    """Share of the most frequent kinds of row; where a split is published, both parts side by side."""
     counts = profile.type_counts(dataset[frame], dataset.roles[frame])
-    types = counts.group_by("type").agg(pl.col("share").max()).sort("share", "type")["type"].to_list()[-25:]
+    parts = counts["split"].unique().sort(descending=True).to_list()
+    kinds = counts.group_by("type").agg(pl.col("share").max(), held_by=pl.col("split"))
+    kinds = kinds.sort("share", "type").tail(most)
+    only_test = len(parts) > 1
+    labels = {
+        kind: f"{kind} (test only)" if only_test and held_by == ["test"] else kind
+        for kind, _, held_by in kinds.iter_rows()
+    }
     figure = new_figure(
         f"{dataset.name}: kinds of {dataset.roles[frame].unit}",
         "share of its part (%), logarithmic",
-        height=160 + 24 * len(types) * (1 if counts["split"].n_unique() == 1 else 1.4),
+        height=160 + 24 * len(labels) * (1.4 if only_test else 1),
         xaxis_type="log",
+        showlegend=only_test,
     )
-    shades = dict(zip(("train", "all", "test"), ("#7A8A99", "#7A8A99", INK), strict=True))
-    for split in counts["split"].unique().sort(descending=True):
-        part = counts.filter((pl.col("split") == split) & pl.col("type").is_in(types))
-        figure.add_bar(
-            y=part["type"].to_list(),
-            x=(100 * part["share"]).to_list(),
-            name=split,
-            orientation="h",
-            marker_color=shades.get(split, UNCLASSIFIED),
-            customdata=part["rows"].to_list(),
-            hovertemplate="%{y}<br>%{x:.3g} % (%{customdata:,} rows)",
-        )
-    figure.update_layout(showlegend=counts["split"].n_unique() > 1)
-    return figure.update_yaxes(categoryorder="array", categoryarray=types, showgrid=False)
+    for part in parts:
+        _add_kinds(figure, counts.filter((pl.col("split") == part) & pl.col("type").is_in(list(labels))), part, labels)
+    return figure.update_yaxes(categoryorder="array", categoryarray=list(labels.values()), showgrid=False)
 
 
 def distributions(dataset: Dataset, frame: str, most: int = 6, bins: int = 30) -> go.Figure:
@@ -232,6 +229,18 @@ def audit_map(findings: pl.DataFrame) -> go.Figure:
         hovertemplate="%{y}, %{x}: %{text} finding(s)<extra></extra>",
     )
     return figure.update_xaxes(showgrid=False, type="category").update_yaxes(showgrid=False)
+
+
+def _add_kinds(figure: go.Figure, counts: pl.DataFrame, part: str, labels: Mapping[str, str]) -> None:
+    figure.add_bar(
+        y=[labels[kind] for kind in counts["type"]],
+        x=(100 * counts["share"]).to_list(),
+        name=part,
+        orientation="h",
+        marker_color=INK if part == "test" else TRAIN,
+        customdata=counts["rows"].to_list(),
+        hovertemplate="%{y}<br>%{x:.3g} % (%{customdata:,} rows)",
+    )
 
 
 def _stepped(colours: Sequence[str]) -> list[list[object]]:
