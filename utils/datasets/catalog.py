@@ -167,7 +167,7 @@ def _parse(path: Path) -> dict[str, object]:
             "save it as UTF-8"
         ) from None
     except tomllib.TOMLDecodeError as error:
-        remedy = "give every entry a name of its own" if "declare" in str(error) else "correct that line"
+        remedy = "give every entry a name of its own" if "declare" in str(error) else "correct it there"
         raise CatalogError(f"the catalogue {path} must be TOML, found an error: {error}; {remedy}") from None
     except OSError as error:
         raise CatalogError(f"the catalogue {path} cannot be read ({error.strerror}): make it readable") from None

@@ -33,8 +33,8 @@ CHUNK = 32 * 1024
 PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 PORTS = {"http": 80, "https": 443}
 
-_unreachable: dict[str, str] = {}
-_reached: set[str] = set()
+# What stands between this process and each host that was asked for; empty if nothing does.
+_faults: dict[str, str] = {}
 
 
 class Unavailable(DownloadError):
@@ -100,8 +100,7 @@ def place(target: Path, check: Callable[[Path], None], write: Callable[[Path], N
 
 def forget_hosts() -> None:
     """Forget which hosts could be reached and which not, as a new process does."""
-    _unreachable.clear()
-    _reached.clear()
+    _faults.clear()
 
 
 def _settle(part: Path, target: Path, check: Callable[[Path], None]) -> None:
@@ -251,9 +250,9 @@ def _judge(url: str, error: Exception, written: int) -> None:
             raise _Passing(status) from error
         raise Unavailable(f"{url} is not to be had: {status}") from error
     if _is_away(error):
-        _unreachable[_host(url)] = _reason(error)
+        _faults[_host(url)] = _reason(error)
         raise Unavailable(_away(url)) from error
-    if isinstance(error, requests.Timeout):
+    if _is_silent(error):
         raise _Passing(f"the server fell silent after {written:,} bytes") from error
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
         raise _Passing(f"the connection broke after {written:,} bytes") from error
@@ -270,6 +269,15 @@ def _is_away(error: Exception) -> bool:
     return isinstance(error, no_contact) or isinstance(inner, urllib3.exceptions.NewConnectionError)
 
 
+def _is_silent(error: Exception) -> bool:
+    """True if an answer stopped coming; requests tells silence before the answer from silence within it."""
+    import requests
+    import urllib3
+
+    inner = error.args[0] if error.args else None
+    return isinstance(error, requests.Timeout) or isinstance(inner, urllib3.exceptions.ReadTimeoutError)
+
+
 def _contact(url: str, seconds: float) -> None:
     """Refuse at once a host that cannot be reached, asked once in a process.
 
@@ -277,26 +285,26 @@ def _contact(url: str, seconds: float) -> None:
     covers the look-up of a name; hence a thread that is left behind when the time is over.
     """
     host = _host(url)
-    if host in _reached:
-        return
-    if host not in _unreachable:
-        outcome: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=_knock, args=(_first_hop(url), seconds, outcome), daemon=True).start()
-        try:
-            fault = outcome.get(timeout=seconds)
-        except queue.Empty:
-            fault = f"no answer within {seconds:g} s"
-        if not fault:
-            _reached.add(host)
-            return
-        _unreachable[host] = fault
-    raise Unavailable(_away(url))
+    if host not in _faults:
+        _faults[host] = _fault(url, seconds)
+    if _faults[host]:
+        raise Unavailable(_away(url))
 
 
-def _knock(address: tuple[str, int], seconds: float, outcome: "queue.SimpleQueue[str]") -> None:
+def _fault(url: str, seconds: float) -> str:
+    """Say why no connection can be made, or nothing."""
+    outcome: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_knock, args=(url, seconds, outcome), daemon=True).start()
     try:
-        socket.create_connection(address, timeout=seconds).close()
-    except (OSError, UnicodeError) as error:
+        return outcome.get(timeout=seconds)
+    except queue.Empty:
+        return f"no answer within {seconds:g} s"
+
+
+def _knock(url: str, seconds: float, outcome: "queue.SimpleQueue[str]") -> None:
+    try:
+        socket.create_connection(_first_hop(url), timeout=seconds).close()
+    except (OSError, ValueError) as error:
         outcome.put(_reason(error))
     else:
         outcome.put("")
@@ -317,7 +325,7 @@ def _host(url: str) -> str:
 
 def _away(url: str) -> str:
     host = _host(url)
-    return f"{host} cannot be reached ({_unreachable[host]}); it is not tried again in this process"
+    return f"{host} cannot be reached ({_faults[host]})"
 
 
 def _reason(error: Exception) -> str:

@@ -21,7 +21,7 @@ from utils.settings import Settings
 
 Origin = Literal["cache", "mirror", "download"]
 BLOCK = 1 << 20
-HASTE = download.Patience(total=60.0)
+HASTE = download.Patience(silence=5.0, total=60.0, attempts=2)
 
 
 @dataclass(frozen=True)
