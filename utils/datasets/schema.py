@@ -344,7 +344,7 @@ def _explain_json(name: str, data: bytes, schema: Schema, error: PolarsError) ->
     try:
         objects = json.loads(data)
     except json.JSONDecodeError as broken:
-        found = f"{broken.msg.lower()} at position {broken.pos} of {len(data)}"
+        found = f"{broken.msg.lower().removesuffix(' at')} at position {broken.pos} of {len(data)}"
         raise SchemaError(f"{name} must be one complete JSON list, found {found}: {REMEDY}") from error
     for row, item in enumerate(objects, start=1):
         if not isinstance(item, dict):
