@@ -1,0 +1,133 @@
+"""Checks of event sequences: sessions that the end of the log cut off (A009), and the ceiling that this puts on F1."""
+
+import polars as pl
+
+from utils.audit.finding import Finding, Severity, percent, true_share
+
+USUAL_LENGTH = 0.9
+"""Quantile of the session lengths that counts as usual: all but a tenth of the sessions are done by then."""
+
+OPEN_MEDIUM = 0.10
+OPEN_HIGH = 0.25
+CEILING_HIGH = 0.95
+"""Highest possible F1 below which truncation has made the task unsolvable for practical purposes."""
+
+LEAST_OPEN = 0.01
+SEPARATOR = "\x1f"
+
+
+def truncated_sessions(
+    sessions: pl.DataFrame, sequence: str, first: str, last: str, *, label: str | None = None
+) -> list[Finding]:
+    """A009: find sessions that were still open when the log ended.
+
+    A session counts as open if its last line lies closer to the end of the log than the usual session is long
+    (quantile ``USUAL_LENGTH``) and its sequence is the beginning of a longer one that occurs. Positions may be line
+    numbers or times. Grave only where many are open and equal sequences stand under both labels so often that the
+    highest F1 of any model of the sequence is below ``CEILING_HIGH``.
+
+    Args:
+        sessions: one row a session.
+        sequence: list column with its events in order.
+        first: column with the place of its first line.
+        last: column with the place of its last line.
+        label: Boolean column; needed for the ceiling.
+
+    Source:
+        Landauer et al., FSE 2024, and Le and Zhang, "Log-based Anomaly Detection with Deep Learning: How Far Are We?",
+        ICSE 2022, on how sessions of HDFS are cut; the 798 seconds of HDFS_100k.
+    """
+    wanted = {sequence, first, last}
+    if not wanted <= set(sessions.columns) or not isinstance(sessions.schema[sequence], pl.List):
+        return []
+    rows = sessions.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in sorted(wanted)))
+    if rows.is_empty() or not _are_places(rows, first, last):
+        return []
+    is_open = _near_the_end(rows, first, last) & _is_beginning(rows[sequence])
+    share = true_share(is_open)
+    if share < LEAST_OPEN:
+        return []
+    ceiling = f1_ceiling(rows, sequence, label) if label is not None else None
+    return [_truncated(is_open, share, ceiling, _labels(rows, label))]
+
+
+def f1_ceiling(sessions: pl.DataFrame, sequence: str, label: str) -> float | None:
+    """Highest F1 that any model of the sequence can reach, whatever it has seen.
+
+    Equal sequences get equal verdicts. F1 is highest when sequences are flagged in order of their share of anomalies
+    down to some point; all points are tried.
+
+    Args:
+        sessions: one row a session; rows without a label are left out.
+        sequence: column with the sequence, of any type that can be grouped.
+        label: Boolean column.
+
+    Returns:
+        The F1; ``None`` if there is no anomaly.
+
+    Source:
+        Lipton, Elkan and Naryanaswamy, "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML PKDD 2014.
+    """
+    if sessions.schema.get(label) != pl.Boolean:
+        return None
+    counts = (
+        sessions.filter(pl.col(label).is_not_null())
+        .group_by(sequence)
+        .agg(pl.len().cast(pl.Int64).alias("rows"), pl.col(label).sum().cast(pl.Int64).alias("anomalous"))
+    )
+    anomalies = int(counts["anomalous"].sum())
+    if not anomalies:
+        return None
+    ranked = counts.sort(pl.col("anomalous") / pl.col("rows"), descending=True)
+    f1 = 2 * ranked["anomalous"].cum_sum() / (ranked["rows"].cum_sum() + anomalies)
+    return float(f1.max())  # type: ignore[arg-type]
+
+
+def _are_places(rows: pl.DataFrame, first: str, last: str) -> bool:
+    types = (rows.schema[first], rows.schema[last])
+    return all(dtype.is_numeric() or dtype.is_temporal() for dtype in types)
+
+
+def _near_the_end(rows: pl.DataFrame, first: str, last: str) -> pl.Series:
+    begin, end = (pl.col(name).to_physical().cast(pl.Float64) for name in (first, last))
+    usual = (end - begin).quantile(USUAL_LENGTH)
+    return rows.select((end.max() - end < usual).fill_null(value=False)).to_series()
+
+
+def _is_beginning(sequences: pl.Series) -> pl.Series:
+    """Whether each sequence is a proper beginning of another one that occurs; done once a distinct sequence.
+
+    Among sorted texts, those that begin with a given one follow it at once, so looking at the next one is enough.
+    """
+    inner = sequences.dtype.inner  # type: ignore[attr-defined]
+    events = pl.element().cast(pl.String) if not inner.is_nested() else pl.element().hash().cast(pl.String)
+    text = sequences.to_frame("events").select(
+        pl.col("events").list.eval(events.fill_null("")).list.join(SEPARATOR).add(SEPARATOR).alias("text")
+    )
+    distinct = text.unique().sort("text")
+    followed = distinct.with_columns(
+        pl.col("text").shift(-1).str.starts_with(pl.col("text")).fill_null(value=False).alias("begins")
+    )
+    return text.join(followed, on="text", how="left", maintain_order="left")["begins"]
+
+
+def _labels(rows: pl.DataFrame, label: str | None) -> pl.Series | None:
+    return rows[label] if label is not None and rows.schema.get(label) == pl.Boolean else None
+
+
+def _truncated(is_open: pl.Series, share: float, ceiling: float | None, labels: pl.Series | None) -> Finding:
+    anomalous = ""
+    if labels is not None and labels.any():
+        hits = int((is_open & labels.fill_null(value=False)).sum())
+        anomalous = f", {hits:,} of them among {int(labels.sum()):,} anomalous sessions"
+    bound = "" if ceiling is None else f"; no model of the sequence can exceed F1 {ceiling:.3f} on these sessions"
+    grave = share >= OPEN_HIGH and ceiling is not None and ceiling < CEILING_HIGH
+    severity: Severity = "high" if grave else "medium" if share >= OPEN_MEDIUM else "low"
+    return Finding(
+        "A009",
+        severity,
+        "The log ends while sessions are still open.",
+        f"{int(is_open.sum()):,} of {len(is_open):,} sessions ({percent(share)}) end near the end of the log with a "
+        f"sequence that others continue{anomalous}{bound}.",
+        "Score whole sessions only, or print the ceiling beside every score; a result above it is a leak.",
+    )
