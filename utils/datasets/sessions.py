@@ -59,9 +59,14 @@ def identify(lines: pl.DataFrame, pattern: str, *, text: str = "Content") -> pl.
         DataError: if the pattern is no regular expression, has several groups or matches the empty text.
     """
     _require(lines, [text])
-    found = pl.col(text).str.extract_all(_whole(pattern))
-    named = lines.lazy().with_columns(found.alias(SESSION)).collect()
-    return _one_identifier_a_row(named, pattern).filter(pl.col(SESSION).is_not_null())
+    found = lines[text].str.extract_all(_whole(pattern))
+    if _several_different(found):
+        identifiers = found.list.eval(_identifier(pl.element(), pattern)).list.unique(maintain_order=True)
+        named = lines.with_columns(identifiers.alias(SESSION)).explode(SESSION)
+    else:
+        first = found.list.first().alias(SESSION)
+        named = lines.with_columns(first).with_columns(_identifier(pl.col(SESSION), pattern))
+    return named.filter(pl.col(SESSION).is_not_null()) if named[SESSION].has_nulls() else named
 
 
 def count_unidentified(lines: pl.DataFrame, pattern: str, *, text: str = "Content") -> int:
@@ -219,9 +224,9 @@ def _roles(order: str, event: str, keep: Sequence[str]) -> list[pl.Expr]:
 
 
 def _gather(lines: pl.DataFrame, keep: Sequence[str]) -> pl.DataFrame:
+    ranked = lines if lines["_order"].is_sorted() else lines.sort("_order", maintain_order=True)
     return (
-        lines.lazy()
-        .sort("_order", maintain_order=True)
+        ranked.lazy()
         .group_by(SESSION, maintain_order=True)
         .agg(
             pl.col("_order").first().alias("first_line"),
@@ -234,19 +239,14 @@ def _gather(lines: pl.DataFrame, keep: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def _one_identifier_a_row(named: pl.DataFrame, pattern: str) -> pl.DataFrame:
-    """Turn the list of matches of each line into one row for each different identifier."""
-    several = (named[SESSION].list.len() > 1).any()
-    if not several:
-        single = named.with_columns(pl.col(SESSION).list.first())
-        return single.with_columns(_identifier(pattern))
-    ids = pl.col(SESSION).list.eval(_identifier(pattern, pl.element())).list.unique(maintain_order=True)
-    return named.with_columns(ids).explode(SESSION)
+def _several_different(found: pl.Series) -> bool:
+    """Tell whether any line has more than one different match."""
+    several = found.filter(found.list.len() > 1)
+    return bool((several.list.n_unique() > 1).any())
 
 
-def _identifier(pattern: str, matched: pl.Expr | None = None) -> pl.Expr:
-    """Expression that takes the identifier out of a whole match: its one group, if the pattern has one."""
-    matched = pl.col(SESSION) if matched is None else matched
+def _identifier(matched: pl.Expr, pattern: str) -> pl.Expr:
+    """Take the identifier out of a whole match: its one group, if the pattern has one."""
     return matched.str.extract(pattern, 1) if _groups(pattern) else matched
 
 
