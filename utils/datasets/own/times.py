@@ -1,0 +1,311 @@
+"""Times as users write them: many formats, no year, no date, seconds since 1970, fractions after a comma.
+
+Results are Datetime[us] without a zone; times with an offset are turned into UTC. Format strings are Python's
+(``%f`` is the fraction of a second, however many digits it has).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import polars as pl
+
+from utils.datasets.contract import Defect
+from utils.datasets.own.entry import OwnEntry
+from utils.errors import DataError
+
+EPOCH: Mapping[str, int] = MappingProxyType(
+    {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1, "epoch_ns": -1_000, "%s": 1_000_000}
+)
+FORMATS = (
+    "%Y-%m-%d %H:%M:%S.%f",
+    "%Y-%m-%d %H:%M:%S,%f",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S.%f%z",
+    "%Y-%m-%d %H:%M:%S.%f %z",
+    "%Y-%m-%dT%H:%M:%S.%f",
+    "%Y-%m-%dT%H:%M:%S.%f%z",
+    "%Y-%m-%dT%H:%M:%S,%f",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%d-%H.%M.%S.%f",
+    "%Y/%m/%d %H:%M:%S.%f",
+    "%Y/%m/%d %H:%M",
+    "%Y/%m/%d",
+    "%Y%m%d-%H:%M:%S:%f",
+    "%Y%m%d %H:%M:%S.%f",
+    "%Y%m%d %H%M%S",
+    "%Y%m%d%H%M%S",
+    "%Y%m%d",
+    "%y%m%d %H%M%S",
+    "%y%m%d %H:%M:%S",
+    "%y/%m/%d %H:%M:%S.%f",
+    "%d/%m/%y %H:%M:%S.%f",
+    "%d/%m/%y %H:%M",
+    "%d/%m/%Y %H:%M:%S.%f",
+    "%d/%m/%Y %H:%M",
+    "%d/%m/%Y",
+    "%d/%m/%Y %I:%M:%S %p",
+    "%d/%m/%Y %I:%M %p",
+    "%m/%d/%y %H:%M:%S.%f",
+    "%m/%d/%y %H:%M",
+    "%m/%d/%Y %H:%M:%S.%f",
+    "%m/%d/%Y %H:%M",
+    "%m/%d/%Y",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y %I:%M %p",
+    "%d.%m.%Y %H:%M:%S.%f",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y",
+    "%d.%m.%y %H:%M",
+    "%d-%m-%Y %H:%M:%S.%f",
+    "%d-%m-%Y %H:%M",
+    "%d-%m-%Y",
+    "%d/%b/%Y:%H:%M:%S %z",
+    "%d/%b/%Y:%H:%M:%S",
+    "%d-%b-%Y %H:%M:%S.%f",
+    "%d %b %Y %H:%M:%S.%f",
+    "%a %b %d %H:%M:%S %Y",
+    "%a %b %d %H:%M:%S.%f %Y",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%b %d %Y %H:%M:%S.%f",
+    "%b %d, %Y %I:%M:%S %p",
+    "%b %d %H:%M:%S.%f",
+    "%m-%d %H:%M:%S.%f",
+    "%m.%d %H:%M:%S.%f",
+    "%H:%M:%S.%f",
+    "%H:%M:%S,%f",
+)
+SAMPLE = 500
+PLAUSIBLE_YEARS = (1900, 2200)
+ASSUMED_YEAR = 2000
+LEAP_YEAR = 2000
+YEAR = re.compile(r"%[-_0]?[YyGgCcDFxsv+]")
+DAY = re.compile(r"%[-_0]?[dejmbBhUWaA]")
+WEEKDAY = re.compile(r"%[aAuw],?\s*")
+FRACTION = re.compile(r"[.]%f")
+DAY_US = 86_400_000_000
+
+
+class Times(NamedTuple):
+    """Parsed times, null where there were none, and what was assumed."""
+
+    values: pl.Series
+    defects: tuple[Defect, ...]
+
+
+class Roll(NamedTuple):
+    """A part of the date that is not written: its length and how far back in time is the next one, in microseconds."""
+
+    unit: str
+    length: int
+    tolerance: int
+
+
+YEARLY = Roll("year", 365 * DAY_US, 31 * DAY_US)
+DAILY = Roll("date", DAY_US, DAY_US // 24)
+
+
+def parse(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None = None) -> Times:
+    """Turn a column into times.
+
+    Args:
+        entry: the entry, for ``time_format`` and ``year``.
+        key: how to name the column in a message.
+        values: times, text or numbers, in file order.
+        chains: for times without a year or date: rows of one chain follow each other in time (one chain if not given).
+
+    Raises:
+        CatalogError: if the format does not fit, is needed, or could be either of two.
+        DataError: if there is no time at all.
+    """
+    if values.drop_nulls().is_empty():
+        raise DataError(
+            f"data set {entry.name!r}: {key} must hold times, found no value: correct the entry or the file"
+        )
+    if values.dtype.is_temporal():
+        return Times(_temporal(entry, key, values), ())
+    if values.dtype == pl.String and (entry.time_format or _guess_number(values)) not in EPOCH:
+        return _text(entry, key, values, chains)
+    return _number(entry, key, values)
+
+
+def _temporal(entry: OwnEntry, key: str, values: pl.Series) -> pl.Series:
+    if not isinstance(values.dtype, pl.Datetime | pl.Date):
+        raise entry.wrong(key, f"must hold dates or times of day with a date, found {values.dtype}: convert it")
+    zone = values.dtype.time_zone if isinstance(values.dtype, pl.Datetime) else None
+    universal = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else values
+    return universal.cast(pl.Datetime("us"))
+
+
+# ---- numbers
+
+
+def _guess_number(values: pl.Series) -> str | None:
+    """Name the unit of times in seconds and the like since 1970, if the values are of this century."""
+    if values.dtype == pl.String and not values.drop_nulls().head(SAMPLE).str.contains(r"^\d{9,19}(\.\d+)?$").all():
+        return None
+    middle = values.cast(pl.Float64, strict=False).median()
+    if not isinstance(middle, float):
+        return None
+    units = (("epoch", 1e9), ("epoch_ms", 1e12), ("epoch_us", 1e15), ("epoch_ns", 1e18))
+    return next((name for name, size in units if 0.6 * size <= middle < 4.2 * size), None)
+
+
+def _number(entry: OwnEntry, key: str, values: pl.Series) -> Times:
+    unit = entry.time_format or _guess_number(values)
+    if unit is None or unit not in EPOCH:
+        problem = f"must say what the numbers in {key} are, found such as {values.drop_nulls()[0]}: write one of "
+        raise entry.wrong("time_format", problem + '"epoch" (seconds since 1970), "epoch_ms", "epoch_us", "epoch_ns"')
+    factor = EPOCH[unit]
+    numbers = values.str.strip_chars() if values.dtype == pl.String else values
+    whole = numbers.cast(pl.Int64, strict=False)
+    exact = whole * factor if factor > 0 else whole // -factor
+    scale = float(factor) if factor > 0 else -1.0 / factor
+    fractional = (numbers.cast(pl.Float64, strict=False) * scale).round().cast(pl.Int64, strict=False)
+    broken = numbers.is_not_null() & (fractional.is_null())
+    whole_numbers = numbers.dtype.is_integer() or (
+        numbers.dtype == pl.String and whole.null_count() == numbers.null_count()
+    )
+    micros = exact if whole_numbers else fractional
+    return Times(micros.cast(pl.Datetime("us")), _unread(entry, key, values, broken))
+
+
+# ---- text
+
+
+def _text(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None) -> Times:
+    spaced = values.str.strip_chars().str.replace_all(r"\s+", " ")
+    known = pl.select(pl.when(spaced != "").then(spaced)).to_series()
+    written = entry.time_format or _guessed(entry, key, known.drop_nulls())
+    parsed = _parsed(known, written)
+    unread = _unread(entry, key, values, known.is_not_null() & parsed.is_null())
+    roll = _unwritten(written)
+    if roll is None:
+        return Times(parsed, unread)
+    return Times(_rolled(entry, parsed, roll, chains), (*unread, _assumption(entry, roll, known)))
+
+
+def _unwritten(written: str) -> Roll | None:
+    if YEAR.search(written):
+        return None
+    return YEARLY if DAY.search(written) else DAILY
+
+
+def _parsed(texts: pl.Series, written: str) -> pl.Series:
+    """Parse with one format; what does not fit is null. A year or date that is not written is that of 2000."""
+    pattern = re.sub(r"\s+", " ", written.strip())
+    roll = _unwritten(pattern)
+    if roll is YEARLY and WEEKDAY.search(pattern):
+        # a weekday would contradict the assumed year
+        pattern = WEEKDAY.sub("", pattern)
+        texts = texts.str.replace(r"(?i)\b(mon|tue|wed|thu|fri|sat|sun)[a-z]*\b,?\s*", "")
+    if roll is not None:
+        stated, pattern = (
+            (f"{LEAP_YEAR} ", "%Y " + pattern) if roll is YEARLY else ("2000-01-01 ", "%Y-%m-%d " + pattern)
+        )
+        texts = stated + texts
+    return _with_fraction(texts, FRACTION.sub("%.f", pattern.replace("%z", "%#z")))
+
+
+def _with_fraction(texts: pl.Series, pattern: str) -> pl.Series:
+    """Parse a format whose ``%f`` may stand for any number of digits."""
+    if "%f" not in pattern:
+        return _strptime(texts, pattern)
+    if pattern.endswith("%f"):
+        digits = texts.str.extract(r"\D(\d{1,9})$").str.pad_end(9, "0")
+        return _strptime(texts.str.extract(r"^(.*\D)\d{1,9}$") + digits, pattern[:-1] + "9f")
+    parsed = _strptime(texts, pattern.replace("%f", "%3f"))
+    for width in ("%6f", "%9f"):
+        if parsed.has_nulls():
+            parsed = parsed.zip_with(parsed.is_not_null(), _strptime(texts, pattern.replace("%f", width)))
+    return parsed
+
+
+def _strptime(texts: pl.Series, pattern: str) -> pl.Series:
+    parsed = texts.str.to_datetime(pattern, time_unit="us", strict=False)
+    zone = parsed.dtype.time_zone if isinstance(parsed.dtype, pl.Datetime) else None
+    return parsed.dt.replace_time_zone(None) if zone else parsed
+
+
+def _guessed(entry: OwnEntry, key: str, texts: pl.Series) -> str:
+    """Find the format that fits a sample, then all values if several fit the sample."""
+    sample = texts.gather_every(max(1, texts.len() // SAMPLE))
+    fitting = [written for written in FORMATS if _fits(_parsed(sample, written))]
+    if len(fitting) > 1:
+        fitting = [written for written in fitting if _fits(_parsed(texts, written))] or fitting
+    if not fitting:
+        problem = f"is needed to read {key}, found times such as {sample[0]!r}: add it, such as "
+        raise entry.wrong("time_format", problem + '"%Y-%m-%d %H:%M:%S"')
+    first, *others = fitting
+    for other in others:
+        if not _parsed(texts, other).equals(_parsed(texts, first)):
+            problem = f"is needed to read {key}, found {sample[0]!r}, which may be {first!r} or {other!r}: write which"
+            raise entry.wrong("time_format", problem)
+    return first
+
+
+def _fits(parsed: pl.Series) -> bool:
+    return not parsed.has_nulls() and bool(parsed.dt.year().is_between(*PLAUSIBLE_YEARS).all())
+
+
+def _rolled(entry: OwnEntry, parsed: pl.Series, roll: Roll, chains: pl.Series | None) -> pl.Series:
+    """Add years (or days) so that time goes on: a fall back by more than the tolerance starts the next one."""
+    frame = pl.DataFrame(
+        {"time": parsed, "chain": chains if chains is not None else pl.repeat(0, parsed.len(), eager=True)}
+    )
+    before = pl.col("time").forward_fill().shift(1)
+    step = (pl.col("time") - before).dt.total_microseconds().over("chain")
+    back, forth = step < -roll.tolerance, step > roll.length - roll.tolerance
+    turns = (back.cast(pl.Int32) - forth.cast(pl.Int32)).fill_null(0).cum_sum().over("chain")
+    frame = frame.with_columns(turns.alias("turns"))
+    if roll is DAILY:
+        first = pl.date(entry.year or ASSUMED_YEAR, 1, 1).cast(pl.Datetime("us"))
+        clock = pl.col("time") - pl.lit("2000-01-01").str.to_datetime(time_unit="us")
+        return frame.select(first + pl.duration(days="turns") + clock).to_series().alias(parsed.name)
+    return _in_years(entry, frame).alias(parsed.name)
+
+
+def _in_years(entry: OwnEntry, frame: pl.DataFrame) -> pl.Series:
+    start = entry.year or ASSUMED_YEAR
+    leap = frame.filter((pl.col("time").dt.month() == 2) & (pl.col("time").dt.day() == 29))
+    if entry.year is None and not leap.is_empty():
+        start = ASSUMED_YEAR + (-int(leap["turns"][0])) % 4
+    years = start + frame["turns"]
+    if not (start + leap["turns"]).is_in(_LEAP_YEARS).all():
+        raise entry.wrong("year", f"must fit the times, found 29 February outside a leap year with {start}: correct it")
+    time = pl.col("time").dt
+    moved = pl.datetime("year", time.month(), time.day(), time.hour(), time.minute(), time.second(), time.microsecond())
+    return frame.with_columns(years.alias("year")).select(pl.when(pl.col("time").is_not_null()).then(moved)).to_series()
+
+
+def _assumption(entry: OwnEntry, roll: Roll, known: pl.Series) -> Defect:
+    after = "31 days" if roll is YEARLY else "an hour"
+    start = entry.year or ASSUMED_YEAR
+    first = (
+        f"the first is taken to be in {start}" if roll is YEARLY else f"the first is taken to be on 1 January {start}"
+    )
+    remedy = "" if entry.year else "; set year in the entry to state it"
+    handling = (
+        f"{first}, and a fall back by more than {after} starts the next {roll.unit.replace('date', 'day')}{remedy}"
+    )
+    return Defect(f"times without a {roll.unit}", known.len() - known.null_count(), handling)
+
+
+def _unread(entry: OwnEntry, key: str, values: pl.Series, broken: pl.Series) -> tuple[Defect, ...]:
+    """Report times that could not be read, and refuse a format that fits less than half of them."""
+    count = int(broken.sum())
+    if not count:
+        return ()
+    example = values.filter(broken)[0]
+    if count * 2 > values.len() - values.null_count():
+        written = (
+            f"time_format {entry.time_format!r}" if entry.time_format else "a format known to fit the first values"
+        )
+        problem = f"must fit {key}, found {written} failing for {count:,} of {values.len():,} values, first {example!r}"
+        raise entry.wrong("time_format", problem + ": correct it")
+    return (Defect(f"times in {key} that could not be read, such as {example!r}", count, "taken as missing"),)
+
+
+_LEAP_YEARS: Sequence[int] = [year for year in range(1800, 2500) if (year % 4 == 0 and year % 100) or year % 400 == 0]
