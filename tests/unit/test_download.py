@@ -164,6 +164,18 @@ class TestPlaces:
         assert "404" in absent.reason
         assert "no mirror is set" in obtain(entry, replace(mirrored, data_mirror=None)).reason
 
+    def test_a_mirror_that_does_not_exist_is_named(self, entry, mirrored, tmp_path):
+        nowhere = replace(mirrored, data_mirror=tmp_path / "typo", offline=True)
+        assert f"the mirror {tmp_path / 'typo'} is no folder" in obtain(entry, nowhere).reason
+
+    def test_a_folder_that_may_not_be_read_is_one_sentence(self, entry, mirrored, monkeypatch):
+        def forbidden(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        monkeypatch.setattr(Path, "is_file", forbidden)
+        with pytest.raises(DownloadError, match=r"a.bin cannot be looked for \(Permission denied\): make its folder"):
+            obtain(entry, mirrored)
+
     def test_offline_never_asks_the_public_address(self, server, entry, mirrored):
         server.plan("/a.bin", good(CONTENT))
         assert "ANOMALY_OFFLINE" in obtain(entry, replace(mirrored, offline=True)).reason

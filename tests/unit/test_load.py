@@ -91,7 +91,7 @@ def shop(lab, server, stand_ins, tmp_path, monkeypatch):
 def add_own_table(places):
     (places.data_dir / "own").mkdir()
     (places.data_dir / "own" / "mine.csv").write_text("size,is_odd\n1,true\n2,false\n3,true\n")
-    entry = '\n[mine]\nkind = "table"\nfiles = ["own/mine.csv"]\nlabel = "is_odd"\n'
+    entry = '\n[mine]\nkind = "table"\nfiles = ["own/mine.csv"]\ncolumns = { label = "is_odd" }\nanomaly = ["true"]\n'
     places.catalog_file.write_text(places.catalog_file.read_text() + entry)
 
 

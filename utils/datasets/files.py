@@ -105,14 +105,17 @@ def locate(entry: str, file: FileEntry, places: Settings) -> Found | Absent:
         DownloadError: if the file is there but is not the one that the catalogue names.
     """
     cached = _cached(entry, file, places)
-    if cached.is_file():
+    if _is_there(cached):
         return _found(file, cached, "cache", "delete it, or run `make data` to replace it")
+    not_cached = f"not in {cached.parent.relative_to(places.root).as_posix()}"
     if places.data_mirror is None:
-        return Absent(f"not in {_short(cached.parent, places)}, no mirror is set")
+        return Absent(f"{not_cached}, no mirror is set")
+    if not places.data_mirror.is_dir():
+        return Absent(f"{not_cached}, the mirror {places.data_mirror} is no folder")
     mirrored = places.data_mirror / entry / file.name
-    if mirrored.is_file():
+    if _is_there(mirrored):
         return _found(file, mirrored, "mirror", "put the right file there, or unset ANOMALY_DATA_MIRROR")
-    return Absent(f"not in {_short(cached.parent, places)}, not in the mirror {mirrored.parent}")
+    return Absent(f"{not_cached}, not in the mirror {mirrored.parent}")
 
 
 def obtain(
@@ -143,7 +146,7 @@ def renew(entry: str, file: FileEntry, places: Settings) -> Found | Absent:
     try:
         return obtain(entry, file, places)
     except DownloadError as wrong:
-        if not _cached(entry, file, places).is_file():
+        if not _is_there(_cached(entry, file, places)):
             raise
         try:
             return _replace(entry, file, places)
@@ -197,7 +200,7 @@ def combined_digest(digests: Iterable[str]) -> str:
 def _replace(entry: str, file: FileEntry, places: Settings) -> Found:
     """Put a right file over a wrong one in the cache; the wrong one stays if there is none."""
     mirrored = places.data_mirror / entry / file.name if places.data_mirror else None
-    if mirrored is None or not mirrored.is_file():
+    if mirrored is None or not _is_there(mirrored):
         if places.offline:
             raise download.Unavailable("it is in no mirror, and ANOMALY_OFFLINE forbids the public address")
         return _download(entry, file, places, None)
@@ -231,5 +234,8 @@ def _cached(entry: str, file: FileEntry, places: Settings) -> Path:
     return places.raw_dir / entry / file.name
 
 
-def _short(path: Path, places: Settings) -> str:
-    return path.relative_to(places.root).as_posix()
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise DownloadError(f"{path} cannot be looked for ({error.strerror}): make its folder readable") from error
