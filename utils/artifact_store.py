@@ -6,12 +6,11 @@ gives them, so the store and its artefacts can be cloned or moved together and o
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
-from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
-from mlflow.tracking import get_tracking_uri
+if TYPE_CHECKING:
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 SQLITE = "sqlite:///"
 FOLDER = "mlartifacts"
@@ -19,7 +18,7 @@ FOLDER = "mlartifacts"
 
 def artifact_repository(
     artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
-) -> LocalArtifactRepository | MlflowArtifactsRepository:
+) -> "ArtifactRepository":
     """Return the repository that holds the artefacts at an ``mlflow-artifacts:`` address.
 
     Args:
@@ -28,14 +27,18 @@ def artifact_repository(
         registry_uri: passed on.
 
     Raises:
-        MlflowException: if the address leads out of the artefact folder.
+        mlflow.exceptions.MlflowException: if the address leads out of the artefact folder.
     """
-    store: str = tracking_uri or get_tracking_uri()
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+    from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
+    from mlflow.tracking import get_tracking_uri
+
+    store = tracking_uri or get_tracking_uri()
     if not store.startswith(SQLITE):
         return MlflowArtifactsRepository(artifact_uri, store, registry_uri)
     folder = Path(store.removeprefix(SQLITE)).resolve().parent / FOLDER
-    inside = unquote(urlsplit(artifact_uri).path).lstrip("/")
-    path = (folder / inside).resolve()
+    path = (folder / unquote(urlsplit(artifact_uri).path).lstrip("/")).resolve()
     if not path.is_relative_to(folder):
         raise MlflowException.invalid_parameter_value(
             f"{artifact_uri} leads out of {FOLDER}: an artefact address must stay inside it"

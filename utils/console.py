@@ -1,6 +1,12 @@
-"""The one place that writes lines for the people who call a command."""
+"""What commands share: writing lines to the people who call them, and ending cleanly when told to."""
 
+import contextlib
+import signal
 import sys
+from collections.abc import Iterator
+from types import FrameType
+
+_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def say(line: str = "") -> None:
@@ -13,3 +19,21 @@ def complain(line: str) -> None:
     """Write one line to standard error at once."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """Let a request to end, or a closed terminal, raise ``KeyboardInterrupt``, so that children are stopped too.
+
+    Works in the main thread only, as Python's signal handlers do.
+    """
+    before = {number: signal.signal(number, _interrupt) for number in _ENDINGS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

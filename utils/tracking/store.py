@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from utils import settings
+from utils.artifact_store import SQLITE
 from utils.errors import TrackingError
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ ENVIRONMENT = MappingProxyType(
 )
 """What MLflow must find in the environment before it is imported; a value that is already set stands."""
 
-SQLITE = "sqlite:///"
 SQLITE_HEADER = b"SQLite format 3\x00"
 LOCK_SECONDS = 120.0
 SERVER_SECONDS = 5.0
