@@ -15,7 +15,7 @@ CROWDED = 10
 """Different rows that the features must allow for each row there is; else equal rows are a matter of course."""
 
 FIRST_PLACE, LAST_PLACE = "first_line", "last_line"
-KEY = "row"
+KEY = "_row"
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class View:
             return None
         roles = self.roles
         kept = (self.known(name) for name in (roles.label, roles.anomaly_type, roles.split, roles.group))
-        keep = [name for name in dict.fromkeys(kept) if name is not None]
-        return self.frame.select(keep).with_columns(rows.row_keys(self.frame, names).alias(KEY))
+        keep = [self.frame[name] for name in dict.fromkeys(kept) if name is not None]
+        return pl.DataFrame([*keep, rows.row_keys(self.frame, names).alias(KEY)])
 
     @cached_property
     def twins_stay_together(self) -> bool:

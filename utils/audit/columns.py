@@ -17,9 +17,13 @@ SUSPICIOUS_AUC = 0.98
 LEAKING_AUC = 0.99
 """One column that misorders less than one pair in a hundred is all but the label."""
 
-IDENTITY_LEAKING = 0.90
+IDENTITY_LEAKING = 0.97
+"""AUC of an identity alone: an address has no business in telling attacks, so the bar is lower."""
+
 IDENTITY_TELLING = 0.75
-"""Balanced accuracy of an identity alone: an address has no business in telling attacks, so the bar is low."""
+"""Balanced accuracy from which an identity is worth a finding of its own."""
+
+KIND_VALUES = 256
 
 NULL_HEAVY = 0.5
 """Share of missing values above which a column says more about its collection than about its subject."""
@@ -56,9 +60,9 @@ TRANSDUCTIVE = re.compile(
 )
 CLUSTER_NAME = re.compile(r"clusters?|cluster[_ ]?(id|label|no)|segment|communit(y|ies)", re.IGNORECASE)
 CONTENTS: Mapping[str, str] = {
-    "an IP address": r"^(\d{1,3}\.){3}\d{1,3}(:\d+)?$|^[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){3,7}$",
-    "a UUID": r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$",
-    "a time stamp": r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?$|^\d{1,2}:\d{2}:\d{2}",
+    "by its content, an IP address": r"^(\d{1,3}\.){3}\d{1,3}(:\d+)?$|^[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){3,7}$",
+    "by its content, a UUID": r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$",
+    "by its content, a time stamp": r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?$|^\d{1,2}:\d{2}:\d{2}",
 }
 TOKEN = r"^[A-Za-z0-9_.:#-]*\d[A-Za-z0-9_.:#-]*$"
 
@@ -93,8 +97,8 @@ def identity_columns(
     """A002: find identities, addresses, ports and times, and how well each alone tells the class.
 
     A column counts if it is declared, if its name ends in a word such as id, port or timestamp, or if its content is
-    addresses, UUIDs, time stamps, near-unique tokens or row numbers. High from a balanced accuracy of
-    ``IDENTITY_LEAKING``; columns that tell little are put together in one finding of severity low.
+    addresses, UUIDs, time stamps, near-unique tokens or row numbers. High from an AUC of
+    ``IDENTITY_LEAKING`` on; columns that tell little are put together in one finding of severity low.
 
     Args:
         frame: any table.
@@ -107,10 +111,8 @@ def identity_columns(
         Intrusion Detection Models", DIMVA 2022; Arp et al. 2022.
     """
     known = set(declared)
-    whys = {
-        name: "a declared identity or time" if name in known else identity_kind(frame[name])
-        for name in _known(frame, columns, label)
-    }
+    names = _known(frame, columns, label)
+    whys = {name: "by its role" if name in known else identity_kind(frame[name]) for name in names}
     suspects = {name: why for name, why in whys.items() if why}
     rows, on = _labelled(frame, label)
     if not on.usable:
@@ -129,12 +131,12 @@ def identity_kind(values: pl.Series) -> str:
     Looks at the last word of the name, at the type, and at up to ``CONTENT_SAMPLE`` distinct values.
     """
     words = [word.lower() for word in WORD.findall(values.name)]
-    if words and words[-1] in IDENTITY_WORDS | TIME_WORDS:
-        return f"named {words[-1]!r}"
+    if words and words[-1] in IDENTITY_WORDS | TIME_WORDS and not _is_code(values, words[-1]):
+        return "by its name"
     if isinstance(values.dtype, pl.Date | pl.Datetime):
-        return "a time"
+        return "as a time"
     if values.dtype.is_integer():
-        return "a row number" if _is_row_number(values) else ""
+        return "as a row number" if _is_row_number(values) else ""
     return _text_kind(values) if isinstance(values.dtype, pl.String) else ""
 
 
@@ -325,14 +327,11 @@ def _identity_strength(values: pl.Series, on: Target) -> Strength:
 
 
 def _telling_identity(name: str, why: str, measured: Strength) -> Finding:
-    severity: Severity = "high" if measured.balanced_accuracy >= IDENTITY_LEAKING else "medium"
     value = f"; most telling value {measured.telling}" if measured.telling else ""
     return Finding(
         "A002",
-        severity,
-        f"{name} is {why} and tells the class by itself."
-        if why.startswith("a ") or why.startswith("an ")
-        else f"{name} is an identity or a time ({why}) and tells the class by itself.",
+        "high" if measured.auc >= IDENTITY_LEAKING else "medium",
+        f"{name} names or dates a row ({why}) and tells the class by itself.",
         f"Balanced accuracy {measured.balanced_accuracy:.3f}, AUC {measured.auc:.3f}, out of fold{value}.",
         IDENTITY_REMEDY,
         columns=(name,),
@@ -346,6 +345,12 @@ def _quiet_identities(names: Sequence[str], evidence: str) -> list[Finding]:
     return [
         Finding("A002", "low", what, evidence[0].upper() + evidence[1:] + ".", IDENTITY_REMEDY, columns=tuple(names))
     ]
+
+
+def _is_code(values: pl.Series, word: str) -> bool:
+    """Whether something called an id numbers a few kinds (event ids of a log) and not rows or persons."""
+    distinct = values.n_unique()
+    return word == "id" and distinct <= KIND_VALUES and len(values) >= ROWS_A_VALUE * distinct
 
 
 def _is_row_number(values: pl.Series) -> bool:
@@ -365,7 +370,7 @@ def _text_kind(values: pl.Series) -> str:
             return kind
     unique = len(values) >= IDENTITY_ROWS and values.n_unique() >= CONTENT_SHARE * len(values)
     tokens = unique and sample.str.contains(TOKEN).mean() >= CONTENT_SHARE  # type: ignore[operator]
-    return "a near-unique token" if tokens else ""
+    return "by its content, a near-unique token" if tokens else ""
 
 
 def _missing(values: pl.Series) -> int:

@@ -86,7 +86,8 @@ def time_overlap(frame: pl.DataFrame, time: str, split: str) -> list[Finding]:
             "A005",
             "medium",
             "Training holds rows that are newer than test rows.",
-            f"{int(older.sum()):,} of {len(older):,} test rows ({percent(share)}) are older than the newest of training.",
+            f"{int(older.sum()):,} of {len(older):,} test rows ({percent(share)}) are older than the newest training "
+            "row.",
             "Split by time: train on the past, test on what comes after it.",
             columns=(time,),
         )
