@@ -68,7 +68,7 @@ def load(name: str, source: str = "auto", *, seed: int = settings.SEED, budget: 
         DataError: if the data set does not exist in the edition asked for.
     """
     _check_source(source)
-    size = settings.budget(budget).simulated
+    sizes = settings.budget(budget).simulated
     places = settings.current()
     listed = catalog.read(places.catalog_file)
     listed.require([name])
@@ -78,7 +78,7 @@ def load(name: str, source: str = "auto", *, seed: int = settings.SEED, budget: 
     if source == "real" and not entry.files:
         raise DataError(f"data set {name!r} has no public files, found source 'real': use 'simulated' or 'auto'")
     real = _load_real(entry, places, insist=source == "real") if entry.files and source != "simulated" else None
-    return real or _simulate(entry, size[name], seed)
+    return real or _simulate(entry, sizes[name], seed)
 
 
 def load_all(

@@ -132,8 +132,8 @@ def _part(target: Path) -> Iterator[Path]:
 def _create(part: Path, attempts: int = 3) -> None:
     """Make the folder and the file; another process that gives up may remove the folder in between."""
     for attempt in range(attempts):
-        part.parent.mkdir(parents=True, exist_ok=True)
         try:
+            part.parent.mkdir(parents=True, exist_ok=True)
             part.open("xb").close()
         except FileNotFoundError:
             if attempt == attempts - 1:
