@@ -155,30 +155,29 @@ def session_profile(dataset: Dataset, events: pl.DataFrame, unit: str) -> go.Fig
         horizontal_spacing=0.12,
         subplot_titles=(f"events in a {unit}", f"{unit}s that hold the event"),
     )
+    shown = _events(events)
     for verdict in VERDICT_ORDER:
         part = events.filter(pl.col("class") == verdict)
         if part.height:
-            _add_sessions(figure, part, verdict)
-    figure.update_yaxes(title_text="% of class", row=1, col=1).update_yaxes(type="log", row=1, col=2)
+            _add_sessions(figure, part, verdict, shown)
+    figure.update_xaxes(type="log", row=1, col=1).update_yaxes(title_text="% of class", row=1, col=1)
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=shown, row=1, col=2)
+    figure.update_yaxes(type="log", row=1, col=2)
     return _dressed(figure, f"{dataset.name}: sessions by class")
 
 
 def text_profile(dataset: Dataset, frame: str, column: str) -> go.Figure:
     """Mean share of character classes in a text column, by anomaly type: attacks write another alphabet."""
     roles = dataset.roles[frame]
-    by = roles.anomaly_type or profile.class_of(dataset[frame], roles).name
+    texts = dataset[frame].filter(pl.col(column).is_not_null())
+    texts = texts.with_columns(pl.col(roles.anomaly_type) if roles.anomaly_type else profile.class_of(texts, roles))
+    by = roles.anomaly_type or "class"
     length = pl.col(column).str.len_chars().clip(1)
     shares = [
         (pl.col(column).str.count_matches(pattern) / length).mean().alias(name)
         for name, pattern in TEXT_CLASSES.items()
     ]
-    table = (
-        dataset[frame]
-        .filter(pl.col(column).is_not_null())
-        .group_by(by)
-        .agg(*shares, rows=pl.len())
-        .sort("rows", descending=True)
-    )
+    table = texts.group_by(by).agg(*shares, rows=pl.len()).sort("rows", descending=True)
     labels = [f"{name} ({rows:,})" for name, rows in table.select(by, "rows").iter_rows()]
     figure = new_figure(f"{dataset.name}: what characters is {column} made of?", height=160 + 26 * len(labels))
     figure.add_heatmap(
@@ -281,13 +280,21 @@ def _add_histogram(figure: go.Figure, counted: pl.DataFrame, row: int, column: i
             )
 
 
-def _add_sessions(figure: go.Figure, part: pl.DataFrame, verdict: str) -> None:
+def _events(events: pl.DataFrame, most: int = 40) -> list[str]:
+    """The events that most sessions hold, in natural order (E2 before E10)."""
+    held = events.select(event=pl.col("events").list.unique(), count="count").explode("event")
+    frequent = held.group_by("event").agg(pl.col("count").sum()).sort("count", "event", descending=True).head(most)
+    return sorted(map(str, frequent["event"]), key=lambda name: (len(name), name))
+
+
+def _add_sessions(figure: go.Figure, part: pl.DataFrame, verdict: str, shown: Sequence[str]) -> None:
     total = part["count"].sum()
     lengths = (
         part.group_by(length=pl.col("events").list.len()).agg(share=100 * pl.col("count").sum() / total).sort("length")
     )
     held = part.select(event=pl.col("events").list.unique(), count="count").explode("event")
     frequency = held.group_by("event").agg(share=100 * pl.col("count").sum() / total).sort("event")
+    frequency = frequency.filter(pl.col("event").cast(pl.String).is_in(shown))
     colour = VERDICTS[verdict]
     figure.add_scatter(
         x=lengths["length"].to_list(),

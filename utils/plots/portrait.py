@@ -31,7 +31,7 @@ def _portraits_of(dataset: Dataset, frame: str) -> Iterator[tuple[str, go.Figure
         yield "kinds", exploration.composition(dataset, frame)
     if roles.time and data.schema[roles.time].is_temporal():
         yield "timeline", exploration.timeline(dataset, frame)
-    if roles.sequence:
+    if roles.sequence and (roles.label or not any(other.label for other in dataset.roles.values())):
         yield "sessions", exploration.session_profile(dataset, _weighted_sequences(dataset, frame), roles.unit)
     for column in _free_text(data, roles):
         yield f"{column}_characters", exploration.text_profile(dataset, frame, column)
@@ -54,7 +54,8 @@ def _weighted_sequences(dataset: Dataset, frame: str) -> pl.DataFrame:
 
 
 def _free_text(data: pl.DataFrame, roles: Roles) -> list[str]:
-    names = [name for name in roles.features if data.schema.get(name) == pl.String]
+    """Text features of labelled frames that are long and varied enough for their characters to say something."""
+    names = [name for name in roles.features if roles.label and data.schema.get(name) == pl.String]
     facts = (
         data.select(
             *(pl.col(name).str.len_chars().mean().alias(f"{name} length") for name in names),

@@ -15,7 +15,7 @@ from utils.plots import static
 
 NORMAL = "#8FBBDA"
 ANOMALY = "#A11D33"
-UNCLASSIFIED = "#C9C9C9"
+UNCLASSIFIED = "#94999E"
 INK = "#22303C"
 TRAIN = "#8796A5"
 GRID = "#E4E8EC"
