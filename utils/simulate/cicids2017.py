@@ -172,10 +172,13 @@ ROUTES: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = MappingP
         "names": (dict.fromkeys(CLIENTS, 1) | {NAME_SERVER: 3}, {NAME_SERVER: 0.7, GATEWAY: 0.3}),
         "web": (dict.fromkeys(CLIENTS, 1), dict.fromkeys(OUTSIDE, 1)),
         "visit": ({NAT: 3} | dict.fromkeys(_ANY, 0.2), {WEB_SERVER: 0.8, SECOND_SERVER: 0.2}),
-        "inside": (dict.fromkeys(CLIENTS, 1), {NAME_SERVER: 0.5, WEB_SERVER: 0.25, SECOND_SERVER: 0.25}),
+        "inside": (
+            dict.fromkeys(CLIENTS, 1),
+            {NAME_SERVER: 0.25, WEB_SERVER: 0.2, SECOND_SERVER: 0.1} | dict.fromkeys(CLIENTS, 0.05),
+        ),
         "attack": (
             {NAT: 3, "205.174.165.69": 0.6} | dict.fromkeys(CLIENTS, 0.12),
-            {WEB_SERVER: 0.85, SECOND_SERVER: 0.15},
+            {WEB_SERVER: 0.75, SECOND_SERVER: 0.15} | dict.fromkeys(CLIENTS, 0.01),
         ),
         "inside_attack": (
             {"192.168.10.8": 3} | dict.fromkeys(CLIENTS, 0.3),
@@ -209,7 +212,7 @@ KINDS: tuple[Kind, ...] = (
     # --- benign
     Kind(
         BENIGN,
-        0.56,
+        0.51,
         "names",
         {53: 1},
         protocol=UDP,
@@ -293,7 +296,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         BENIGN,
-        0.02,
+        0.045,
         "inside",
         {389: 0.2, 88: 0.2, 3268: 0.15, 139: 0.15, 445: 0.2, 465: 0.05, 444: 0.05},
         sent=(0, 2, 4, 10, 18, 24, 102),
@@ -319,7 +322,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         BENIGN,
-        0.035,
+        0.06,
         "inside",
         {123: 0.6, 137: 0.24, 138: 0.06, 88: 0.06, 389: 0.04},
         protocol=UDP,
