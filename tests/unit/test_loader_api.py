@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.loading import assert_roles_complete, refused, rows_of, write
 from utils.datasets import api
 from utils.errors import DataError
+from utils.simulate import api as simulate
 
 HEADER = (
     ",_id,inter_api_access_duration(sec),api_access_uniqueness,sequence_length(count),vsession_duration(min),ip_type,"
@@ -224,3 +225,16 @@ def test_a_graph_that_is_null_is_an_empty_graph(tmp_path):
     assembled = api.assemble(api.read(paths))
     assert assembled.frames["edges"].rows() == [("two", "y", "x")]
     assert rows_of(assembled, "call graph is empty") == 1
+
+
+def test_simulated_graphs_survive_the_file(tmp_path):
+    simulated = simulate.simulate(60, 3)
+    graphs = [
+        (key[0], list(zip(edges["from"], edges["to"], strict=True)))
+        for key, edges in simulated["edges"].group_by("_id", maintain_order=True)
+    ]
+    paths = write(tmp_path, {api.GRAPH_FILE: graph_json(graphs)})
+    simulated["behaviors"].drop("anomaly_type").write_csv(tmp_path / api.BEHAVIOR_FILE)
+    read = api.read(paths | {api.BEHAVIOR_FILE: tmp_path / api.BEHAVIOR_FILE})
+    assert read["edges"].equals(simulated["edges"].select(read["edges"].columns))
+    assert read["behaviors"].equals(simulated["behaviors"].select(read["behaviors"].columns))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.loading import assert_roles_complete, refused, rows_of, write
 from utils.datasets import waf
 from utils.errors import DataError
+from utils.simulate import waf as simulate
 
 HEADER = '"payload","length","attack_type","label"\r\n'
 TRAIN = HEADER + '"c/ caridad s/n","14","norm","norm"\r\n"1"" or 1=1","9","sqli","anom"\r\n'
@@ -218,3 +219,9 @@ def test_components_without_their_labels_are_left_out(tmp_path):
 
 def test_components_and_labels_must_match(tmp_path):
     refused(lambda: waf.read(components(tmp_path, labels=4)), waf.CLUSTER_FILE, "each of the 3 rows", "found 4")
+
+
+def test_simulated_events_survive_the_file(tmp_path):
+    simulated = simulate.simulate(1_500, 3)["events"].select(waf.EVENT_COLUMNS)
+    simulated.write_csv(tmp_path / waf.EVENT_FILE)
+    assert waf.read_events(tmp_path / waf.EVENT_FILE).equals(simulated)
