@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from utils.datasets.contract import LABEL, Dataset, Defect, Roles
-from utils.datasets.own import roles, tabular
+from utils.datasets.own import labels, roles, tabular
 from utils.datasets.own.entry import OwnEntry
 from utils.errors import DataError
 
@@ -100,7 +100,7 @@ def _behaviors(entry: OwnEntry) -> Part:
     timed, time_defects = roles.timed(entry, single, time)
     labelled, label_defects = roles.split(entry, timed, entry.column("split")), tuple[Defect, ...]()
     if label:
-        labelled, label_defects = roles.label(entry, labelled, label, kinds, where)
+        labelled, label_defects = labels.label(entry, labelled, label, kinds, where)
     repeated = _repeated(frame.height - single.height, "behaviours that repeat another one or have no id")
     return Part(labelled, read, (*read.defects, *repeated, *time_defects, *label_defects))
 
@@ -117,6 +117,7 @@ def _sized(behaviors: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
 
 
 def _behavior_roles(entry: OwnEntry, behaviors: pl.DataFrame) -> Roles:
+    group = entry.column("group")
     return roles.describe(
         entry,
         behaviors,
@@ -124,7 +125,7 @@ def _behavior_roles(entry: OwnEntry, behaviors: pl.DataFrame) -> Roles:
         always=(ID,),
         labelled=LABEL in behaviors.columns,
         time=entry.column("time"),
-        group=entry.column("group"),
+        group=ID if group and group not in behaviors.columns else group,
         split=entry.column("split"),
     )
 

@@ -3,18 +3,16 @@
 Only the entry itself is checked here; its files are looked at when the data are loaded.
 """
 
-import codecs
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
-from utils.datasets import sessions
 from utils.datasets.catalog import nearest
 from utils.datasets.contract import Kind
-from utils.datasets.own import pattern
+from utils.datasets.own import pattern, values
+from utils.datasets.own.values import LabelFile
 from utils.errors import CatalogError
 
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -27,18 +25,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "log": (),
     }
 )
-_SHARED = ({"label", "type"}, {"group", "session", "id", "from", "to", "identity"}, {"event", "features"})
-LABEL_FILE_KEYS = ("file", "session", "label", "type")
-
-
-@dataclass(frozen=True)
-class LabelFile:
-    """A table that labels sessions: the file and the names of its columns."""
-
-    file: str
-    session: str = "session"
-    label: str = "label"
-    type: str | None = None
+_SHARED = ({"label", "type"}, {"group", "session", "id", "identity"}, {"from", "to"})
 
 
 @dataclass(frozen=True)
@@ -103,7 +90,7 @@ def declare(name: str, table: Mapping[str, Any], data_dir: Path) -> OwnEntry:
     if kind not in KINDS:
         found = "none" if kind is None else f"{kind!r}{nearest(str(kind), KINDS)}"
         raise _refusal(name, "kind", f"must be one of {', '.join(KINDS)}, found {found}: write one of them")
-    known = [key for key, (kinds, _) in _KEYS.items() if kind in kinds]
+    known = [key for key, (kinds, _) in KEYS.items() if kind in kinds]
     _known_keys(name, "", table, known, kind)
     values = {key: _checked(name, key, value) for key, value in table.items() if key not in ("kind", "columns")}
     singles, lists = _columns(name, kind, table.get("columns", {}))
@@ -111,14 +98,6 @@ def declare(name: str, table: Mapping[str, Any], data_dir: Path) -> OwnEntry:
     for rule in _RULES:
         rule(entry)
     return entry
-
-
-def canonical(value: object) -> str:
-    """Write a label value as text: ``1``, ``1.0`` and ``"1"`` are the same, and so are ``true`` and ``"True"``."""
-    text = str(value).strip()
-    if text.lower() in ("true", "false"):
-        return text.lower()
-    return re.sub(r"^([+-]?\d+)\.0+$", r"\1", text)
 
 
 def _refusal(name: str, key: str, problem: str) -> CatalogError:
@@ -140,10 +119,10 @@ def _known_keys(name: str, where: str, table: Mapping[str, Any], known: Iterable
 
 def _elsewhere(key: str, where: str) -> str:
     """Hint for a key that exists, but in another place or for another kind."""
-    if where and key in _KEYS:
+    if where and key in KEYS:
         return " (it belongs to the entry itself, above its columns)"
-    if key in _KEYS:
-        return f" (it belongs to kind {' and '.join(repr(kind) for kind in _KEYS[key][0])})"
+    if key in KEYS:
+        return f" (it belongs to kind {' and '.join(repr(kind) for kind in KEYS[key][0])})"
     if any(key in (*singles, *LISTS) for singles in COLUMNS.values()):
         return f' (it belongs into columns = {{ {key} = "..." }})'
     return ""
@@ -151,7 +130,7 @@ def _elsewhere(key: str, where: str) -> str:
 
 def _checked(name: str, key: str, value: Any) -> Any:  # noqa: ANN401 (whatever TOML holds)
     try:
-        return _KEYS[key][1](value)
+        return KEYS[key][1](value)
     except ValueError as error:
         raise _refusal(name, key, f"must be {error}, found {value!r}: correct it") from None
 
@@ -165,124 +144,41 @@ def _columns(name: str, kind: str, table: Any) -> tuple[dict[str, str], dict[str
     for role, value in table.items():
         try:
             if role in LISTS:
-                lists[role] = _texts(value)
+                lists[role] = values.texts(value)
             else:
-                singles[role] = _text(value)
+                singles[role] = values.text(value)
         except ValueError as error:
             raise _refusal(name, f"columns.{role}", f"must be {error}, found {value!r}: correct it") from None
     return singles, lists
 
 
-# ---- what a value must be: each takes what TOML gives and returns it checked, or raises ValueError("a ...")
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a text that is not empty")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError("a list of texts")
-    return tuple(value)
-
-
-def _paths(value: object) -> tuple[str, ...]:
-    paths = _texts(value) if isinstance(value, list) else ()
-    if not paths or not all(path.strip() for path in paths):
-        raise ValueError('a list of paths such as ["own/mine.csv"]')
-    return paths
-
-
-def _values(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(item, str | int | float) for item in value):
-        raise ValueError('a list of label values such as ["attack"]')
-    return tuple(canonical(item) for item in value)
-
-
-def _year(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1900 <= value <= 2200:
-        raise ValueError("a year such as 2024")
-    return value
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError("a number of lines, at least 1")
-    return value
-
-
-def _window(value: object) -> str:
-    if not isinstance(value, str) or not sessions.DURATION.fullmatch(value):
-        raise ValueError('a length of time above zero such as "30s", "5m", "1h" or "1d"')
-    return value
-
-
-def _character(value: object) -> str:
-    if not isinstance(value, str) or len(value.encode()) != 1 or value in "\r\n\"'":
-        raise ValueError('one plain character such as ";", "|" or "\\t"')
-    return value
-
-
-def _decimal(value: object) -> str:
-    if value not in (".", ","):
-        raise ValueError('"." or ","')
-    return str(value)
-
-
-def _encoding(value: object) -> str:
-    try:
-        codec = codecs.lookup(_text(value))
-        "".encode(codec.name)
-    except (LookupError, ValueError):
-        raise ValueError('the name of a text encoding such as "cp1252" or "utf-16"') from None
-    return codec.name
-
-
-def _label_file(value: object) -> LabelFile:
-    if isinstance(value, str) and value.strip():
-        return LabelFile(value)
-    if not isinstance(value, Mapping) or "file" not in value or not set(value) <= set(LABEL_FILE_KEYS):
-        raise ValueError('a path or a table such as { file = "own/labels.csv", session = "id", label = "class" }')
-    return LabelFile(**{key: _text(item) for key, item in value.items()})
-
-
-def _header(value: object) -> str:
-    return pattern.header(_text(value))
-
-
-def _session(value: object) -> str:
-    return pattern.session(_text(value))
-
-
 _ALL = KINDS
 _TABLES = ("table", "events", "call_graph")
 _ROWS = ("events", "log")
-_KEYS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = MappingProxyType(
+KEYS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = MappingProxyType(
     {
-        "kind": (_ALL, _text),
-        "files": (_ALL, _paths),
-        "title": (_ALL, _text),
-        "licence": (_ALL, _text),
-        "cite": (_ALL, _text),
-        "truth": (_ALL, _text),
+        "kind": (_ALL, values.text),
+        "files": (_ALL, values.paths),
+        "title": (_ALL, values.text),
+        "licence": (_ALL, values.text),
+        "cite": (_ALL, values.text),
+        "truth": (_ALL, values.text),
         "columns": (_ALL, dict),
-        "anomaly": (_ALL, _values),
-        "normal": (_ALL, _values),
-        "time_format": (_ALL, _text),
-        "year": (_ALL, _year),
-        "encoding": (_ALL, _encoding),
-        "delimiter": (_ALL, _character),
-        "decimal": (_TABLES, _decimal),
-        "nulls": (_ALL, _texts),
-        "names": (("table", "events"), _texts),
-        "window": (_ROWS, _window),
-        "window_lines": (_ROWS, _count),
-        "labels": (_ROWS, _label_file),
-        "behaviors": (("call_graph",), _paths),
-        "header": (("log",), _header),
-        "session": (("log",), _session),
+        "anomaly": (_ALL, values.values),
+        "normal": (_ALL, values.values),
+        "time_format": (_ALL, values.text),
+        "year": (_ALL, values.year),
+        "encoding": (_ALL, values.encoding),
+        "delimiter": (_ALL, values.character),
+        "decimal": (_TABLES, values.decimal),
+        "nulls": (_ALL, values.texts),
+        "names": (("table", "events"), values.texts),
+        "window": (_ROWS, values.window),
+        "window_lines": (_ROWS, values.count),
+        "labels": (_ROWS, values.label_file),
+        "behaviors": (("call_graph",), values.paths),
+        "header": (("log",), values.header),
+        "session": (("log",), values.session),
     }
 )
 

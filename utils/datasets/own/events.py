@@ -3,7 +3,7 @@
 import polars as pl
 
 from utils.datasets.contract import ANOMALY_TYPE, LABEL, Dataset, Defect, Roles
-from utils.datasets.own import roles, sequences, tabular
+from utils.datasets.own import labels, roles, sequences, tabular
 from utils.datasets.own.entry import OwnEntry
 from utils.datasets.own.sequences import SESSION, Keys
 
@@ -27,11 +27,11 @@ def load(entry: OwnEntry) -> Dataset:
     where = tabular.named(read.files)
     roles.check_columns(entry, read.frame, where)
     rows = _structured(entry, read.frame.drop(entry.lists.get("ignore", ())))
-    rows, time_defects = roles.timed(entry, rows, "time" if entry.column("time") else None)
+    rows, time_defects = roles.timed(entry, rows, "time" if entry.column("time") else None, in_order=True)
     rows, order_defects = _in_order(roles.split(entry, rows, entry.column("split")))
     label_defects: tuple[Defect, ...] = ()
     if label := entry.column("label"):
-        rows, label_defects = roles.label(entry, rows, label, entry.column("type"), where)
+        rows, label_defects = labels.label(entry, rows, label, entry.column("type"), where, empty="refused")
     defects = [*read.defects, *time_defects, *order_defects, *label_defects]
     return _with_sessions(entry, rows, read, defects)
 

@@ -5,7 +5,7 @@ import re
 import polars as pl
 
 from utils.datasets.contract import LABEL, Dataset, Defect, Roles
-from utils.datasets.own import lines, paths, roles, sequences
+from utils.datasets.own import labels, lines, paths, roles, sequences
 from utils.datasets.own.entry import OwnEntry, groups
 from utils.datasets.own.lines import LINE_ID
 from utils.datasets.own.sequences import ANY_TEXT, SESSION, Keys
@@ -59,7 +59,7 @@ def _labelled(entry: OwnEntry, frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple
     if "label" not in groups(entry):
         return frame, ()
     kinds = "type" if "type" in groups(entry) else None
-    labelled = roles.label(entry, frame, "label", kinds, "the header", empty_is_normal=True)
+    labelled = labels.label(entry, frame, "label", kinds, "the header", empty="normal")
     return labelled.frame, labelled.defects
 
 

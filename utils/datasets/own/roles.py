@@ -3,28 +3,19 @@
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 import polars as pl
 
 from utils.datasets.catalog import nearest
-from utils.datasets.contract import ANOMALY_TYPE, LABEL, NORMAL, Dataset, Defect, Roles
+from utils.datasets.contract import ANOMALY_TYPE, LABEL, Dataset, Defect, Roles
 from utils.datasets.own import paths, times
-from utils.datasets.own.entry import OwnEntry, canonical
+from utils.datasets.own.entry import OwnEntry
+from utils.datasets.own.labels import listed
 from utils.errors import DataError
 
-ANOMALY = "anomaly"
 LOW_CARDINALITY = 50
 FEW_ROWS = 20
-SHOWN_VALUES = 6
 SPLITS: Mapping[str, str] = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-
-
-class Labelled(NamedTuple):
-    """A frame whose rows have ``is_anomaly`` and ``anomaly_type``, and what was reported."""
-
-    frame: pl.DataFrame
-    defects: tuple[Defect, ...]
 
 
 def require(entry: OwnEntry, frame: pl.DataFrame, where: str, named: Mapping[str, str]) -> None:
@@ -41,7 +32,8 @@ def require(entry: OwnEntry, frame: pl.DataFrame, where: str, named: Mapping[str
     """
     for key, name in named.items():
         if name not in frame.columns:
-            near = nearest(name, frame.columns) or nearest(name.lower(), [other.lower() for other in frame.columns])
+            same = [other for other in frame.columns if other.lower() == name.lower()]
+            near = f" (did you mean {same[0]!r}?)" if same else nearest(name, frame.columns)
             problem = f"names the column {name!r}, which {where} does not have{near}: its columns are "
             raise entry.wrong(key, problem + listed(frame.columns, 12))
 
@@ -63,56 +55,15 @@ def check_columns(entry: OwnEntry, frame: pl.DataFrame, where: str, but: Collect
             raise entry.wrong("columns", problem + f'write label = "{name}" (or type), or add it to ignore')
 
 
-def label(
-    entry: OwnEntry, frame: pl.DataFrame, column: str, kinds: str | None, where: str, *, empty_is_normal: bool = False
-) -> Labelled:
-    """Turn the label of a table into ``is_anomaly`` and ``anomaly_type``.
-
-    The kind of an anomaly is the value of ``kinds``, else the label itself if it is a word, else ``"anomaly"``.
-
-    Args:
-        entry: the entry.
-        frame: the table.
-        column: its label.
-        kinds: its column with the kinds of anomaly.
-        where: the files in words.
-        empty_is_normal: what a row without a label is; if not, it is left out and reported.
-
-    Raises:
-        DataError: if values are in neither list, none is as declared, or most rows have no label.
-    """
-    texts = _canonical(frame[column])
-    verdicts = _verdicts(entry, texts, f"column {column!r} of {where}")
-    marked = frame.with_columns(
-        texts.replace_strict(verdicts, default=False if empty_is_normal else None, return_dtype=pl.Boolean).alias(
-            LABEL
-        ),
-        _kinds(texts if kinds is None else _canonical(frame[kinds])).alias("_kind"),
-    )
-    kind = pl.when(LABEL).then("_kind").otherwise(pl.lit(NORMAL))
-    kept = marked.filter(pl.col(LABEL).is_not_null()).with_columns(kind.alias(ANOMALY_TYPE)).drop("_kind")
-    if kept.height * 2 < frame.height:
-        problem = f"found none in {frame.height - kept.height:,} of {frame.height:,}: label them, or take the label out"
-        raise DataError(f"data set {entry.name!r}: rows of {where} must have a label, {problem}")
-    dropped = frame.height - kept.height
-    return Labelled(kept, (*_unlabelled(dropped), *one_class(kept)))
-
-
-def one_class(frame: pl.DataFrame) -> tuple[Defect, ...]:
-    """Report labels that are all the same."""
-    if frame[LABEL].n_unique() != 1:
-        return ()
-    only = "an anomaly" if frame[LABEL][0] else NORMAL
-    handling = "kept; scores that need both classes cannot be computed"
-    return (Defect(f"every label says {only}: one class only", frame.height, handling),)
-
-
-def timed(entry: OwnEntry, frame: pl.DataFrame, column: str | None) -> Labelled:
-    """Turn the time column, if there is one, into Datetime[us]."""
+def timed(
+    entry: OwnEntry, frame: pl.DataFrame, column: str | None, *, in_order: bool = False
+) -> tuple[pl.DataFrame, tuple[Defect, ...]]:
+    """Turn the time column, if there is one, into Datetime[us]; ``in_order``: rows follow each other in time."""
     if column is None:
-        return Labelled(frame, ())
-    parsed = times.parse(entry, f"column {column!r}", frame[column])
-    return Labelled(frame.with_columns(parsed.values.alias(column)), parsed.defects)
+        return frame, ()
+    chain = frame.select(pl.repeat(0, pl.len())).to_series() if in_order else None
+    parsed = times.parse(entry, f"column {column!r}", frame[column], chain)
+    return frame.with_columns(parsed.values.alias(column)), parsed.defects
 
 
 def split(entry: OwnEntry, frame: pl.DataFrame, column: str | None) -> pl.DataFrame:
@@ -173,7 +124,7 @@ def describe(
     identity = tuple(name for name in (*always, *entry.lists.get("identity", ())) if name in frame.columns)
     written = {name: "the label as the files write it" for name in (entry.column("label"), entry.column("type"))
                if name and name not in (LABEL, ANOMALY_TYPE) and name in frame.columns}  # fmt: skip
-    outside = written | dict(kept_out)
+    outside = written | {name: why for name, why in kept_out.items() if name in frame.columns}
     chosen, others = features(entry, frame, {LABEL, ANOMALY_TYPE, *identity, *outside, *roles.values()})
     return Roles(
         unit=unit,
@@ -212,52 +163,12 @@ def dataset(
     )
 
 
-def listed(values: Collection[object], most: int = SHOWN_VALUES) -> str:
-    """Write some values for a message."""
-    shown = [repr(value) if isinstance(value, str) else str(value) for value in list(values)[:most]]
-    return ", ".join(shown) + (f" and {len(values) - most} more" if len(values) > most else "")
-
-
 def _truth(entry: OwnEntry, labelled: bool) -> str:
     if not labelled:
         return "nobody labelled these data"
     values = [f"anomaly = {listed(entry.anomaly)}"] * bool(entry.anomaly)
     values += [f"normal = {listed(entry.normal)}"] * bool(entry.normal)
     return f"labels as the user's files have them ({'; '.join(values)}); the entry does not say who set them"
-
-
-def _canonical(values: pl.Series) -> pl.Series:
-    """Write each distinct value in one way; empty text is no value."""
-    plain = values.cast(pl.String) if not values.dtype.is_float() else values
-    distinct = plain.unique().drop_nulls()
-    written = {value: canonical(value) or None for value in distinct}
-    return plain.replace_strict(written, default=None, return_dtype=pl.String)
-
-
-def _verdicts(entry: OwnEntry, texts: pl.Series, what: str) -> dict[str, bool]:
-    """Decide for each distinct label value whether it means an anomaly."""
-    values = texts.unique(maintain_order=True).drop_nulls().to_list()
-    known = {*entry.anomaly, *entry.normal}
-    unknown = [value for value in values if value not in known]
-    if entry.anomaly and entry.normal and unknown:
-        problem = f"{what} must hold the values of anomaly and normal only, found also {listed(unknown)}"
-        raise DataError(f"data set {entry.name!r}: {problem}: add them to anomaly or normal in its entry")
-    if values and not known & set(values):
-        key, other = ("anomaly", "normal") if entry.anomaly else ("normal", "anomaly")
-        problem = f"{what} must hold a value of {key} = {list(getattr(entry, key))}, found {listed(values)}"
-        raise DataError(f"data set {entry.name!r}: {problem}: correct it, or name those values in {other}")
-    meant = entry.anomaly if entry.anomaly else ()
-    return {value: value in meant if meant else value not in entry.normal for value in values}
-
-
-def _kinds(texts: pl.Series) -> pl.Series:
-    """Names of kinds of anomaly; numbers and truth values name none, and no anomaly is of the kind ``normal``."""
-    nameless = texts.is_null() | texts.str.contains(r"^[+-]?[\d.]+$|^(?i:true|false|yes|no|normal)$")
-    return texts.set(nameless.fill_null(True), ANOMALY)
-
-
-def _unlabelled(dropped: int) -> tuple[Defect, ...]:
-    return (Defect("rows without a label", dropped, "left out"),) if dropped else ()
 
 
 def _no_feature(column: pl.Series) -> str:

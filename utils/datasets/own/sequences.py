@@ -7,8 +7,9 @@ import polars as pl
 
 from utils.datasets import sessions
 from utils.datasets.contract import ANOMALY_TYPE, LABEL, NORMAL, Defect, Roles
-from utils.datasets.own import roles, tabular
-from utils.datasets.own.entry import LabelFile, OwnEntry
+from utils.datasets.own import labels, roles, tabular
+from utils.datasets.own.entry import OwnEntry
+from utils.datasets.own.values import LabelFile
 from utils.errors import DataError
 
 SESSION = "session"
@@ -80,13 +81,13 @@ def label_from(
     columns = {"labels.session": source.session, "labels.label": source.label}
     where = tabular.named(table.files)
     roles.require(entry, table.frame, where, columns | ({"labels.type": source.type} if source.type else {}))
-    labelled, _ = roles.label(entry, table.frame, source.label, source.type, where)
+    labelled, _ = labels.label(entry, table.frame, source.label, source.type, where)
     verdicts = _one_each(entry, labelled, source.session)
     joined = found.join(verdicts, on=SESSION, how="inner", maintain_order="left")
     if joined.is_empty():
         problem = f"found {verdicts[SESSION][0]!r} there and {found[SESSION][0]!r} in the files"
         raise DataError(f"data set {entry.name!r}: {where} must label sessions of the files, {problem}: correct either")
-    return joined, (*_coverage(found, verdicts, joined), *roles.one_class(joined)), table
+    return joined, (*_coverage(found, verdicts, joined), *labels.one_class(joined)), table
 
 
 def describe(entry: OwnEntry, found: pl.DataFrame, sequence: str | None, withheld: dict[str, str]) -> Roles:

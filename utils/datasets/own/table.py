@@ -1,7 +1,7 @@
 """Kind ``table``: one row is one thing that is normal or not."""
 
 from utils.datasets.contract import Dataset, Defect
-from utils.datasets.own import roles, tabular
+from utils.datasets.own import labels, roles, tabular
 from utils.datasets.own.entry import OwnEntry
 
 
@@ -22,7 +22,7 @@ def load(entry: OwnEntry) -> Dataset:
     frame = roles.split(entry, frame, entry.column("split"))
     label_defects: tuple[Defect, ...] = ()
     if label:
-        frame, label_defects = roles.label(entry, frame, label, kinds, tabular.named(read.files))
+        frame, label_defects = labels.label(entry, frame, label, kinds, tabular.named(read.files))
     meaning = roles.describe(
         entry, frame, "row", labelled=bool(label), time=time, group=entry.column("group"), split=entry.column("split")
     )

@@ -55,12 +55,13 @@ def exact(entry: OwnEntry, path: Path, data: bytes) -> bytes:
         SchemaError: naming the first such byte, its place and its line.
     """
     encoding = entry.encoding or _marked(data)
+    shown = "UTF-8" if encoding == "utf-8-sig" else encoding
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise SchemaError(
-            f"{path} must be text in {encoding}, found byte {data[error.start]:#04x} at position {error.start} "
+            f"{path} must be text in {shown}, found byte {data[error.start]:#04x} at position {error.start} "
             f'(line {line}): save it as UTF-8, or name its encoding in the entry, such as encoding = "cp1252"'
         ) from None
     return _bytes(text, data, encoding)

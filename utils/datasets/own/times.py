@@ -12,6 +12,7 @@ from typing import NamedTuple
 import polars as pl
 
 from utils.datasets.contract import Defect
+from utils.datasets.own import turnover
 from utils.datasets.own.entry import OwnEntry
 from utils.errors import DataError
 
@@ -78,14 +79,11 @@ FORMATS = (
     "%H:%M:%S,%f",
 )
 SAMPLE = 500
+GOOD_FIT = 0.9
 PLAUSIBLE_YEARS = (1900, 2200)
-ASSUMED_YEAR = 2000
-LEAP_YEAR = 2000
 YEAR = re.compile(r"%[-_0]?[YyGgCcDFxsv+]")
 DAY = re.compile(r"%[-_0]?[dejmbBhUWaA]")
 WEEKDAY = re.compile(r"%[aAuw],?\s*")
-FRACTION = re.compile(r"[.]%f")
-DAY_US = 86_400_000_000
 
 
 class Times(NamedTuple):
@@ -95,18 +93,6 @@ class Times(NamedTuple):
     defects: tuple[Defect, ...]
 
 
-class Roll(NamedTuple):
-    """A part of the date that is not written: its length and how far back in time is the next one, in microseconds."""
-
-    unit: str
-    length: int
-    tolerance: int
-
-
-YEARLY = Roll("year", 365 * DAY_US, 31 * DAY_US)
-DAILY = Roll("date", DAY_US, DAY_US // 24)
-
-
 def parse(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None = None) -> Times:
     """Turn a column into times.
 
@@ -114,7 +100,8 @@ def parse(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None
         entry: the entry, for ``time_format`` and ``year``.
         key: how to name the column in a message.
         values: times, text or numbers, in file order.
-        chains: for times without a year or date: rows of one chain follow each other in time (one chain if not given).
+        chains: for times without a year or date: rows of one value follow each other in time;
+            without it, rows have no order.
 
     Raises:
         CatalogError: if the format does not fit, is needed, or could be either of two.
@@ -177,36 +164,34 @@ def _number(entry: OwnEntry, key: str, values: pl.Series) -> Times:
 
 def _text(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None) -> Times:
     spaced = values.str.strip_chars().str.replace_all(r"\s+", " ")
-    known = pl.select(pl.when(spaced != "").then(spaced)).to_series()
+    known = spaced.set(spaced == "", None)
     written = entry.time_format or _guessed(entry, key, known.drop_nulls())
     parsed = _parsed(known, written)
     unread = _unread(entry, key, values, known.is_not_null() & parsed.is_null())
-    roll = _unwritten(written)
-    if roll is None:
+    unwritten = _unwritten(written)
+    if unwritten is None:
         return Times(parsed, unread)
-    return Times(_rolled(entry, parsed, roll, chains), (*unread, _assumption(entry, roll, known)))
+    completed, assumption = turnover.complete(entry, unwritten, parsed, chains)
+    return Times(completed, (*unread, assumption))
 
 
-def _unwritten(written: str) -> Roll | None:
+def _unwritten(written: str) -> turnover.Unwritten | None:
     if YEAR.search(written):
         return None
-    return YEARLY if DAY.search(written) else DAILY
+    return turnover.YEAR if DAY.search(written) else turnover.DATE
 
 
 def _parsed(texts: pl.Series, written: str) -> pl.Series:
     """Parse with one format; what does not fit is null. A year or date that is not written is that of 2000."""
     pattern = re.sub(r"\s+", " ", written.strip())
-    roll = _unwritten(pattern)
-    if roll is YEARLY and WEEKDAY.search(pattern):
+    unwritten = _unwritten(pattern)
+    if unwritten is turnover.YEAR and WEEKDAY.search(pattern):
         # a weekday would contradict the assumed year
         pattern = WEEKDAY.sub("", pattern)
         texts = texts.str.replace(r"(?i)\b(mon|tue|wed|thu|fri|sat|sun)[a-z]*\b,?\s*", "")
-    if roll is not None:
-        stated, pattern = (
-            (f"{LEAP_YEAR} ", "%Y " + pattern) if roll is YEARLY else ("2000-01-01 ", "%Y-%m-%d " + pattern)
-        )
-        texts = stated + texts
-    return _with_fraction(texts, FRACTION.sub("%.f", pattern.replace("%z", "%#z")))
+    if unwritten:
+        texts, pattern = unwritten.assumed + texts, unwritten.pattern + pattern
+    return _with_fraction(texts, pattern.replace(".%f", "%.f").replace("%z", "%#z"))
 
 
 def _with_fraction(texts: pl.Series, pattern: str) -> pl.Series:
@@ -230,67 +215,34 @@ def _strptime(texts: pl.Series, pattern: str) -> pl.Series:
 
 
 def _guessed(entry: OwnEntry, key: str, texts: pl.Series) -> str:
-    """Find the format that fits a sample, then all values if several fit the sample."""
+    """Find the format that fits most of a sample; if several do, most of all values.
+
+    Raises:
+        CatalogError: if none fits, or two that fit give different times.
+    """
     sample = texts.gather_every(max(1, texts.len() // SAMPLE))
-    fitting = [written for written in FORMATS if _fits(_parsed(sample, written))]
-    if len(fitting) > 1:
-        fitting = [written for written in fitting if _fits(_parsed(texts, written))] or fitting
+    fitting = _best(sample, FORMATS)
     if not fitting:
         problem = f"is needed to read {key}, found times such as {sample[0]!r}: add it, such as "
         raise entry.wrong("time_format", problem + '"%Y-%m-%d %H:%M:%S"')
-    first, *others = fitting
+    first, *others = _best(texts, fitting) if len(fitting) > 1 else fitting
     for other in others:
         if not _parsed(texts, other).equals(_parsed(texts, first)):
-            problem = f"is needed to read {key}, found {sample[0]!r}, which may be {first!r} or {other!r}: write which"
+            problem = f"is needed to read {key}, found {texts[0]!r}, which may be {first!r} or {other!r}: write which"
             raise entry.wrong("time_format", problem)
     return first
 
 
-def _fits(parsed: pl.Series) -> bool:
-    return not parsed.has_nulls() and bool(parsed.dt.year().is_between(*PLAUSIBLE_YEARS).all())
+def _best(texts: pl.Series, formats: Sequence[str]) -> list[str]:
+    """Return the formats that fit most values, if they fit nine in ten."""
+    fits = {written: _fit(_parsed(texts, written)) for written in formats}
+    most = max(fits.values())
+    return [written for written, share in fits.items() if share == most >= GOOD_FIT]
 
 
-def _rolled(entry: OwnEntry, parsed: pl.Series, roll: Roll, chains: pl.Series | None) -> pl.Series:
-    """Add years (or days) so that time goes on: a fall back by more than the tolerance starts the next one."""
-    frame = pl.DataFrame(
-        {"time": parsed, "chain": chains if chains is not None else pl.repeat(0, parsed.len(), eager=True)}
-    )
-    before = pl.col("time").forward_fill().shift(1)
-    step = (pl.col("time") - before).dt.total_microseconds().over("chain")
-    back, forth = step < -roll.tolerance, step > roll.length - roll.tolerance
-    turns = (back.cast(pl.Int32) - forth.cast(pl.Int32)).fill_null(0).cum_sum().over("chain")
-    frame = frame.with_columns(turns.alias("turns"))
-    if roll is DAILY:
-        first = pl.date(entry.year or ASSUMED_YEAR, 1, 1).cast(pl.Datetime("us"))
-        clock = pl.col("time") - pl.lit("2000-01-01").str.to_datetime(time_unit="us")
-        return frame.select(first + pl.duration(days="turns") + clock).to_series().alias(parsed.name)
-    return _in_years(entry, frame).alias(parsed.name)
-
-
-def _in_years(entry: OwnEntry, frame: pl.DataFrame) -> pl.Series:
-    start = entry.year or ASSUMED_YEAR
-    leap = frame.filter((pl.col("time").dt.month() == 2) & (pl.col("time").dt.day() == 29))
-    if entry.year is None and not leap.is_empty():
-        start = ASSUMED_YEAR + (-int(leap["turns"][0])) % 4
-    years = start + frame["turns"]
-    if not (start + leap["turns"]).is_in(_LEAP_YEARS).all():
-        raise entry.wrong("year", f"must fit the times, found 29 February outside a leap year with {start}: correct it")
-    time = pl.col("time").dt
-    moved = pl.datetime("year", time.month(), time.day(), time.hour(), time.minute(), time.second(), time.microsecond())
-    return frame.with_columns(years.alias("year")).select(pl.when(pl.col("time").is_not_null()).then(moved)).to_series()
-
-
-def _assumption(entry: OwnEntry, roll: Roll, known: pl.Series) -> Defect:
-    after = "31 days" if roll is YEARLY else "an hour"
-    start = entry.year or ASSUMED_YEAR
-    first = (
-        f"the first is taken to be in {start}" if roll is YEARLY else f"the first is taken to be on 1 January {start}"
-    )
-    remedy = "" if entry.year else "; set year in the entry to state it"
-    handling = (
-        f"{first}, and a fall back by more than {after} starts the next {roll.unit.replace('date', 'day')}{remedy}"
-    )
-    return Defect(f"times without a {roll.unit}", known.len() - known.null_count(), handling)
+def _fit(parsed: pl.Series) -> float:
+    """Share of values that a format parses, to a year that makes sense."""
+    return float(parsed.dt.year().is_between(*PLAUSIBLE_YEARS).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
 
 
 def _unread(entry: OwnEntry, key: str, values: pl.Series, broken: pl.Series) -> tuple[Defect, ...]:
@@ -306,6 +258,3 @@ def _unread(entry: OwnEntry, key: str, values: pl.Series, broken: pl.Series) -> 
         problem = f"must fit {key}, found {written} failing for {count:,} of {values.len():,} values, first {example!r}"
         raise entry.wrong("time_format", problem + ": correct it")
     return (Defect(f"times in {key} that could not be read, such as {example!r}", count, "taken as missing"),)
-
-
-_LEAP_YEARS: Sequence[int] = [year for year in range(1800, 2500) if (year % 4 == 0 and year % 100) or year % 400 == 0]

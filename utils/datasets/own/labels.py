@@ -1,0 +1,109 @@
+"""Labels as the user's files write them, turned into ``is_anomaly`` and ``anomaly_type``."""
+
+from collections.abc import Collection
+from typing import Literal, NamedTuple
+
+import polars as pl
+
+from utils.datasets.contract import ANOMALY_TYPE, LABEL, NORMAL, Defect
+from utils.datasets.own.entry import OwnEntry
+from utils.datasets.own.values import canonical
+from utils.errors import DataError
+
+ANOMALY = "anomaly"
+SHOWN_VALUES = 6
+Empty = Literal["left out", "normal", "refused"]
+
+
+class Labelled(NamedTuple):
+    """A frame whose rows have ``is_anomaly`` and ``anomaly_type``, and what was reported."""
+
+    frame: pl.DataFrame
+    defects: tuple[Defect, ...]
+
+
+def label(
+    entry: OwnEntry, frame: pl.DataFrame, column: str, kinds: str | None, where: str, *, empty: Empty = "left out"
+) -> Labelled:
+    """Turn the label of a table into ``is_anomaly`` and ``anomaly_type``.
+
+    The kind of an anomaly is the value of ``kinds``, else the label itself if it is a word, else ``"anomaly"``.
+
+    Args:
+        entry: the entry, for the values that mean an anomaly or normal; ``""`` stands for a missing label.
+        frame: the table.
+        column: its label.
+        kinds: its column with the kinds of anomaly.
+        where: the files in words.
+        empty: what becomes of rows whose label is missing, if the entry does not say what that means.
+
+    Raises:
+        DataError: if values are in neither list, none is as declared, or most rows have no label.
+    """
+    texts = _canonical(frame[column])
+    verdicts = _verdicts(entry, texts, f"column {column!r} of {where}")
+    missing = _missing(entry, empty)
+    marked = frame.with_columns(
+        texts.replace_strict(verdicts, default=missing, return_dtype=pl.Boolean).alias(LABEL),
+        _kinds(texts if kinds is None else _canonical(frame[kinds])).alias("_kind"),
+    )
+    kind = pl.when(LABEL).then("_kind").otherwise(pl.lit(NORMAL))
+    kept = marked.filter(pl.col(LABEL).is_not_null()).with_columns(kind.alias(ANOMALY_TYPE)).drop("_kind")
+    dropped = frame.height - kept.height
+    if dropped and (empty == "refused" or dropped * 2 > frame.height):
+        problem = f'found none in {dropped:,} of {frame.height:,}: label them, or add "" to normal if that means normal'
+        raise DataError(f"data set {entry.name!r}: the rows of {where} must have a label, {problem}")
+    lost = (Defect("rows without a label", dropped, "left out"),) if dropped else ()
+    return Labelled(kept, (*lost, *one_class(kept)))
+
+
+def one_class(frame: pl.DataFrame) -> tuple[Defect, ...]:
+    """Report labels that are all the same."""
+    if frame[LABEL].n_unique() != 1:
+        return ()
+    only = "an anomaly" if frame[LABEL][0] else NORMAL
+    handling = "kept; scores that need both classes cannot be computed"
+    return (Defect(f"every label says {only}: one class only", frame.height, handling),)
+
+
+def listed(values: Collection[object], most: int = SHOWN_VALUES) -> str:
+    """Write some values for a message."""
+    shown = [repr(value) if isinstance(value, str) else str(value) for value in list(values)[:most]]
+    return ", ".join(shown) + (f" and {len(values) - most} more" if len(values) > most else "")
+
+
+def _missing(entry: OwnEntry, empty: Empty) -> bool | None:
+    """Decide what a missing label means; nothing if nobody says."""
+    if "" in entry.normal or "" in entry.anomaly:
+        return "" in entry.anomaly
+    return False if empty == "normal" else None
+
+
+def _canonical(values: pl.Series) -> pl.Series:
+    """Write each distinct value in one way; empty text is no value."""
+    plain = values.cast(pl.String) if not values.dtype.is_float() else values
+    distinct = plain.unique().drop_nulls()
+    written = {value: canonical(value) or None for value in distinct}
+    return plain.replace_strict(written, default=None, return_dtype=pl.String)
+
+
+def _verdicts(entry: OwnEntry, texts: pl.Series, what: str) -> dict[str, bool]:
+    """Decide for each distinct label value whether it means an anomaly."""
+    values = texts.unique(maintain_order=True).drop_nulls().to_list()
+    known = {*entry.anomaly, *entry.normal}
+    unknown = [value for value in values if value not in known]
+    if entry.anomaly and entry.normal and unknown:
+        problem = f"{what} must hold the values of anomaly and normal only, found also {listed(unknown)}"
+        raise DataError(f"data set {entry.name!r}: {problem}: add them to anomaly or normal in its entry")
+    if values and not known & set(values):
+        key, other = ("anomaly", "normal") if entry.anomaly else ("normal", "anomaly")
+        problem = f"{what} must hold a value of {key} = {list(getattr(entry, key))}, found {listed(values)}"
+        raise DataError(f"data set {entry.name!r}: {problem}: correct it, or name those values in {other}")
+    meant = entry.anomaly if entry.anomaly else ()
+    return {value: value in meant if meant else value not in entry.normal for value in values}
+
+
+def _kinds(texts: pl.Series) -> pl.Series:
+    """Names of kinds of anomaly; numbers and truth values name none, and no anomaly is of the kind ``normal``."""
+    nameless = texts.is_null() | texts.str.contains(r"^[+-]?[\d.]+$|^(?i:true|false|yes|no|normal)$")
+    return texts.set(nameless.fill_null(True), ANOMALY)
