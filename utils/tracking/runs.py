@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from utils import settings
 from utils.datasets.contract import Dataset
-from utils.errors import TrackingError
+from utils.errors import LabError, TrackingError
 from utils.tracking.store import open_store, store_uri, stored
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from utils.tracking.models import Predictor
 
+NOTEBOOKS = "notebooks"
 RESULTS_FILE = "results.json"
 SESSION_VARIABLE = "ANOMALY_SESSION"
 METRICS_IN_A_BATCH = 1000
@@ -357,17 +358,68 @@ def end_left_running(session: str, reason: str) -> int:
     return len(left)
 
 
+def log_notebook(
+    name: str,
+    *,
+    session: str,
+    executed: Path,
+    page: str,
+    params: Mapping[str, object],
+    seconds: float,
+    error: LabError | None = None,
+) -> None:
+    """Record one execution of a notebook as a run of the experiment ``notebooks``, and link it from its other runs.
+
+    The executed notebook and its page are stored once; the description of each run that the notebook recorded leads
+    to them. Runs that a killed kernel left open are marked failed.
+
+    Args:
+        name: file name of the notebook without its ending.
+        session: the session tag that the execution gave its runs.
+        executed: file with the executed notebook.
+        page: the report as a page that needs no network.
+        params: the parameters that the notebook ran with.
+        seconds: how long it took.
+        error: what went wrong.
+
+    Raises:
+        TrackingError: if the store cannot be written.
+    """
+    seed, budget = int(str(params.get("SEED", settings.SEED))), str(params.get("BUDGET", "fast"))
+    opened = start(NOTEBOOKS, name, notebook=name, stage="notebook", seed=seed, budget=budget, params=params)
+    with contextlib.suppress(_Failed), opened as run:
+        end_left_running(session, str(error or "the notebook ended before the run did"))
+        run.log_metrics({"seconds": seconds})
+        run.log_file(executed)
+        run.log_text(page, f"{name}.html")
+        link = f"#/experiments/{run.experiment_id}/runs/{run.id}/artifacts/{name}.html"
+        for other in runs_of_session(session):
+            other.log_batch(
+                tags={"mlflow.note.content": f"Executed notebook: [{name}]({link})", "notebook.run": run.id}
+            )
+        if error is not None:
+            raise _Failed(str(error))
+
+
+class _Failed(Exception):
+    """Ends a run as failed."""
+
+
 @contextlib.contextmanager
 def _closing(run: Run) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
         with contextlib.suppress(TrackingError):  # the first failure is the one to tell
-            run.log_batch(tags={"error": f"{type(error).__name__}: {error}"[:ERROR_LENGTH]})
+            run.log_batch(tags={"error": _say(error)[:ERROR_LENGTH]})
         with contextlib.suppress(TrackingError):
             _end(run, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     _end(run, "FINISHED")
+
+
+def _say(error: BaseException) -> str:
+    return str(error) if isinstance(error, _Failed) else f"{type(error).__name__}: {error}"
 
 
 def _end(run: Run, status: str) -> None:

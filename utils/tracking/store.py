@@ -173,7 +173,7 @@ def _build(path: Path) -> None:
 
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        store = SqlAlchemyStore(f"{SQLITE}{part.as_posix()}", "mlflow-artifacts:/")  # type: ignore[no-untyped-call]
+        store = SqlAlchemyStore(f"{SQLITE}{part.as_posix()}", "mlflow-artifacts:/")
         store.engine.dispose()
         with contextlib.closing(sqlite3.connect(part)) as database:
             with database:
@@ -209,7 +209,7 @@ def _import_mlflow() -> None:
 def _expected_revision() -> str:
     from mlflow.store.db.utils import _get_latest_schema_revision
 
-    return str(_get_latest_schema_revision())  # type: ignore[no-untyped-call]
+    return str(_get_latest_schema_revision())
 
 
 def _check_server(uri: str) -> None:

@@ -1,0 +1,100 @@
+"""One HTML page for an executed notebook that opens anywhere: nothing in it is fetched from a network."""
+
+import html
+import json
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+PLOTLY = "application/vnd.plotly.v1+json"
+STILL = ("image/svg+xml", "image/png")
+
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; font-src data:"
+)
+_STYLE = """
+body{margin:2rem auto;max-width:62rem;padding:0 1rem;color:#22303c;background:#fff;
+  font:16px/1.55 Inter,Helvetica,Arial,sans-serif}
+h1,h2,h3{line-height:1.25}h2{margin-top:2.2em;border-bottom:1px solid #e4e8ec;padding-bottom:.2em}
+a{color:#0072b2}.anchor-link,.prompt{display:none}
+pre{overflow-x:auto;margin:0;font:13px/1.45 ui-monospace,Menlo,Consolas,monospace}
+code{font-size:.92em}.input_area,.highlight{background:#f6f8fa}
+.input_area{border-left:3px solid #c3ccd5;padding:.6em .8em;margin:1em 0 .4em}
+.output_area{overflow-x:auto;margin:.4em 0}.output_area svg,.output_area img{max-width:100%;height:auto}
+.output_stderr pre,.output_error pre{background:#fdf1f1;padding:.6em .8em}
+table{border-collapse:collapse;font-size:.88em}td,th{padding:.25em .7em;border-bottom:1px solid #e4e8ec;text-align:left}
+thead th{border-bottom:2px solid #9aa5af}
+.failed{background:#fdf1f1;border-left:4px solid #a11d33;padding:.8em 1em}
+"""
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<title>{title}</title><style>{style}{colours}</style>{script}</head>
+<body>{banner}{body}</body></html>
+"""
+_FIGURE = """<div id="{name}"></div><script>
+(function(){{var f={figure};Plotly.newPlot("{name}",f.data,f.layout,{{responsive:true,displaylogo:false}});}})();
+</script>"""
+
+
+def build(content: NotebookNode, title: str, *, interactive: bool, failure: str = "") -> str:
+    """Render an executed notebook.
+
+    Args:
+        content: the notebook with its outputs.
+        title: title of the page.
+        interactive: with figures to point at and zoom, and the 4.5 MB of plotly.js once; else with still images, and
+            interactive ones only where an output holds no still image.
+        failure: what went wrong, shown on top.
+
+    Returns:
+        A page whose own policy forbids the browser every request.
+    """
+    from nbconvert import HTMLExporter
+    from pygments.formatters import HtmlFormatter
+
+    shown, scripted = _with_figures(content, interactive=interactive)
+    body, _ = HTMLExporter(template_name="basic").from_notebook_node(shown)
+    return _PAGE.format(
+        policy=html.escape(_POLICY),
+        title=html.escape(title),
+        style=_STYLE,
+        colours=HtmlFormatter().get_style_defs(".highlight"),
+        script=_plotly_script() if scripted else "",
+        banner=f'<p class="failed">{html.escape(failure)}</p>' if failure else "",
+        body=body,
+    )
+
+
+def _with_figures(content: NotebookNode, *, interactive: bool) -> tuple[NotebookNode, bool]:
+    copy = nbformat.from_dict(content)
+    scripted = False
+    for number, data in enumerate(_bundles(copy)):
+        if PLOTLY not in data:
+            continue
+        figure = data.pop(PLOTLY)
+        if interactive or not any(kind in data for kind in STILL):
+            scripted = True
+            for kind in STILL:
+                data.pop(kind, None)
+            data["text/html"] = _FIGURE.format(name=f"figure-{number}", figure=_script_json(figure))
+        else:
+            data.pop("text/html", None)
+    return copy, scripted
+
+
+def _bundles(content: NotebookNode) -> list[Any]:
+    outputs = [output for cell in content.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [output.data for output in outputs if "data" in output]
+
+
+def _script_json(figure: object) -> str:
+    return json.dumps(figure, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _plotly_script() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return f"<script>{get_plotlyjs()}</script>"
