@@ -4,7 +4,7 @@ import re
 from collections import OrderedDict
 from pathlib import Path
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 
 
 def read_structured(path: Path) -> pd.DataFrame:

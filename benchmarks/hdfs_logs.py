@@ -1,9 +1,10 @@
 """Log cases: sessionising lines, loading all sessions, simulating raw lines."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -23,7 +24,7 @@ def sessionise(scale: Scale) -> list[Row]:
     """Sessionise structured lines: polars against the row-by-row loop, from memory and from the CSV file."""
     with _line_file(scale) as (path, data):
         polars_lines, pandas_lines = _read_lines(path), read_structured(path)
-        works = {
+        works: dict[str, Callable[[], Any]] = {
             "read": lambda: _read_lines(path),
             "pandas read": lambda: read_structured(path),
             "group": lambda: sessions.by_identifier(polars_lines, hdfs.BLOCK_PATTERN),

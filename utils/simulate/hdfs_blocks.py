@@ -374,6 +374,7 @@ BROKEN_WRITES = tuple(
         "14 7 14 7 11 10 14 7 8 11",
     )
 )
+LATE_READS = ((4, 3, 4), (4, 4, 3), (3,), (3, 3, 4, 3, 3, 4))
 
 
 def _interrupted_write(life: Life, variant: int) -> Events:
@@ -419,7 +420,7 @@ def _duplicate_delete(life: Life, variant: int) -> Events:
 
 def _replication_storm(life: Life, variant: int) -> Events:
     cycles = [COPY_CYCLES[(variant >> place) % 2] for place in range(4 + variant % 4)]
-    return life._replace(copied=sum(cycles, ()), deleted=()).events
+    return life._replace(copied=sum(cycles, ()), used=(), deleted=()).events
 
 
 def _missing_replica(life: Life, variant: int) -> Events:
@@ -438,8 +439,8 @@ def _wrong_order(life: Life, variant: int) -> Events:
 
 
 def _read_after_delete(life: Life, variant: int) -> Events:
-    late = ((3,), (4, 3), (3, 3, 4), (4, 4, 3), (4, 3, 4))[variant % 5]
-    return life.opened + life.stored + life.used + DELETION + late
+    late = life.used if {3, 4} & set(life.used) else LATE_READS[variant % len(LATE_READS)]
+    return life.opened + life.stored + DELETION + late
 
 
 ANOMALIES: dict[str, Anomaly] = {
