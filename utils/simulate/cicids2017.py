@@ -134,7 +134,7 @@ class Kind:
         }
     )
     headers: Weights = field(default_factory=lambda: {20: 0.6, 32: 0.4})
-    push: float = 0.7
+    push: float = 0.55
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ KINDS: tuple[Kind, ...] = (
         sizes=((60, 250, 320, 380, 450, 600, 1_400), (200, 700, 1_000, 1_300, 1_440, 1_448, 2_900)),
         duration=(8_000, 60_000, 300_000, 5.0e6, 1.1e7, 6e7, 1.2e8),
         evenness=0.12,
-        push=0.6,
+        push=0.5,
     ),
     Kind(
         BENIGN,
@@ -460,7 +460,7 @@ KINDS: tuple[Kind, ...] = (
         received=(0, 0, 0, 0, 1, 1, 4),
         acks=((0, 0, 0, 1, 2, 4, 8), (1, 1, 1, 2, 2, 3, 6)),
         sizes=((4, 12, 120, 270, 350, 450, 533), (200, 700, 1_400, 1_448, 1_450, 1_980, 4_340)),
-        spread=0.5,
+        spread=0.2,
         duration=(2e5, 2.1e7, 5.2e7, 1.08e8, 1.1e8, 1.11e8, 1.2e8),
         evenness=0.06,
         push=1,
@@ -482,7 +482,7 @@ KINDS: tuple[Kind, ...] = (
         spread=0.3,
         duration=(2_320, 26_000, 81_000, 163_000, 203_000, 1e6, 8e7),
         evenness=0.15,
-        push=0.6,
+        push=1,
     ),
     Kind(
         "DoS GoldenEye",
@@ -501,7 +501,7 @@ KINDS: tuple[Kind, ...] = (
         spread=0.3,
         duration=(3.39e6, 8.9e6, 1.13e7, 1.19e7, 3.68e7, 8.96e7, 1.2e8),
         evenness=0.07,
-        push=0.6,
+        push=1,
     ),
     Kind(
         "Heartbleed",
@@ -538,7 +538,7 @@ KINDS: tuple[Kind, ...] = (
         spread=0.1,
         duration=(67_000, 1.97e6, 3.88e6, 6.65e6, 9.78e6, 1.15e7, 8.2e7),
         evenness=0.09,
-        push=0.8,
+        push=1,
     ),
     # --- web attacks
     Kind(
