@@ -191,10 +191,14 @@ def _twins(view: View) -> list[Finding]:
 def _groups(view: View) -> list[Finding]:
     split, group = view.known(view.roles.split), view.known(view.roles.group)
     found = [] if group is None else splits.groups_across_split(view.frame, group, split)
-    if split is None:
-        return _handled(found)
-    entities = (name for name in view.roles.identity if name in view.frame.columns and name != group)
-    return found + [finding for name in entities for finding in splits.groups_across_split(view.frame, name, split)]
+    return _handled(found) if split is None else found + _entities(view, split, group)
+
+
+def _entities(view: View, split: str, group: str | None) -> list[Finding]:
+    """Hosts and users are met again in service, so their being on both sides is no grave flaw."""
+    names = (name for name in view.roles.identity if name in view.frame.columns and name != group)
+    found = [finding for name in names for finding in splits.groups_across_split(view.frame, name, split)]
+    return [replace(finding, severity="medium") for finding in found]
 
 
 def _times(view: View) -> list[Finding]:

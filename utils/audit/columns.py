@@ -148,14 +148,14 @@ def uninformative_columns(frame: pl.DataFrame, columns: Iterable[str]) -> list[F
         MLSys 2019.
     """
     names = [name for name in columns if name in frame.columns and not isinstance(frame.schema[name], pl.Object)]
-    if frame.is_empty():
+    if frame.height < 2:
         return []
     missing = {name: _missing(frame[name]) / frame.height for name in names}
     constant = tuple(name for name in names if missing[name] == 1 or (missing[name] == 0 and _is_constant(frame[name])))
     heavy = tuple(name for name in names if NULL_HEAVY < missing[name] < 1)
     found = []
     if constant:
-        found.append(_constant(constant, frame.height))
+        found.append(_constant(constant, len(names), frame.height))
     if heavy:
         found.append(_null_heavy(heavy, missing))
     return found
@@ -165,8 +165,8 @@ def label_is_a_rule(frame: pl.DataFrame, label: str, columns: Iterable[str]) -> 
     """A010: find columns, alone or in pairs, of which the label is an exact function.
 
     One column is a rule if each of its values has one label only and it either has few values or splits at one or two
-    cuts. A pair is a rule if each combination of their values has one label only. Rules need ``ROWS_A_VALUE`` rows and
-    ``ANOMALIES_A_VALUE`` anomalies for each value or combination, so chance makes none.
+    cuts. A pair is a rule if each combination of their values has one label only. Rules by value need ``ROWS_A_VALUE``
+    rows and ``ANOMALIES_A_VALUE`` anomalies for each value or combination, so chance makes none.
 
     Args:
         frame: any table; rows without a label are left out.
@@ -275,9 +275,10 @@ def computed_over_all_rows(columns: Iterable[str], notes: Mapping[str, str]) -> 
     Source:
         Kapoor and Narayanan 2023 (pre-processing on training and test set); Arp et al. 2022 (data snooping).
     """
+    names = tuple(columns)
     found = tuple(
         name
-        for name in columns
+        for name in names
         if TRANSDUCTIVE.search(notes.get(name, "")) or "global" in [word.lower() for word in WORD.findall(name)]
     )
     if not found:
@@ -287,7 +288,7 @@ def computed_over_all_rows(columns: Iterable[str], notes: Mapping[str, str]) -> 
             "A006",
             "medium",
             "Features were computed over all rows together, so each test row has shaped the features of training.",
-            f"{len(found)} columns are documented or named as counts over the whole file.",
+            f"By their documentation or their names: {len(found)} of {len(names)} columns.",
             "Recompute them from the training part only, or compare a model without them.",
             columns=found,
         )
@@ -382,12 +383,12 @@ def _is_constant(values: pl.Series) -> bool:
     return bool(values.n_unique() == 1)
 
 
-def _constant(names: tuple[str, ...], rows: int) -> Finding:
+def _constant(names: tuple[str, ...], of: int, rows: int) -> Finding:
     return Finding(
         "A007",
         "low",
         "Features with one value only.",
-        f"{len(names)} columns are the same in all {rows:,} rows.",
+        f"{len(names)} of {of} features: the same in all {rows:,} rows.",
         "Drop them: they carry nothing, and a scaler may divide by their zero spread.",
         columns=names,
     )
@@ -399,7 +400,7 @@ def _null_heavy(names: tuple[str, ...], missing: Mapping[str, float]) -> Finding
         "A007",
         "low",
         "Features that are mostly missing.",
-        f"{len(names)} columns lack most of their values; {worst} lacks {percent(missing[worst])}.",
+        f"{len(names)} of {len(missing)} features lack most of their values; {worst} lacks {percent(missing[worst])}.",
         "Ask why they are missing before filling them in: a model learns the reason, not the value.",
         columns=names,
     )

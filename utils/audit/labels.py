@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from utils.audit.finding import Finding, Severity, percent, true_share
-from utils.audit.rows import TRAIN
+from utils.audit.rows import in_training
 
 UNUSUAL_SHARE = 0.2
 """Above this share of anomalies, what is called anomalous is hardly the exception any more."""
@@ -163,8 +163,7 @@ def _missing_classes(frame: pl.DataFrame, label: str, split: str | None) -> list
         ]
     if split is None or split not in frame.columns:
         return []
-    training = (frame[split].cast(pl.String, strict=False) == TRAIN).fill_null(value=False)
-    test = frame.filter(~training)[label].drop_nulls()
+    test = frame.filter(~in_training(frame[split]))[label].drop_nulls()
     if test.n_unique() != 1:
         return []
     return [

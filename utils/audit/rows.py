@@ -44,6 +44,22 @@ def row_keys(frame: pl.DataFrame, columns: Iterable[str]) -> pl.Series:
     return frame.select(names).hash_rows()
 
 
+def is_text(dtype: pl.DataType | None) -> bool:
+    """Say whether values of a type are names: text or categories."""
+    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
+
+
+def in_training(split: pl.Series) -> pl.Series:
+    """Say for each row whether the split calls it training; a split that is no text calls none so.
+
+    Returns:
+        Boolean series without nulls, named as the split.
+    """
+    if not is_text(split.dtype):
+        return pl.repeat(value=False, n=len(split), eager=True).alias(split.name)
+    return (split.cast(pl.String) == TRAIN).fill_null(value=False)
+
+
 def expected_twin_share(sizes: NDArray[np.int64], test_share: float = TEST_SHARE) -> float:
     """Expected share of test rows with at least one equal row in training, over all random splits of the rows.
 
@@ -181,9 +197,9 @@ def _keyed(
     if label is not None and frame.schema.get(label) == pl.Boolean:
         columns.append(frame[label].alias(ANOMALOUS))
     if split is not None and split in frame.columns:
-        columns.append((frame[split].cast(pl.String, strict=False) == TRAIN).fill_null(value=False).alias(TRAINING))
-    if anomaly_type is not None and anomaly_type in frame.columns:
-        columns.append(frame[anomaly_type].alias(TYPE))
+        columns.append(in_training(frame[split]).alias(TRAINING))
+    if anomaly_type is not None and is_text(frame.schema.get(anomaly_type)):
+        columns.append(frame[anomaly_type].cast(pl.String).alias(TYPE))
     return pl.DataFrame(columns)
 
 
@@ -285,7 +301,7 @@ def _type_conflicts(twins: pl.DataFrame, keyed: pl.DataFrame) -> list[Finding]:
         return []
     rows = int(mixed["rows"].sum())
     part = rows / int(keyed[ANOMALOUS].sum())
-    names = mixed[TYPE].explode().value_counts(sort=True)[TYPE].cast(pl.String).head(4).to_list()
+    names = mixed[TYPE].explode().value_counts(sort=True)[TYPE].head(4).to_list()
     evidence = (
         f"{mixed.height:,} distinct rows ({rows:,} rows, {percent(part)} of the anomalies) stand under several kinds "
         f"of anomaly, mostly {', '.join(map(str, names))}."

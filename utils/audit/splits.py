@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import precision_recall_curve
 
 from utils.audit.finding import Finding, Severity, percent, true_share
-from utils.audit.rows import TRAIN, expected_twin_share
+from utils.audit.rows import expected_twin_share, in_training, is_text
 from utils.errors import DataError
 
 GROUPS_HIGH = 0.10
@@ -108,12 +108,11 @@ def anomalies_in_own_time(frame: pl.DataFrame, time: str, anomaly_type: str, nor
     Source:
         Engelen et al. 2021; Pendlebury et al. 2019.
     """
-    if not _is_time(frame, time) or anomaly_type not in frame.columns:
+    if not _is_time(frame, time) or not is_text(frame.schema.get(anomaly_type)):
         return []
-    kind = frame[anomaly_type].cast(pl.String, strict=False).alias("kind")
-    rows = pl.DataFrame([kind, _places(frame[time]).alias("time")]).drop_nulls()
+    rows = pl.DataFrame([frame[anomaly_type].cast(pl.String).alias("kind"), _places(frame[time]).alias("time")])
     span = pl.col("time").max() - pl.col("time").min()
-    kinds = rows.filter(pl.col("kind") != normal).group_by("kind").agg(pl.len(), span.alias("span"))
+    kinds = rows.drop_nulls().filter(pl.col("kind") != normal).group_by("kind").agg(pl.len(), span.alias("span"))
     whole = float(rows.select(span).item() or 0)
     own = kinds.filter((pl.col("span") <= OWN_TIME * whole) & (pl.col("len") >= OWN_TIME_ROWS)).sort("span")
     if own.is_empty() or not whole:
@@ -230,7 +229,7 @@ def _training(rows: pl.DataFrame, split: str | None) -> pl.Series | None:
     """Which rows are training rows; nothing if there is no split or only one part."""
     if split is None or split not in rows.columns:
         return None
-    training = (rows[split].cast(pl.String, strict=False) == TRAIN).fill_null(value=False)
+    training = in_training(rows[split])
     return training if training.any() and not training.all() else None
 
 
