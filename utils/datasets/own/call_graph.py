@@ -72,7 +72,7 @@ def _graphs(entry: OwnEntry) -> Part:
 
 
 def _exploded(single: pl.DataFrame) -> pl.DataFrame:
-    calls = single.explode(NESTED)
+    calls = single.explode(NESTED, empty_as_null=True)
     return calls.unnest(NESTED) if isinstance(calls.schema[NESTED], pl.Struct) else calls
 
 

@@ -112,7 +112,7 @@ def _fields(values: dict[str, Any]) -> dict[str, Any]:
 def _known_keys(name: str, where: str, table: Mapping[str, Any], known: Iterable[str], kind: str) -> None:
     for key in table:
         if key not in known:
-            near = nearest(key, known) or _elsewhere(key, where)
+            near = _elsewhere(key, where) or nearest(key, known)
             listed = ", ".join(known)
             raise _refusal(name, f"{where}{key}", f"is no key of kind {kind!r}{near}: the keys are {listed}")
 

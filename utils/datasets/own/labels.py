@@ -95,7 +95,8 @@ def _verdicts(entry: OwnEntry, texts: pl.Series, what: str) -> dict[str, bool]:
     if entry.anomaly and entry.normal and unknown:
         problem = f"{what} must hold the values of anomaly and normal only, found also {listed(unknown)}"
         raise DataError(f"data set {entry.name!r}: {problem}: add them to anomaly or normal in its entry")
-    if values and not known & set(values):
+    empty = {""} if texts.has_nulls() else set()
+    if values and not known & {*values, *empty}:
         key, other = ("anomaly", "normal") if entry.anomaly else ("normal", "anomaly")
         problem = f"{what} must hold a value of {key} = {list(getattr(entry, key))}, found {listed(values)}"
         raise DataError(f"data set {entry.name!r}: {problem}: correct it, or name those values in {other}")

@@ -78,8 +78,8 @@ def _matched(entry: OwnEntry, raw: pl.DataFrame) -> pl.DataFrame:
             f"{entry.header!r}"
         )
     content = pl.when("continuation").then("raw").otherwise(pattern.CONTENT).alias(pattern.CONTENT)
-    owner = pl.when(~pl.col("continuation")).then(pl.int_range(pl.len(), dtype=pl.UInt32))
-    frame = frame.with_columns(content, owner.forward_fill().over("file").alias(OWNER)).drop("raw")
+    owner = pl.when(~pl.col("continuation")).then(pl.col(OWNER)).forward_fill().over("file")
+    frame = frame.with_row_index(OWNER).with_columns(content, owner).drop("raw")
     first_columns = ["file", "line", *(name for name in names if name != pattern.CONTENT), pattern.CONTENT]
     return frame.select(*first_columns, "continuation", "family", OWNER)
 

@@ -15,6 +15,7 @@ from utils.errors import DataError
 
 LOW_CARDINALITY = 50
 FEW_ROWS = 20
+DATE_LIKE = r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]\s*\d{1,2}:\d{2}.*)?\s*$"
 SPLITS: Mapping[str, str] = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 
 
@@ -183,6 +184,8 @@ def _no_feature(column: pl.Series) -> str:
         return "a time that the entry does not name"
     if not (column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum)):
         return f"holds {column.dtype}"
+    if column.drop_nulls().cast(pl.String).head(LOW_CARDINALITY).str.contains(DATE_LIKE).all():
+        return "a time that the entry does not name"
     distinct = column.n_unique()
     every_row = distinct == column.len() >= FEW_ROWS
     return f"text with {distinct:,} different values" if distinct > LOW_CARDINALITY or every_row else ""

@@ -48,10 +48,9 @@ def texts(value: object) -> tuple[str, ...]:
 
 def paths(value: object) -> tuple[str, ...]:
     """Require a list of paths."""
-    paths = texts(value) if isinstance(value, list) else ()
-    if not paths or not all(path.strip() for path in paths):
+    if not isinstance(value, list) or not value or not all(isinstance(path, str) and path.strip() for path in value):
         raise ValueError('a list of paths such as ["own/mine.csv"]')
-    return paths
+    return tuple(value)
 
 
 def values(value: object) -> tuple[str, ...]:
