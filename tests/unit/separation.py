@@ -37,7 +37,9 @@ def best_single_column(frame: pl.DataFrame, label: np.ndarray, by_value: tuple[s
 
 def clock_columns(time: pl.Series) -> pl.DataFrame:
     """Day, minute, and minute of the day."""
-    return pl.DataFrame({"day": time.dt.date(), "minute": time.dt.truncate("1m"), "time_of_day": time.dt.time().cast(pl.Int64)})
+    return pl.DataFrame(
+        {"day": time.dt.date(), "minute": time.dt.truncate("1m"), "time_of_day": time.dt.time().cast(pl.Int64)}
+    )
 
 
 def conflicting_twins(frame: pl.DataFrame, features: list[str], label: str) -> int:

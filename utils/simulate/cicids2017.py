@@ -891,7 +891,10 @@ def _draw_pauses(rng: np.random.Generator, kinds: tuple[Kind, ...], plan: _Plan,
     weight = rng.standard_gamma(np.array([k.evenness for k in kinds])[plan.kind[flow]]) + 1e-12
     weight[np.flatnonzero(np.diff(flow, prepend=-1))] = 0.0
     share = weight / np.bincount(flow, weights=weight)[flow]
-    return np.rint(share * plan.duration[flow]).astype(np.int64)
+    pauses = np.rint(share * plan.duration[flow]).astype(np.int64)
+    last = np.flatnonzero(np.diff(flow, append=-1))
+    pauses[last] += np.bincount(flow, weights=pauses) == 0
+    return pauses
 
 
 def _identity(rng: np.random.Generator, kinds: tuple[Kind, ...], kind: Ints, *, defects: bool) -> dict[str, pl.Series]:

@@ -949,7 +949,7 @@ def _two_seconds(rng: np.random.Generator, manner: Manner, size: int) -> Columns
     count = np.clip(whole(rng, manner.count, size), 1, WINDOW)
     same = np.clip(np.rint(count * quantiles(rng, manner.same, size)), 1, count)
     srv_count = np.clip(same + whole(rng, manner.elsewhere, size), 1, WINDOW)
-    spread = np.maximum(quantiles(rng, manner.spread, size), 1 / count)
+    spread = np.clip(quantiles(rng, manner.spread, size), 1 / count, np.maximum(1 - same / count, 1 / count))
     return {
         "count": count,
         "srv_count": srv_count.astype(np.int64),
@@ -964,7 +964,7 @@ def _host_history(rng: np.random.Generator, manner: Manner, size: int) -> Column
     hosts = np.clip(whole(rng, manner.hosts, size), 1, HOST_WINDOW)
     services = np.clip(whole(rng, manner.host_srv, size), 1, HOST_WINDOW)
     same = _rate(services / hosts)
-    spread = np.maximum(quantiles(rng, manner.host_spread, size), 1 / hosts)
+    spread = np.clip(quantiles(rng, manner.host_spread, size), 1 / hosts, np.maximum(1 - same, 1 / hosts))
     return {
         "dst_host_count": hosts,
         "dst_host_srv_count": services,
@@ -999,6 +999,10 @@ def _drift(rng: np.random.Generator, columns: Columns, size: int) -> None:
         moved = rng.random(size) < share
         values = np.where(moved, columns[name] * quantiles(rng, factor, size), columns[name])
         columns[name] = np.rint(values).astype(np.int64)
+    services = np.maximum(columns["dst_host_srv_count"], 1)
+    same = _rate(services / columns["dst_host_count"])
+    other = np.where(same < 1, np.maximum(columns["dst_host_diff_srv_rate"], 0.01), 0.0)
+    columns |= {"dst_host_srv_count": services, "dst_host_same_srv_rate": same, "dst_host_diff_srv_rate": other}
 
 
 def _tell_twins_apart(parts: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
