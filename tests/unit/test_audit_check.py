@@ -119,6 +119,23 @@ def test_features_too_coarse_to_tell_rows_apart_have_no_twins(clean):
     assert found_by("A008", coarse) == []
 
 
+def test_rows_without_content_have_no_twins(clean):
+    silent = clean.with_columns(
+        a=pl.lit(0.0), b=pl.when(pl.int_range(pl.len()) < 500).then("b").otherwise(0.0), c=pl.lit(0)
+    )
+    assert found_by("A003", dataset(silent, Roles(unit="row", label="is_anomaly", features=("a", "b", "c")))) == []
+
+
+def test_alike_parts_of_unlike_wholes_are_at_most_medium(clean):
+    parts = clean.with_columns(a=pl.int_range(pl.len()) // 2, b=pl.lit(1), is_anomaly=pl.int_range(pl.len()) % 5 == 0)
+    roles = Roles(unit="row", label="is_anomaly", features=("a", "b", "session"))
+    whole = {f.code: f.severity for f in audit.check(dataset(parts, roles))}
+    assert (whole["A003"], whole["A008"]) == ("high", "high")
+    grouped = parts.with_columns(window=pl.int_range(pl.len()) % 2)
+    part = {f.code: f.severity for f in audit.check(dataset(grouped, replace(roles, group="window")))}
+    assert (part["A003"], part["A008"]) == ("medium", "medium")
+
+
 def test_flagged_conflicts_are_handled(clean):
     twins = pl.concat([clean, clean.with_columns(~pl.col("is_anomaly"))])
     roles = Roles(unit="row", label="is_anomaly", features=("a", "b"))
@@ -227,7 +244,7 @@ def test_repeated_rows_are_found(clean):
 def test_sequences_by_key_are_compared_by_key():
     sessions = pl.DataFrame(
         {
-            "sequence_id": [1, 2, 1, 3],
+            "sequence_id": [0, 2, 0, 3],
             "split": ["train", "train", "test", "test"],
             "is_anomaly": [False, False, False, True],
         }

@@ -89,7 +89,7 @@ def test_a003_is_milder_where_training_is_normal_only_and_for_sequences():
     assert "training holds one class only" in found.evidence
     both = one_class.with_columns(is_anomaly=pl.Series([True, False, False, False, True, True]))
     assert audit.twins_across_split(both, ["x"], "split", label="is_anomaly")[0].severity == "high"
-    assert audit.twins_across_split(both, ["x"], "split", label="is_anomaly", sequences=True)[0].severity == "medium"
+    assert audit.twins_across_split(both, ["x"], "split", label="is_anomaly", recurring=True)[0].severity == "medium"
 
 
 def test_a003_few_twins_are_of_low_severity():

@@ -76,7 +76,11 @@ class View:
 
     @cached_property
     def keyed(self) -> pl.DataFrame | None:
-        """Key of each row's content beside label, kind, split and group; nothing if contents cannot tell rows apart."""
+        """Key of each row's content beside label, kind, split and group; nothing if contents cannot tell rows apart.
+
+        Rows without content (every feature missing or zero, as of a pair of hosts that exchange nothing) are left out:
+        they equal each other as a matter of course.
+        """
         content = (self.roles.sequence,) if self.is_sequence else self.offered
         names = tuple(name for name in content if name is not None)
         if not names or not (self.is_sequence or _can_differ(self.frame, names)):
@@ -84,7 +88,8 @@ class View:
         roles = self.roles
         kept = (self.known(name) for name in (roles.label, roles.anomaly_type, roles.split, roles.group))
         keep = [self.frame[name] for name in dict.fromkeys(kept) if name is not None]
-        return pl.DataFrame([*keep, rows.row_keys(self.frame, names).alias(KEY)])
+        keyed = pl.DataFrame([*keep, rows.row_keys(self.frame, names).alias(KEY)])
+        return keyed if self.is_sequence else keyed.filter(rows.has_content(self.frame, names))
 
     @cached_property
     def twins_stay_together(self) -> bool:
@@ -93,6 +98,11 @@ class View:
         if group is None or self.keyed is None or self.known(self.roles.split):
             return False
         return bool(self.keyed.group_by(KEY).agg(pl.col(group).n_unique())[group].max() == 1)
+
+    @property
+    def are_parts(self) -> bool:
+        """Whether rows are parts of a whole, as pairs of hosts are of a window: their label may depend on the rest."""
+        return self.known(self.roles.group) is not None and not self.twins_stay_together
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,10 @@ def _handled(findings: list[Finding], *, handled: bool = True) -> list[Finding]:
     return [replace(finding, handled=handled) for finding in findings]
 
 
+def _at_most_medium(findings: list[Finding]) -> list[Finding]:
+    return [replace(finding, severity="medium") if finding.severity == "high" else finding for finding in findings]
+
+
 def _by_offer(findings: list[Finding], view: View) -> list[Finding]:
     """Column findings are handled where the roles offer none of the columns."""
     return [replace(finding, handled=not set(finding.columns) & set(view.offered)) for finding in findings]
@@ -184,7 +198,8 @@ def _twins(view: View) -> list[Finding]:
     if view.keyed is None:
         return []
     split, label = view.known(view.roles.split), view.known(view.roles.label)
-    found = rows.twins_across_split(view.keyed, (KEY,), split, label=label, sequences=view.is_sequence)
+    recurring = view.is_sequence or view.are_parts
+    found = rows.twins_across_split(view.keyed, (KEY,), split, label=label, recurring=recurring)
     return _handled(found, handled=view.twins_stay_together)
 
 
@@ -198,7 +213,7 @@ def _entities(view: View, split: str, group: str | None) -> list[Finding]:
     """Hosts and users are met again in service, so their being on both sides is no grave flaw."""
     names = (name for name in view.roles.identity if name in view.frame.columns and name != group)
     found = [finding for name in names for finding in splits.groups_across_split(view.frame, name, split)]
-    return [replace(finding, severity="medium") for finding in found]
+    return _at_most_medium(found)
 
 
 def _times(view: View) -> list[Finding]:
@@ -223,6 +238,7 @@ def _conflicts(view: View) -> list[Finding]:
         return []
     kind, split = view.known(view.roles.anomaly_type), view.known(view.roles.split)
     found = rows.conflicting_twins(view.keyed, (KEY,), label, anomaly_type=kind, split=split)
+    found = _at_most_medium(found) if view.are_parts else found
     return _handled(found, handled="conflicting_twin" in view.frame.columns)
 
 

@@ -44,6 +44,22 @@ def row_keys(frame: pl.DataFrame, columns: Iterable[str]) -> pl.Series:
     return frame.select(names).hash_rows()
 
 
+def has_content(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """Say for each row whether one of some columns is neither missing nor zero.
+
+    Args:
+        frame: any table.
+        columns: columns of it, at least one.
+    """
+    said = [
+        pl.col(name).is_not_null() & (pl.col(name) != 0)
+        if frame.schema[name].is_numeric()
+        else pl.col(name).is_not_null()
+        for name in columns
+    ]
+    return frame.select(pl.any_horizontal(said).fill_null(value=False).alias("content")).to_series()
+
+
 def is_text(dtype: pl.DataType | None) -> bool:
     """Say whether values of a type are names: text or categories."""
     return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
@@ -93,20 +109,20 @@ def twins_across_split(
     split: str | None = None,
     *,
     label: str | None = None,
-    sequences: bool = False,
+    recurring: bool = False,
 ) -> list[Finding]:
     """A003: count test rows that equal a training row in all features.
 
     Grave where a part of the test rows of ``TWINS_HIGH`` can be answered by memory. Less so where training holds one
-    class only (a detector of the unusual is meant to know the usual again), for event sequences, which repeat in
-    service as they do here, and where nobody labelled the rows.
+    class only (a detector of the unusual is meant to know the usual again), for rows that recur by nature, and
+    where nobody labelled the rows.
 
     Args:
         frame: any table.
         features: columns of which all must agree.
         split: column with the published split, ``"train"`` for training; ``None`` for a random split of 80 to 20.
         label: Boolean column; if given, the evidence tells the classes apart.
-        sequences: whether a row is a sequence of events.
+        recurring: whether rows recur in service as they do here: sequences of events, parts of a larger whole.
 
     Source:
         Kapoor and Narayanan 2023 (duplicates); Barz and Denzler, "Do We Train on Test Data?", J. Imaging 2020; Landauer
@@ -117,8 +133,8 @@ def twins_across_split(
         return []
     keyed = _keyed(frame, features, label, split)
     if TRAINING in keyed.columns and _both_parts(keyed):
-        return _published_twins(keyed, sequences=sequences)
-    return _random_twins(keyed, sequences=sequences)
+        return _published_twins(keyed, recurring=recurring)
+    return _random_twins(keyed, recurring=recurring)
 
 
 def conflicting_twins(
@@ -207,7 +223,7 @@ def _both_parts(keyed: pl.DataFrame) -> bool:
     return bool(keyed[TRAINING].any()) and not bool(keyed[TRAINING].all())
 
 
-def _published_twins(keyed: pl.DataFrame, *, sequences: bool) -> list[Finding]:
+def _published_twins(keyed: pl.DataFrame, *, recurring: bool) -> list[Finding]:
     train, test = keyed.filter(TRAINING), keyed.filter(~pl.col(TRAINING))
     twin = test[KEY].is_in(train[KEY].unique().implode())
     if not twin.any():
@@ -218,7 +234,7 @@ def _published_twins(keyed: pl.DataFrame, *, sequences: bool) -> list[Finding]:
     note = "; training holds one class only" if one_class else ""
     evidence = f"{told[0]} equal a training row{': ' if told[1:] else ''}{', '.join(told[1:])}{note}."
     worst = max(true_share(one) for _, one in parts)
-    return [_twin_finding(_twin_severity(worst, softened=one_class or sequences), evidence)]
+    return [_twin_finding(_twin_severity(worst, softened=one_class or recurring), evidence)]
 
 
 def _by_class(test: pl.DataFrame, twin: pl.Series) -> list[tuple[str, pl.Series]]:
@@ -230,7 +246,7 @@ def _by_class(test: pl.DataFrame, twin: pl.Series) -> list[tuple[str, pl.Series]
     return [(name, one) for name, one in flags if len(one)]
 
 
-def _random_twins(keyed: pl.DataFrame, *, sequences: bool) -> list[Finding]:
+def _random_twins(keyed: pl.DataFrame, *, recurring: bool) -> list[Finding]:
     sizes = keyed.group_by(KEY).len()["len"].to_numpy().astype(np.int64)
     expected = expected_twin_share(sizes) if len(sizes) else 0.0
     if not expected:
@@ -239,7 +255,7 @@ def _random_twins(keyed: pl.DataFrame, *, sequences: bool) -> list[Finding]:
         f"{keyed.height:,} rows, {len(sizes):,} distinct; a random split of 80 to 20 gives {percent(expected)} of the "
         "test rows an equal row in training (exact expectation)."
     )
-    return [_twin_finding(_twin_severity(expected, softened=sequences or ANOMALOUS not in keyed.columns), evidence)]
+    return [_twin_finding(_twin_severity(expected, softened=recurring or ANOMALOUS not in keyed.columns), evidence)]
 
 
 def _twin_severity(share: float, *, softened: bool) -> Severity:
