@@ -54,6 +54,7 @@ from utils.audit.splits import (
     test_fitted_threshold,
     time_overlap,
 )
+from utils.audit.survey import results, survey, verdicts
 
 __all__ = [
     "CHECKS",
@@ -76,11 +77,14 @@ __all__ = [
     "label_is_a_rule",
     "label_made_columns",
     "repeats_within_part",
+    "results",
     "single_feature_separates",
+    "survey",
     "table",
     "test_fitted_threshold",
     "time_overlap",
     "truncated_sessions",
     "twins_across_split",
     "uninformative_columns",
+    "verdicts",
 ]
