@@ -154,7 +154,9 @@ def test_each_type_moves_in_its_own_way(run):
         (pl.col("n_connections") / pl.col("nodes") ** 1.3).alias("density"),
     )
     numbers = pl.selectors.numeric()
-    typical = {row["anomaly_type"]: row for row in kinds.group_by("anomaly_type").agg(numbers.median()).iter_rows(named=True)}
+    typical = {
+        row["anomaly_type"]: row for row in kinds.group_by("anomaly_type").agg(numbers.median()).iter_rows(named=True)
+    }
     others = [name for name in typical if name not in ("hub_scraper", "loop_abuse", "endpoint_enumeration")]
     larger = [name for name in others if typical[name]["n_connections"] >= 15]
     assert typical["loop_abuse"]["self_share"] > 2 * max(typical[name]["self_share"] for name in others)

@@ -202,9 +202,9 @@ def _applications(rng: np.random.Generator) -> _Applications:
     popularity = (rank + 4.0) ** -1.5
     calling = (rank + 2.0) ** -0.45 * rng.lognormal(0, 0.6, rank.size)
     called = (rank + 2.0) ** -0.40 * rng.lognormal(0, 0.6, rank.size)
-    calling[rank == 0] = np.where(in_f[rank == 0], 0.15, 2.4)
-    called[(rank < 3) & ~in_f] = 3.0
-    called[(rank == 0) & in_f] = 5.5
+    calling[rank == 0] = np.where(in_f[rank == 0], 0.15, 2.8)
+    called[(rank < 3) & ~in_f] = 3.6
+    called[(rank == 0) & in_f] = 8.0
     return _Applications(uuids(rank.size, rng), np.log(popularity), calling, called, in_f)
 
 
@@ -314,7 +314,7 @@ def _entries(walks: _Walks, rng: np.random.Generator) -> tuple[Ints, Ints]:
     origin = walks.first[walks.owner]
     star, chain = (_of(name, walks.pattern)[walks.owner] for name in ("star", "chain"))
     style = rng.random(len(at))
-    earlier = origin + np.floor(rng.random(len(at)) ** 2 * (at - origin)).astype(np.int64)
+    earlier = origin + np.floor(rng.random(len(at)) * (at - origin)).astype(np.int64)
     caller = np.where(style < star, origin, np.where(style < star + chain, at - 1, earlier))
     back = rng.random(len(at)) < RETURNS
     later = at > origin

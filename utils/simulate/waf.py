@@ -36,7 +36,7 @@ FAMILY_SHARES = {
 """Shares among the attacks. Real: sqli .923, xss .045, path-traversal .025, cmdi .008, no others."""
 TRAIN_SHARE = 2 / 3
 NORM, ANOM = "norm", "anom"
-PATH_END = r"[a-z][a-z0-9_./\\\\-]*$"
+PATH_END = r"(?:etc|var|usr|home|root|proc|app|boot|windows|winnt|inetpub|users)[^%]*$"
 """The file at the end of a path."""
 WRONG_LENGTHS, BROKEN_LINES, PLACEHOLDERS = 0.028, 2 / 89, 0.7
 """Flawed runs: shares of xss rows with a wrong length, of cmdi rows that hold the rest of a CSV line, and of

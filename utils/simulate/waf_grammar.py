@@ -56,12 +56,12 @@ GENERATORS: dict[str, Generator] = {
     "name2": pronounceable(2, 3),
     "name3": pronounceable(2, 4),
     "name4": pronounceable(3, 5),
-    "nulls": repeated("NULL", 1, 14, between=","),
+    "nulls": repeated("NULL", 1, 18, between=","),
     "nullz": repeated("null", 1, 12, between=", "),
-    "sames": same_repeated(integer(1000, 9999), 1, 12, between=","),
+    "sames": same_repeated(integer(1000, 9999), 2, 18, between=","),
     "counts": one_of([",".join(map(str, range(1, last))) for last in range(2, 18)]),
-    "charsum": chain(one_of([f"char({at})" for at in range(65, 123)]), 3, 5, between="+"),
-    "chrs": chain(one_of([f"chr({at})" for at in range(65, 123)]), 3, 5, between="||"),
+    "charsum": chain(one_of([f"char({at})" for at in range(65, 123)]), 3, 6, between="+"),
+    "chrs": chain(one_of([f"chr({at})" for at in range(65, 123)]), 3, 6, between="||"),
     "codes": chain(integer(33, 125), 5, 30, between=","),
     "ups": repeated("../", 1, 12),
     "downs": repeated("..\\", 1, 10),
@@ -714,29 +714,7 @@ RULES: dict[str, Alternatives] = {
 def _parameter_names() -> list[str]:
     """Some hundred names of parameters, common ones first; the same in every run."""
     rng = np.random.default_rng(0)
-    common = [
-        "q",
-        "search",
-        "file",
-        "page",
-        "name",
-        "user",
-        "lang",
-        "cat",
-        "path",
-        "s",
-        "view",
-        "redirect",
-        "mail",
-        "date",
-        "type",
-        "ref",
-        "text",
-        "order",
-        "sid",
-        "data",
-        "token",
-    ]
+    common = vocabulary("q search file page name user lang cat path s view redirect mail date type ref text sid token")
     made = [pronounceable(2, 3)(rng, 300), pronounceable(1, 2)(rng, 150) + "_" + pronounceable(1, 2)(rng, 150)]
     return list(dict.fromkeys([*common, *np.concatenate(made).tolist()]))
 
