@@ -124,7 +124,7 @@ STATEMENTS: dict[int, Statement] = {
     ),
     22: Statement(
         NAMES,
-        "BLOCK* NameSystem.allocateBlock: /user/root/rand/_temporary/_task_200811092030_0001_m_{task}_0/part-{part}. "
+        "BLOCK* NameSystem.allocateBlock: /user/hadoop/rand/_temporary/_task_200811092030_0001_m_{task}_0/part-{part}. "
         "{block}",
         "BLOCK* NameSystem.allocateBlock:<*>",
     ),
