@@ -32,7 +32,8 @@ ENVIRONMENT = MappingProxyType(
 )
 """What keeps banners of libraries out of the notebooks; a value that is already set stands."""
 
-SOCKET_PATH_LENGTH = 100
+SOCKET_PATH_LENGTH = 107
+SHORT_FOLDER = Path("/tmp")
 EXCERPT_LINES = 3
 TRACEBACK_LINES = 30
 
@@ -92,6 +93,8 @@ def execute(
         client = _client(content, private, timeout, progress)
         variables = {**ENVIRONMENT, **os.environ, **environment}
         variables |= {"IPYTHONDIR": str(private / "ipython"), "JUPYTER_RUNTIME_DIR": str(private)}
+        if _too_long_for_sockets(tempfile.gettempdir()):
+            variables["TMPDIR"] = str(private)  # Chrome, which draws still images, keeps a socket there too
         log = private / "kernel.log"
         with log.open("wb") as output:
             try:
@@ -167,7 +170,7 @@ def _client(content: NotebookNode, private: Path, timeout: float, progress: Prog
     client.on_cell_executed = end
     manager = client.create_kernel_manager()
     manager.connection_file = str(private / "k.json")
-    if os.name == "posix" and len(str(private)) < SOCKET_PATH_LENGTH - len("/k-ipc-5"):
+    if os.name == "posix" and not _too_long_for_sockets(str(private)):
         manager.transport = "ipc"
     return client
 
@@ -175,13 +178,15 @@ def _client(content: NotebookNode, private: Path, timeout: float, progress: Prog
 @contextlib.contextmanager
 def _private_folder() -> Iterator[Path]:
     """Make a short-named folder for sockets and state, so that no home folder is needed."""
-    usual = Path(tempfile.gettempdir())
-    short = Path("/tmp")
-    crowded = len(str(usual)) > SOCKET_PATH_LENGTH // 2 and os.access(short, os.W_OK)
-    with tempfile.TemporaryDirectory(
-        prefix="lab-", dir=short if crowded else usual, ignore_cleanup_errors=True
-    ) as path:
+    usual = tempfile.gettempdir()
+    place = SHORT_FOLDER if _too_long_for_sockets(usual) and os.access(SHORT_FOLDER, os.W_OK) else usual
+    with tempfile.TemporaryDirectory(prefix="lab-", dir=place, ignore_cleanup_errors=True) as path:
         yield Path(path)
+
+
+def _too_long_for_sockets(folder: str) -> bool:
+    """Whether a socket in a folder of this folder may exceed the 107 characters that a socket's path may have."""
+    return os.name == "posix" and len(folder) > SOCKET_PATH_LENGTH // 2
 
 
 def _failed(client: _Client, name: str, content: NotebookNode, reason: str | None) -> Failure:
