@@ -51,7 +51,6 @@ COLUMNS = (
 )
 # fmt: on
 CONTENT = COLUMNS[6:22]
-ERRORS = ("serror_rate", "rerror_rate", "dst_host_serror_rate", "dst_host_rerror_rate")
 SYN_FLAGS = ("S0", "S1", "S2", "S3", "SH")
 REJECT_FLAGS = ("REJ", "RSTR", "RSTO", "RSTOS0", "OTH")
 
@@ -589,17 +588,31 @@ MANNERS: Mapping[str, Manner] = MappingProxyType(
             misses=3,
         ),
         "udp_probe": Manner(
-            cells={"udp/private/SF": 0.85, "udp/other/SF": 0.15},
-            sent=(0, 1, 1, 1, 2, 207, 300),
+            cells={"udp/private/SF": 0.75, "udp/other/SF": 0.25},
+            sent=(0, 1, 1, 1, 1, 2, 300),
             received=(0, 0, 0, 0, 0, 0, 60),
-            count=(1, 2, 9, 14, 20, 60, 250),
-            same=(0.02, 0.3, 0.6, 0.9, 1, 1, 1),
-            hosts=(20, 200, 255, 255, 255, 255, 255),
-            host_srv=(1, 1, 3, 10, 25, 60, 240),
-            host_spread=(0.02, 0.05, 0.1, 0.3, 0.6, 0.9, 1),
-            host_port=(0, 0.2, 0.5, 0.9, 1, 1, 1),
+            count=(1, 5, 12, 25, 150, 400, 511),
+            same=(0.002, 0.003, 0.01, 0.05, 0.4, 0.9, 1),
+            spread=(0.02, 0.1, 0.4, 0.9, 1, 1, 1),
+            hosts=(20, 255, 255, 255, 255, 255, 255),
+            host_srv=(1, 1, 1, 3, 12, 40, 240),
+            host_spread=(0.02, 0.1, 0.4, 0.8, 0.95, 1, 1),
+            host_port=(0, 0, 0, 0.3, 0.7, 1, 1),
             host_far=0,
-            errors={"dst_host_rerror_rate": (0, 0, 0.1, 0.5, 0.85, 0.9, 1)},
+            errors={
+                "rerror_rate": (0, 0, 0, 0, 0.6, 0.9, 1),
+                "dst_host_rerror_rate": (0, 0, 0.1, 0.5, 0.85, 0.9, 1),
+            },
+            misses=3,
+        ),
+        "udp_ping": Manner(
+            cells={"udp/private/SF": 0.95, "udp/other/SF": 0.05},
+            sent=(100, 205, 207, 207, 207, 210, 220),
+            received=(0, 0, 0, 0, 0, 0, 60),
+            hosts=(1, 10, 40, 90, 160, 220, 255),
+            host_srv=(1, 10, 40, 85, 150, 200, 255),
+            host_port=(0.6, 0.84, 0.9, 0.95, 0.98, 1, 1),
+            host_far=0,
             misses=3,
         ),
         "port_scan": Manner(
@@ -839,7 +852,7 @@ MIX: tuple[tuple[str, str, int, int], ...] = (
     ("ipsweep", "host_sweep", 449, 0),
     ("portsweep", "port_sweep", 2_931, 157),
     ("nmap", "ping_sweep", 985, 0),
-    ("nmap", "udp_probe", 250, 0),
+    ("nmap", "udp_ping", 250, 0),
     ("nmap", "half_open_scan", 258, 73),
     ("mscan", "many_services", 0, 996),
     ("saint", "port_scan", 0, 210),
@@ -949,12 +962,13 @@ def _two_seconds(rng: np.random.Generator, manner: Manner, size: int) -> Columns
     count = np.clip(whole(rng, manner.count, size), 1, WINDOW)
     same = np.clip(np.rint(count * quantiles(rng, manner.same, size)), 1, count)
     srv_count = np.clip(same + whole(rng, manner.elsewhere, size), 1, WINDOW)
-    spread = np.clip(quantiles(rng, manner.spread, size), 1 / count, np.maximum(1 - same / count, 1 / count))
+    spread = np.maximum(quantiles(rng, manner.spread, size), 1 / count)
+    same_rate = _rate(same / count)
     return {
         "count": count,
         "srv_count": srv_count.astype(np.int64),
-        "same_srv_rate": _rate(same / count),
-        "diff_srv_rate": np.where(same < count, _rate(spread), 0.0),
+        "same_srv_rate": same_rate,
+        "diff_srv_rate": np.where(same_rate < 1, _rate(spread), 0.0),
         "srv_diff_host_rate": _rate(np.maximum(srv_count - same, 0) / srv_count),
     }
 
@@ -964,7 +978,7 @@ def _host_history(rng: np.random.Generator, manner: Manner, size: int) -> Column
     hosts = np.clip(whole(rng, manner.hosts, size), 1, HOST_WINDOW)
     services = np.clip(whole(rng, manner.host_srv, size), 1, HOST_WINDOW)
     same = _rate(services / hosts)
-    spread = np.clip(quantiles(rng, manner.host_spread, size), 1 / hosts, np.maximum(1 - same, 1 / hosts))
+    spread = np.maximum(quantiles(rng, manner.host_spread, size), 1 / hosts)
     return {
         "dst_host_count": hosts,
         "dst_host_srv_count": services,
