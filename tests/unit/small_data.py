@@ -35,7 +35,7 @@ def table(rows=400, seed=0, label=True):
             "client": [f"10.0.0.{place % 50}" for place in range(rows)],
             "when": [START + dt.timedelta(minutes=place) for place in range(rows)],
             "is_anomaly": anomalous,
-            "anomaly_type": np.where(anomalous, "scan", "normal"),
+            "anomaly_type": np.where(anomalous, np.where(rng.random(rows) < 0.5, "scan", "flood"), "normal"),
         }
     )
     roles = Roles(

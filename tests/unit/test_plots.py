@@ -9,7 +9,8 @@ import pytest
 from tests.unit import small_data
 from utils import plots
 from utils.datasets.contract import Roles
-from utils.plots import exploration, portrait, static, style
+from utils.plots import exploration, portrait, static, style, tables
+from utils.plots.slim import slim
 
 DATA = {
     "table": small_data.table(),
@@ -143,3 +144,37 @@ def test_a_kind_that_only_the_test_part_holds_is_marked():
     figure = exploration.composition(data, "rows")
     assert {kind for trace in figure.data for kind in trace.y} == {"normal", "old", "new (test only)"}
     assert {trace.name for trace in figure.data} == {"train", "test"}
+
+
+def test_slim_pictures_keep_every_text_and_shape_that_shows():
+    drawn = (
+        '<svg xmlns="http://www.w3.org/2000/svg" class="main-svg" style="">'
+        '<g class="empty"><g/></g><path class="xlines-below"/>'
+        '<rect x="1.23456" style="fill: rgb(255, 0, 16); fill-opacity: 1; stroke-width: 0px;"/>'
+        '<text style="font-family: Inter; font-size: 13px; opacity: 0.5;">How rare?</text></svg>'
+    )
+    slimmed = slim(drawn, "Inter")
+    assert "How rare?" in slimmed
+    assert 'x="1.2"' in slimmed
+    assert "fill:#ff0010;stroke-width:0px" in slimmed
+    assert "font-size:13px;opacity:0.5" in slimmed
+    assert "class" not in slimmed
+    assert "<g" not in slimmed
+    assert "<path" not in slimmed
+
+
+def test_tables_show_shares_numbers_and_gaps_as_people_write_them():
+    frame = pl.DataFrame(
+        {"name": ["a<b", None], "rows": [12_345, None], "anomaly share": [0.1234, None], "auc": [0.98765, None]}
+    )
+    page = tables.to_html(frame)
+    for shown in ("a&lt;b", "12,345", "12.3 %", "0.988"):
+        assert f">{shown}</td>" in page
+    assert page.count("></td>") == 4
+    assert tables.to_text(frame) == "table of 2 rows: name, rows, anomaly share, auc"
+
+
+def test_long_tables_say_what_they_leave_out():
+    page = tables.to_html(pl.DataFrame({"n": range(1_000)}))
+    assert page.count("<tr>") == 1 + tables.MOST_ROWS
+    assert "1,000 rows, the first 200 shown." in page

@@ -204,7 +204,7 @@ def class_of(frame: pl.DataFrame, roles: Roles) -> pl.Series:
     return frame.select(known.alias("class")).to_series()
 
 
-def timeline(frame: pl.DataFrame, roles: Roles, most_buckets: int = 400) -> pl.DataFrame:
+def timeline(frame: pl.DataFrame, roles: Roles, most_buckets: int = 160) -> pl.DataFrame:
     """Rows of each class in equal stretches of time, the finest round stretch that gives at most ``most_buckets``.
 
     Returns:

@@ -90,7 +90,7 @@ def distributions(dataset: Dataset, frame: str, most: int = 6, bins: int = 30) -
         row, column = divmod(place, SMALL_MULTIPLES)
         counted, logarithmic = profile.histogram(data, roles, name, bins)
         _add_histogram(figure, counted, row + 1, column + 1, first=place == 0)
-        figure.update_xaxes(type="log" if logarithmic else "linear", row=row + 1, col=column + 1)
+        figure.update_xaxes(**_axis(counted, logarithmic=logarithmic), row=row + 1, col=column + 1)
     figure.update_yaxes(title_text="% of class", col=1)
     return figure
 
@@ -124,7 +124,7 @@ def timeline(dataset: Dataset, frame: str) -> go.Figure:
     figure = new_figure(
         f"{dataset.name}: when did it happen?",
         "time",
-        f"{dataset.roles[frame].unit}s per {every} (logarithmic)",
+        f"rows per {every} (logarithmic)",
         yaxis_type="log",
     )
     for verdict in VERDICT_ORDER:
@@ -265,9 +265,8 @@ def _add_histogram(figure: go.Figure, counted: pl.DataFrame, row: int, column: i
     for verdict in VERDICT_ORDER:
         part = counted.filter(pl.col("class") == verdict)
         if part.height:
-            middle = ((part["left"] + part["right"]) / 2).to_list()
             figure.add_scatter(
-                x=middle,
+                x=_middles(part),
                 y=(100 * part["share"]).round(3).to_list(),
                 name=verdict,
                 legendgroup=verdict,
@@ -285,6 +284,20 @@ def _events(events: pl.DataFrame, most: int = 40) -> list[str]:
     held = events.select(event=pl.col("events").list.unique(), count="count").explode("event")
     frequent = held.group_by("event").agg(pl.col("count").sum()).sort("count", "event", descending=True).head(most)
     return sorted(map(str, frequent["event"]), key=lambda name: (len(name), name))
+
+
+def _axis(counted: pl.DataFrame, *, logarithmic: bool) -> dict[str, object]:
+    """The axis under a histogram, half a bin wider on both sides than the middles of its bins."""
+    middles = _middles(counted.filter(pl.col("class") == counted["class"].first()))
+    if len(middles) < 2:
+        return {"type": "linear"}
+    places = [math.log10(middle) for middle in middles] if logarithmic else middles
+    first, last = (places[1] - places[0]) / 2, (places[-1] - places[-2]) / 2
+    return {"type": "log" if logarithmic else "linear", "range": [places[0] - first, places[-1] + last]}
+
+
+def _middles(part: pl.DataFrame) -> list[float]:
+    return [float(middle) for middle in (part["left"] + part["right"]) / 2]
 
 
 def _add_sessions(figure: go.Figure, part: pl.DataFrame, verdict: str, shown: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from utils.plots import exploration
 TEXT_LENGTH = 6.0
 TEXT_DISTINCT = 200
 MOST_POINTS = 400
+FEW_KINDS = 2
 
 
 def portraits(dataset: Dataset) -> dict[str, go.Figure]:
@@ -27,7 +28,7 @@ def _portraits_of(dataset: Dataset, frame: str) -> Iterator[tuple[str, go.Figure
     data, roles = dataset[frame], dataset.roles[frame]
     if data.is_empty():
         return
-    if roles.anomaly_type:
+    if roles.anomaly_type and (roles.split or data[roles.anomaly_type].n_unique() > FEW_KINDS):
         yield "kinds", exploration.composition(dataset, frame)
     if roles.time and data.schema[roles.time].is_temporal():
         yield "timeline", exploration.timeline(dataset, frame)

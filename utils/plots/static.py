@@ -10,6 +10,10 @@ import warnings
 
 import plotly.graph_objects as go
 
+from utils.plots.slim import slim
+
+FONT = "Inter, Helvetica, Arial, sans-serif"
+
 
 @functools.cache
 def available() -> bool:
@@ -26,7 +30,7 @@ def available() -> bool:
 
 def svg(figure: go.Figure) -> str | None:
     """Draw a figure as SVG text, or return ``None`` where no browser can draw it."""
-    return _draw(figure) if available() else None
+    return slim(_draw(figure), FONT) if available() else None
 
 
 def _draw(figure: go.Figure) -> str:

@@ -11,7 +11,7 @@ import plotly.io as pio
 import polars as pl
 from plotly.io.base_renderers import PlotlyRenderer
 
-from utils.plots import static
+from utils.plots import static, tables
 
 NORMAL = "#8FBBDA"
 ANOMALY = "#A11D33"
@@ -31,7 +31,7 @@ _TEMPLATE = go.layout.Template(
     layout={
         "width": WIDTH,
         "height": HEIGHT,
-        "font": {"family": "Inter, Helvetica, Arial, sans-serif", "size": 13, "color": INK},
+        "font": {"family": static.FONT, "size": 13, "color": INK},
         "title": {"x": 0.0, "xref": "container", "pad": {"l": 16}, "font": {"size": 17}},
         "margin": {"l": 70, "r": 24, "t": 64, "b": 56},
         "paper_bgcolor": "white",
@@ -61,15 +61,19 @@ def use_house_style() -> None:
     pio.templates.default = "anomaly-lab"
     pio.renderers["anomaly-lab"] = _InteractiveAndStill()
     pio.renderers.default = "anomaly-lab"
-    pl.Config(
-        tbl_rows=60,
-        tbl_cols=20,
-        fmt_str_lengths=160,
-        float_precision=3,
-        thousands_separator=",",
-        tbl_hide_dataframe_shape=True,
-        tbl_hide_column_data_types=True,
-    )
+    _show_tables()
+
+
+def _show_tables() -> None:
+    """Let notebooks show frames as :mod:`utils.plots.tables` writes them."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:
+        shell.display_formatter.formatters["text/html"].for_type(pl.DataFrame, tables.to_html)
+        shell.display_formatter.formatters["text/plain"].for_type(
+            pl.DataFrame, lambda frame, printer, _: printer.text(tables.to_text(frame))
+        )
 
 
 def new_figure(title: str, x: str = "", y: str = "", **layout: object) -> go.Figure:
