@@ -142,6 +142,21 @@ WRONG_EVENTS = {
         {"l.csv": "sessions,label\nx,1\n"},
         "labels.session names the column 'session', which",
     ),
+    "no session in any event": (
+        {"columns": {"event": "what", "session": "user"}},
+        {"e.csv": "what,user\na,\nb,\n"},
+        "column 'user' must name the sessions of events, found no value",
+    ),
+    "a column with a name that is given": (
+        {"columns": {"event": "what"}},
+        {"e.csv": "what,event_id\na,1\n"},
+        "must not have a column 'event_id'",
+    ),
+    "a group with a name that is given": (
+        {"columns": {"event": "what", "group": "start"}},
+        {"e.csv": "what,start\na,1\n"},
+        "must not have a column 'start'",
+    ),
     "no labels file": (
         {"columns": {"event": "what", "session": "user"}, "labels": "none.csv", "anomaly": [1]},
         {},
@@ -156,6 +171,12 @@ def test_wrong_events_are_refused(load, case):
     with pytest.raises(LabError) as refused:
         load({"e.csv": EVENTS} | files, kind="events", **table)
     assert said in str(refused.value)
+
+
+def test_a_column_called_time_that_is_not_the_time_stays_what_it_is(load):
+    dataset = events(load, "what,user,time\na,u,late\nb,u,early\n", columns={"event": "what", "session": "user"})
+    assert dataset["events"]["time"].to_list() == ["late", "early"]
+    assert "start" not in dataset["sessions"].columns
 
 
 def test_events_without_a_name_are_left_out(load):
@@ -244,12 +265,28 @@ def test_columns_of_edges_may_have_other_names(load):
             "must have one row for each id, found 'b1' in rows that differ",
         ),
         (EDGES, TABLE.replace("b", "x"), DataError, "found 'x1' among the behaviours and 'b1' among the edges"),
+        ("id,from,to\n,/a,/b\n", TABLE, DataError, "must have an id, found none"),
+        (EDGES, TABLE.replace("users", "_id"), CatalogError, "to have '_id' as well: add '_id' to ignore"),
         (EDGES, TABLE.replace("class", "kind"), CatalogError, "columns.label names the column 'class'"),
     ],
 )
 def test_wrong_graphs_are_refused(load, edges, table, kind, said):
     with pytest.raises(kind) as refused:
         graphs(load, edges, table)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [
+        ({"to": "id"}, "must name three columns for id, from and to"),
+        ({"label": "id"}, "columns.label names 'id', found it to be the id"),
+        ({"label": "class", "ignore": ["id"]}, "columns.ignore names 'id', found it to be the id"),
+    ],
+)
+def test_the_id_is_nothing_else(load, roles, said):
+    with pytest.raises(CatalogError) as refused:
+        graphs(load, columns={"label": "class"} | roles)
     assert said in str(refused.value)
 
 

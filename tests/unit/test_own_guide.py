@@ -48,6 +48,7 @@ def test_the_table_says_what_the_guide_says(guided):
     rows, roles = logins["rows"], logins.roles["rows"]
     assert roles.features == ("country", "failures", "seconds")
     assert roles.group == "user"
+    assert "verdict" not in rows.columns
     assert rows["seconds"].to_list() == [1.25, 0.02, 2.5]
     assert rows["anomaly_type"].to_list() == ["normal", "brute force", "normal"]
     assert logins.truth == "verdicts of the security team, May 2024"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from utils.datasets import own
 from utils.errors import CatalogError, DataError, LabError
 
+ANY_LINE = {"kind": "log", "files": ["a.log"], "header": "(?P<content>.*)", "window_lines": 2}
 SIMPLE = r"(?P<time>\S+ \S+) (?P<level>[A-Z]+) (?P<content>.*)"
 
 
@@ -131,7 +132,7 @@ def test_alert_tags_label_lines_and_windows(load):
     dataset = load(content, header, **table)
     assert dataset["lines"].select("is_anomaly", "anomaly_type").rows() == [(False, "normal"), (True, "APPREAD")]
     assert dataset["sessions"].select("is_anomaly", "anomaly_type").rows() == [(False, "normal"), (True, "APPREAD")]
-    assert dataset.roles["lines"].withheld["label"] == "the label as the log writes it"
+    assert "label" not in dataset["lines"].columns
     assert dataset.main == "lines"
 
 
@@ -162,6 +163,8 @@ def test_columns_and_roles_of_lines(load):
     )
     assert chosen.roles["lines"].identity == ("one",)
     assert "two" not in chosen["lines"].columns
+    hidden = load("a b\n", r"(?P<session>\S) (?P<content>.)", columns={"ignore": ["session"]})
+    assert hidden.roles["lines"].group is None
 
 
 TRACE = """2024-01-01 10:00:00 ERROR req-1 failed
@@ -317,6 +320,11 @@ WRONG = {
     ),
     "another format": ({"window": "1h", "time_format": "%d.%m.%Y"}, CatalogError, "must fit the group time of header"),
     "a glob without a match": ({"window": "1h", "files": ["*.txt"]}, CatalogError, "found no file that it matches"),
+    "a session group that never matches": (
+        {"header": r"(?P<time>\S+ \S+) INFO (?P<session>\d+)?(?P<content>.*)"},
+        DataError,
+        "found no line with 'session'; the first content is 'a'",
+    ),
     "labels of others": (
         {"session": "a|b", "labels": "l.csv", "anomaly": [1]},
         DataError,
@@ -329,7 +337,7 @@ WRONG = {
 def test_wrong_logs_are_refused_with_one_sentence(load, case):
     table, kind, said = WRONG[case]
     with pytest.raises(kind) as refused:
-        load("2024-01-01 10:00:00 INFO a\n", more={"l.csv": "session,label\nx,1\n"}, **table)
+        load("2024-01-01 10:00:00 INFO a\n", **{"more": {"l.csv": "session,label\nx,1\n"}, **table})
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -361,3 +369,15 @@ def test_every_line_is_kept_once_with_its_place(tmp_path_factory, drawn):
     assert gathered["line_ids"].to_list() == lines["line_id"].to_list()
     assert gathered["session"].to_list() == owners
     assert isinstance(dataset["sessions"].schema["line_ids"], pl.List)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_log_or_refused_in_a_sentence(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "a.log").write_bytes(data)
+    try:
+        lines = own.load(own.declare("mine", ANY_LINE, folder))["lines"]
+    except LabError as error:
+        assert "\n" not in str(error)  # noqa: PT017 (either outcome is right)
+    else:
+        assert lines["line"].is_sorted()

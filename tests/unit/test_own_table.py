@@ -67,11 +67,8 @@ def test_a_table_gets_its_labels_roles_and_origin(load):
     assert "note" not in rows.columns
     assert meaning.features == ()
     assert (meaning.unit, meaning.time, meaning.group) == ("row", "when", "user")
-    assert meaning.withheld == {
-        "n": "numbers the rows",
-        "y": "the label as the files write it",
-        "kind": "the label as the files write it",
-    }
+    assert meaning.withheld == {"n": "numbers the rows"}
+    assert rows.columns == ["when", "user", "n", "is_anomaly", "anomaly_type"]
 
 
 def test_a_table_without_a_label_says_that_nobody_labelled_it(load):
@@ -89,7 +86,7 @@ def test_features_are_numbers_truth_values_and_words_of_few_values(load):
     dataset = load("number,truth,word,name,row,empty,day,y\n" + "\n".join(rows), **LABEL)
     meaning = dataset.roles["rows"]
     assert meaning.features == ("number", "truth", "word")
-    assert set(meaning.withheld) == {"name", "row", "empty", "y", "day"}
+    assert set(meaning.withheld) == {"name", "row", "empty", "day"}
     assert "60 different values" in meaning.withheld["name"]
 
 
@@ -179,6 +176,7 @@ def test_further_words_for_missing(load, put):
 
 def test_column_names_are_made_unique(load):
     assert load("a, a,,b\n1,2,3,4\n5,6,7,8\n")["rows"].columns == ["a", "a_duplicated_0", "column_3", "b"]
+    assert load("a, a,a\n1,2,3\n")["rows"].columns == ["a", "a_duplicated_1", "a_duplicated_0"]
     assert "a column name that stands twice: a_duplicated_0" in reasons(load("a,a\n1,2\n"))
 
 
@@ -290,6 +288,18 @@ def test_typed_labels_of_parquet(load, put, values):
     assert dataset["rows"].select("is_anomaly", "anomaly_type").rows() == [(True, "anomaly"), (False, "normal")]
 
 
+def test_kinds_of_anomaly_are_the_labels_unless_there_is_one_number_only(load):
+    content = "a,y\n" + "".join(f"{place},{place % 3}\n" for place in range(6))
+    several = load(content, columns={"label": "y"}, normal=[0])["rows"]
+    assert several["anomaly_type"].to_list() == ["normal", "1", "2"] * 2
+    one = load(content, columns={"label": "y"}, anomaly=[2])["rows"]
+    assert one["anomaly_type"].to_list() == ["normal", "normal", "anomaly"] * 2
+    named = load("a,y,k\n1,x,\n2,x,dos\n3,,dos\n", columns={"label": "y", "type": "k"}, anomaly=["x"], normal=[""])[
+        "rows"
+    ]
+    assert named["anomaly_type"].to_list() == ["anomaly", "dos", "normal"]
+
+
 def test_a_published_split_is_written_in_one_way(load):
     dataset = load("a,s,y\n1,Train,bad\n2,testing,ok\n", columns={"label": "y", "split": "s"}, anomaly=["bad"])
     assert dataset["rows"]["s"].to_list() == ["train", "test"]
@@ -304,6 +314,7 @@ BROKEN = {
     "an empty file": ("", {}, DataError, "must hold data, found an empty file"),
     "white space only": (b"\xef\xbb\xbf\r\n \n", {}, DataError, "must hold data, found an empty file"),
     "a header only": ("a,y\n", {}, SchemaError, "must hold rows, found a header only"),
+    "blank rows only": ("a,y\n,\n,\n", {}, SchemaError, "must hold rows, found a header only"),
     "no UTF-8": ("a,y\n1,é\n".encode("latin-1"), {}, SchemaError, "found byte 0xe9 at position 6 (line 2)"),
     "another encoding": (
         "a,y\n1,é\n".encode(),
@@ -368,6 +379,8 @@ DAMAGED = {
     "g.jsonl": (b'{"a": 1}\n3\n', SchemaError, "found line 2 to be none"),
     "f.json": (b'[{"a": 1},\n{"a": ]', SchemaError, "found line 2 broken"),
     "g.json": (b"[1, [2]]", SchemaError, "must be JSON"),
+    "h.json": (b"[]", SchemaError, "must"),
+    "i.json": (b"[{}]", SchemaError, "must hold rows"),
 }
 
 

@@ -107,6 +107,8 @@ def test_what_cannot_be_read_is_refused(values, how, said):
 def test_no_time_at_all_is_refused():
     with pytest.raises(DataError, match="found no value"):
         parse(pl.Series([None, None], dtype=pl.String))
+    with pytest.raises(DataError, match="found no value"):
+        parse([" ", ""])
 
 
 def test_a_few_odd_times_are_missing_and_counted():

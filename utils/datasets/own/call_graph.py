@@ -65,9 +65,17 @@ def _graphs(entry: OwnEntry) -> Part:
         defects = (*defects, *_repeated(frame.height - single.height, "graphs that repeat another one"))
         frame = _exploded(single)
     names = {_column(entry, frame, role, where): name for role, name in (("id", ID), ("from", FROM), ("to", TO))}
+    if len(names) < len(USUAL):
+        raise entry.wrong(
+            "columns", f"must name three columns for id, from and to, found {labels.listed(names)}: choose"
+        )
     edges = frame.select(pl.col(old).cast(pl.String).str.strip_chars().alias(new) for old, new in names.items())
     nameless = edges[ID].null_count()
     lost = (Defect("edges without an id", nameless, "left out"),) if nameless else ()
+    if nameless == edges.height:
+        raise DataError(
+            f"data set {entry.name!r}: the edges of {where} must have an id, found none: correct columns.id"
+        )
     return Part(edges.drop_nulls(ID), read, (*defects, *lost))
 
 
@@ -91,7 +99,9 @@ def _behaviors(entry: OwnEntry) -> Part:
     where = tabular.named(read.files)
     key = _column(entry, read.frame, "id", where)
     roles.check_columns(entry, read.frame, where, but=("id", "from", "to"))
-    frame = read.frame.drop(entry.lists.get("ignore", ())).rename({key: ID})
+    frame = read.frame.drop(entry.lists.get("ignore", ()))
+    _only_id(entry, frame, key, where)
+    frame = frame.rename({key: ID})
     frame = frame.with_columns(pl.col(ID).cast(pl.String).str.strip_chars())
     single = frame.drop_nulls(ID).unique(maintain_order=True)
     if not (twice := single.filter(pl.col(ID).is_duplicated())).is_empty():
@@ -103,6 +113,22 @@ def _behaviors(entry: OwnEntry) -> Part:
         labelled, label_defects = labels.label(entry, labelled, label, kinds, where)
     repeated = _repeated(frame.height - single.height, "behaviours that repeat another one or have no id")
     return Part(labelled, read, (*read.defects, *repeated, *time_defects, *label_defects))
+
+
+def _only_id(entry: OwnEntry, frame: pl.DataFrame, key: str, where: str) -> None:
+    """Check that the id of the behaviours has no other role and no rival.
+
+    Raises:
+        CatalogError: if it has.
+    """
+    others = [role for role, name in entry.columns.items() if name == key and role not in ("id", "group")]
+    if others or key not in frame.columns:
+        role = others[0] if others else "ignore"
+        raise entry.wrong(
+            f"columns.{role}", f"names {key!r}, found it to be the id of {where}: name the id, or another"
+        )
+    if key != ID and ID in frame.columns:
+        raise entry.wrong("columns.id", f"names {key!r}, found {where} to have {ID!r} as well: add {ID!r} to ignore")
 
 
 def _sized(behaviors: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:

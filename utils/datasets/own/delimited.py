@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -109,9 +110,8 @@ def _slow_csv(entry: OwnEntry, path: Path, data: bytes, delimiter: str) -> pl.Da
 
 def _unique(names: Sequence[str]) -> list[str]:
     """Number repeated column names as polars does."""
-    seen: dict[str, int] = {}
     unique: list[str] = []
     for name in names:
-        seen[name] = seen.get(name, -1) + 1
-        unique.append(f"{name}{REPEATED}{seen[name] - 1}" if seen[name] else name)
+        numbered = (f"{name}{REPEATED}{number}" for number in itertools.count())
+        unique.append(name if name not in unique else next(new for new in numbered if new not in (*unique, *names)))
     return unique

@@ -6,6 +6,7 @@ from utils.datasets.contract import ANOMALY_TYPE, LABEL, Dataset, Defect, Roles
 from utils.datasets.own import labels, roles, sequences, tabular
 from utils.datasets.own.entry import OwnEntry
 from utils.datasets.own.sequences import SESSION, Keys
+from utils.errors import DataError
 
 EVENT_ID = "event_id"
 STRUCTURE = ("event", "session", "time")
@@ -28,7 +29,7 @@ def load(entry: OwnEntry) -> Dataset:
     roles.check_columns(entry, read.frame, where)
     rows = _structured(entry, read.frame.drop(entry.lists.get("ignore", ())))
     rows, time_defects = roles.timed(entry, rows, "time" if entry.column("time") else None, in_order=True)
-    rows, order_defects = _in_order(roles.split(entry, rows, entry.column("split")))
+    rows, order_defects = _in_order(entry, roles.split(entry, rows, entry.column("split")))
     label_defects: tuple[Defect, ...] = ()
     if label := entry.column("label"):
         rows, label_defects = labels.label(entry, rows, label, entry.column("type"), where, empty="refused")
@@ -45,9 +46,23 @@ def _structured(entry: OwnEntry, frame: pl.DataFrame) -> pl.DataFrame:
                 f"is another column than {name!r}, found both, but the column {role!r} will be that of columns.{role}"
             )
             raise entry.wrong(f"columns.{role}", f"{problem}: add {role!r} to ignore")
+    _free_names(entry, frame)
     named = frame.rename(renamed)
     texts = [role for role in ("event", "session") if role in named.columns and entry.column(role)]
     return named.with_columns(_text(named[role]) for role in texts)
+
+
+def _free_names(entry: OwnEntry, frame: pl.DataFrame) -> None:
+    """Check that no column has a name that the events or the sessions get.
+
+    Raises:
+        CatalogError: if one has.
+    """
+    taken = [EVENT_ID] if EVENT_ID in frame.columns else []
+    taken += [name for name in (entry.column("group"), entry.column("split")) if name in sequences.NAMES]
+    if taken:
+        raise entry.wrong("files", f"must not have a column {taken[0]!r}, a name that is given here: rename it, or add "
+                          "it to ignore")  # fmt: skip
 
 
 def _text(column: pl.Series) -> pl.Series:
@@ -55,13 +70,13 @@ def _text(column: pl.Series) -> pl.Series:
     return words.set(words == "", None)
 
 
-def _in_order(rows: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Defect, ...]]:
+def _in_order(entry: OwnEntry, rows: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Defect, ...]]:
     """Number the events in the order of their times; an event without a time keeps its place after the one before."""
     defects = []
     if nameless := rows["event"].null_count():
         rows = rows.drop_nulls("event")
         defects.append(Defect("events without a name", nameless, "left out"))
-    if "time" in rows.columns and rows.schema["time"].is_temporal():
+    if entry.column("time"):
         clock = rows["time"].fill_null(strategy="forward")
         if moved := int((clock.diff().dt.total_microseconds() < 0).sum()):
             rows = rows.sort(clock, maintain_order=True)
@@ -73,7 +88,14 @@ def _with_sessions(entry: OwnEntry, rows: pl.DataFrame, read: tabular.Table, def
     files = read.files
     frames, meanings = {"events": rows}, {"events": _event_roles(entry, rows)}
     if entry.column("session") or entry.window or entry.window_lines:
-        found = sequences.gather(entry, rows, Keys(EVENT_ID, "event", SESSION, carried=_carried(entry, rows)))
+        found = sequences.gather(
+            entry,
+            rows,
+            Keys(EVENT_ID, "event", SESSION, carried=_carried(entry, rows), timed=entry.column("time") is not None),
+        )
+        if found.is_empty():
+            problem = f"column {entry.column('session')!r} must name the sessions of events, found no value"
+            raise DataError(f"data set {entry.name!r}: {problem}: correct it, or use window or window_lines")
         defects += _outside(entry, rows)
         if entry.labels:
             found, label_defects, table = sequences.label_from(entry, entry.labels, found)

@@ -27,7 +27,8 @@ def label(
 ) -> Labelled:
     """Turn the label of a table into ``is_anomaly`` and ``anomaly_type``.
 
-    The kind of an anomaly is the value of ``kinds``, else the label itself if it is a word, else ``"anomaly"``.
+    The kind of an anomaly is the value of ``kinds``, else the label itself; it is ``"anomaly"`` where that is empty, a
+    truth value, or the only number there is. The columns of the label and of the kinds are taken out.
 
     Args:
         entry: the entry, for the values that mean an anomaly or normal; ``""`` stands for a missing label.
@@ -42,13 +43,10 @@ def label(
     """
     texts = _canonical(frame[column])
     verdicts = _verdicts(entry, texts, f"column {column!r} of {where}")
-    missing = _missing(entry, empty)
-    marked = frame.with_columns(
-        texts.replace_strict(verdicts, default=missing, return_dtype=pl.Boolean).alias(LABEL),
-        _kinds(texts if kinds is None else _canonical(frame[kinds])).alias("_kind"),
-    )
-    kind = pl.when(LABEL).then("_kind").otherwise(pl.lit(NORMAL))
-    kept = marked.filter(pl.col(LABEL).is_not_null()).with_columns(kind.alias(ANOMALY_TYPE)).drop("_kind")
+    verdict = texts.replace_strict(verdicts, default=_missing(entry, empty), return_dtype=pl.Boolean)
+    kind = _kinds(texts if kinds is None else _canonical(frame[kinds]), verdict)
+    plain = frame.drop(name for name in {column, kinds} if name)
+    kept = plain.with_columns(verdict.alias(LABEL), kind.alias(ANOMALY_TYPE)).filter(verdict.is_not_null())
     dropped = frame.height - kept.height
     if dropped and (empty == "refused" or dropped * 2 > frame.height):
         problem = f'found none in {dropped:,} of {frame.height:,}: label them, or add "" to normal if that means normal'
@@ -104,7 +102,11 @@ def _verdicts(entry: OwnEntry, texts: pl.Series, what: str) -> dict[str, bool]:
     return {value: value in meant if meant else value not in entry.normal for value in values}
 
 
-def _kinds(texts: pl.Series) -> pl.Series:
-    """Names of kinds of anomaly; numbers and truth values name none, and no anomaly is of the kind ``normal``."""
-    nameless = texts.is_null() | texts.str.contains(r"^[+-]?[\d.]+$|^(?i:true|false|yes|no|normal)$")
-    return texts.set(nameless.fill_null(True), ANOMALY)
+def _kinds(texts: pl.Series, verdict: pl.Series) -> pl.Series:
+    """Name the kind of each row: of an anomaly, ``anomaly`` if it has no name, or only one that is a number."""
+    anomalies = texts.filter(verdict.fill_null(False))
+    nameless = texts.is_null() | texts.str.contains(r"^(?i:true|false|yes|no|normal)$")
+    if anomalies.drop_nulls().n_unique() <= 1:
+        nameless |= texts.str.contains(r"^[+-]?[\d.]+$")
+    named = texts.set(nameless.fill_null(True), ANOMALY)
+    return named.set(~verdict.fill_null(False), NORMAL)

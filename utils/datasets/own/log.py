@@ -31,7 +31,7 @@ def load(entry: OwnEntry) -> Dataset:
     read = lines.read(entry, found)
     _check_lists(entry, read.frame)
     frame, label_defects = _labelled(entry, read.frame)
-    keys = Keys(LINE_ID, LINE_ID, SEARCH, entry.session or ANY_TEXT)
+    keys = Keys(LINE_ID, LINE_ID, SEARCH, entry.session or ANY_TEXT, timed="time" in frame.columns)
     searched = frame.with_columns(_searched(entry, frame))
     gathered = sequences.gather(entry, searched, keys).rename({"events": "line_ids"})
     defects = [*read.defects, *label_defects, *_outside(entry, searched, gathered)]
@@ -90,7 +90,7 @@ def _outside(entry: OwnEntry, frame: pl.DataFrame, gathered: pl.DataFrame) -> li
     """
     if gathered.is_empty():
         example = frame["content"][0][:200]
-        problem = f"session must be found in the content of lines, found no line with {entry.session!r}"
+        problem = f"session must be found in the content of lines, found no line with {entry.session or SESSION!r}"
         raise DataError(f"data set {entry.name!r}: {problem}; the first content is {example!r}: correct the pattern")
     inside = gathered["line_ids"].explode()
     several = inside.len() - inside.n_unique()
@@ -111,7 +111,6 @@ def _line_roles(entry: OwnEntry, frame: pl.DataFrame) -> Roles:
     kept_out = dict.fromkeys((LINE_ID, "file", "line"), "where the line stands")
     kept_out["continuation"] = "whether the header did not match the line"
     kept_out["content"] = "the message, from which features are made"
-    kept_out |= {name: "the label as the log writes it" for name in ("label", "type") if name in frame.columns}
     kept_out |= {} if named else {SESSION: "the window of the line"}
     return roles.describe(
         entry,
@@ -121,5 +120,5 @@ def _line_roles(entry: OwnEntry, frame: pl.DataFrame) -> Roles:
         labelled=LABEL in frame.columns,
         always=addresses,
         time="time" if "time" in frame.columns else None,
-        group=SESSION if named else None,
+        group=SESSION if named and SESSION in frame.columns else None,
     )

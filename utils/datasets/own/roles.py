@@ -123,9 +123,7 @@ def describe(
         roles: columns of the single roles (``time``, ``group``, ``split``) that this frame has.
     """
     identity = tuple(name for name in (*always, *entry.lists.get("identity", ())) if name in frame.columns)
-    written = {name: "the label as the files write it" for name in (entry.column("label"), entry.column("type"))
-               if name and name not in (LABEL, ANOMALY_TYPE) and name in frame.columns}  # fmt: skip
-    outside = written | {name: why for name, why in kept_out.items() if name in frame.columns}
+    outside = {name: why for name, why in kept_out.items() if name in frame.columns}
     chosen, others = features(entry, frame, {LABEL, ANOMALY_TYPE, *identity, *outside, *roles.values()})
     return Roles(
         unit=unit,

@@ -14,6 +14,7 @@ from utils.errors import DataError
 
 SESSION = "session"
 ANY_TEXT = r"(?s)^.+$"
+NAMES = (*sessions.COLUMNS[1:], "start", "end", "duration_s")
 PLACES = {
     "first_line": "where the session starts in the files",
     "last_line": "where the session ends in the files",
@@ -30,6 +31,7 @@ class Keys(NamedTuple):
         text: where the pattern looks for the session.
         pattern: finds the session's name in the text.
         carried: columns of which a session keeps the first value.
+        timed: whether the rows have a ``time``.
     """
 
     order: str
@@ -37,6 +39,7 @@ class Keys(NamedTuple):
     text: str
     pattern: str = ANY_TEXT
     carried: Sequence[str] = ()
+    timed: bool = True
 
 
 def gather(entry: OwnEntry, rows: pl.DataFrame, keys: Keys) -> pl.DataFrame:
@@ -44,7 +47,7 @@ def gather(entry: OwnEntry, rows: pl.DataFrame, keys: Keys) -> pl.DataFrame:
 
     Args:
         entry: the entry, for the window.
-        rows: events or lines, with ``time`` and with ``is_anomaly`` and ``anomaly_type`` where there are such.
+        rows: events or lines, with ``is_anomaly`` and ``anomaly_type`` if they are labelled.
         keys: its columns.
 
     Returns:
@@ -52,7 +55,8 @@ def gather(entry: OwnEntry, rows: pl.DataFrame, keys: Keys) -> pl.DataFrame:
         (seconds) for rows with a time, then ``is_anomaly`` (true if any row is an anomaly) and ``anomaly_type`` (of the
         first such row) for labelled rows, then the carried columns.
     """
-    kept = [name for name in ("time", LABEL, ANOMALY_TYPE) if name in rows.columns] + list(keys.carried)
+    labelled = [name for name in (LABEL, ANOMALY_TYPE) if name in rows.columns]
+    kept = ["time"] * keys.timed + labelled + list(keys.carried)
     how = {"order": keys.order, "event": keys.event, "keep": kept}
     if entry.window:
         found = sessions.by_time_window(rows, "time", entry.window, **how)  # type: ignore[arg-type]
@@ -60,7 +64,7 @@ def gather(entry: OwnEntry, rows: pl.DataFrame, keys: Keys) -> pl.DataFrame:
         found = sessions.by_line_count(rows, entry.window_lines, **how)  # type: ignore[arg-type]
     else:
         found = sessions.by_identifier(rows, keys.pattern, text=keys.text, **how)  # type: ignore[arg-type]
-    return _reduced(found, kept, keys.carried)
+    return _reduced(found, kept, keys)
 
 
 def label_from(
@@ -109,18 +113,18 @@ def describe(entry: OwnEntry, found: pl.DataFrame, sequence: str | None, withhel
     )
 
 
-def _reduced(found: pl.DataFrame, kept: Sequence[str], carried: Sequence[str]) -> pl.DataFrame:
+def _reduced(found: pl.DataFrame, kept: Sequence[str], keys: Keys) -> pl.DataFrame:
     """Reduce the gathered lists to one value a session."""
     values: list[pl.Expr] = []
-    if "time" in kept:
+    if keys.timed:
         start, end = pl.col("time").list.min().alias("start"), pl.col("time").list.max().alias("end")
         values += [start, end, ((end - start).dt.total_microseconds() / 1e6).alias("duration_s")]
     if LABEL in kept:
         abnormal = pl.col(ANOMALY_TYPE).list.eval(pl.element().filter(pl.element() != NORMAL)).list.first()
         values += [pl.col(LABEL).list.any().alias("_label"), abnormal.fill_null(NORMAL).alias("_type")]
-    values += [pl.col(name).list.first().alias(f"_{name}") for name in carried]
+    values += [pl.col(name).list.first().alias(f"_{name}") for name in keys.carried]
     reduced = found.with_columns(values).drop(kept)
-    return reduced.rename({f"_{name}": name for name in carried} | _final(LABEL in kept))
+    return reduced.rename({f"_{name}": name for name in keys.carried} | _final(LABEL in kept))
 
 
 def _final(labelled: bool) -> dict[str, str]:

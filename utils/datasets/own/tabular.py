@@ -45,16 +45,16 @@ def read(entry: OwnEntry, key: str, patterns: Iterable[str], verbatim: Collectio
     """
     found = paths.resolve(entry, key, patterns)
     parts = [(path, *_one(entry, path)) for path in found]
-    frame = _stacked([(path, part) for path, _, part in parts])
-    if frame.is_empty():
-        raise SchemaError(f"{named(found)} must hold rows, found a header only: add the data")
+    frame, defects = _stacked([(path, part) for path, _, part in parts]), tuple[Defect, ...]()
     if any(form == "csv" for _, form, _ in parts):
         frame, blank = _without_blank_rows(frame)
-        typed, commas = inference.typed(frame, verbatim, entry.decimal)
+        frame, commas = inference.typed(frame, verbatim, entry.decimal)
         defects = (*blank, *commas)
     else:
-        typed, defects = _nulled(frame, entry.nulls), ()
-    finite, infinite = _finite(_flat(typed))
+        frame = _nulled(frame, entry.nulls)
+    if frame.is_empty():
+        raise SchemaError(f"{named(found)} must hold rows, found a header only: add the data")
+    finite, infinite = _finite(_flat(frame))
     return Table(finite, found, (*_twins(finite), *defects, *infinite))
 
 

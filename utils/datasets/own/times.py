@@ -107,6 +107,8 @@ def parse(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None
         CatalogError: if the format does not fit, is needed, or could be either of two.
         DataError: if there is no time at all.
     """
+    if values.dtype == pl.String:
+        values = values.set(~values.str.contains(r"\S"), None)
     if values.drop_nulls().is_empty():
         raise DataError(
             f"data set {entry.name!r}: {key} must hold times, found no value: correct the entry or the file"
@@ -163,8 +165,7 @@ def _number(entry: OwnEntry, key: str, values: pl.Series) -> Times:
 
 
 def _text(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None) -> Times:
-    spaced = values.str.strip_chars().str.replace_all(r"\s+", " ")
-    known = spaced.set(spaced == "", None)
+    known = values.str.strip_chars().str.replace_all(r"\s+", " ")
     written = entry.time_format or _guessed(entry, key, known.drop_nulls())
     parsed = _parsed(known, written)
     unread = _unread(entry, key, values, known.is_not_null() & parsed.is_null())
