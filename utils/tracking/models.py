@@ -1,5 +1,6 @@
 """Models in the store: what is written with each, which types may be loaded, and the registry."""
 
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -32,6 +33,9 @@ TRUSTED = (
 """Types of scikit-learn that skops may load beside its own list; they hold arrays, no code."""
 
 
+_WARNINGS_OF_MLFLOW = ("Operation with range is deprecated", ".*Any type hint is inferred as AnyType")
+
+
 class Predictor(Protocol):
     """What every stored model can do."""
 
@@ -54,14 +58,17 @@ def save(
     rows = example.to_pandas() if hasattr(example, "to_pandas") else example
     run = client.get_run(run_id)
     made = client.create_logged_model(run.info.experiment_id, name=name, source_run_id=run_id, params=run.data.params)
-    info = Model.log(
-        artifact_path=None,
-        run_id=run_id,
-        model_id=made.model_id,
-        signature=infer_signature(rows, _predict(model, rows)),
-        input_example=rows,
-        **_flavor(model, serialization, trusted),
-    )
+    with warnings.catch_warnings():
+        for known in _WARNINGS_OF_MLFLOW:
+            warnings.filterwarnings("ignore", known)
+        info = Model.log(
+            artifact_path=None,
+            run_id=run_id,
+            model_id=made.model_id,
+            signature=infer_signature(rows, _predict(model, rows)),
+            input_example=rows,
+            **_flavor(model, serialization, trusted),
+        )
     return f"models:/{info.model_id}"
 
 
