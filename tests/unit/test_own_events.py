@@ -266,6 +266,7 @@ def test_columns_of_edges_may_have_other_names(load):
         ),
         (EDGES, TABLE.replace("b", "x"), DataError, "found 'x1' among the behaviours and 'b1' among the edges"),
         ("id,from,to\n,/a,/b\n", TABLE, DataError, "must have an id, found none"),
+        (EDGES, "id,class,when\n,ok,2024-01-01\n", DataError, "must have ids in column 'id', found none"),
         (EDGES, TABLE.replace("users", "_id"), CatalogError, "to have '_id' as well: add '_id' to ignore"),
         (EDGES, TABLE.replace("class", "kind"), CatalogError, "columns.label names the column 'class'"),
     ],

@@ -219,6 +219,11 @@ def test_the_header_must_match_from_the_start_of_the_line(load):
     assert dataset["lines"]["continuation"].to_list() == [True, False, False]
 
 
+def test_a_log_of_blank_lines_is_refused(load):
+    with pytest.raises(DataError, match="found blank ones only"):
+        load("\x0b\n\x0b\n", window="1h")
+
+
 def test_flags_and_verbose_patterns(load):
     verbose = "(?xi) (?P<level>info|error) \\s (?P<content>.*)  # the rest"
     assert load("INFO a\nError b\n", verbose, window_lines=1)["lines"]["content"].to_list() == ["a", "b"]

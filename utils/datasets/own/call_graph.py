@@ -104,6 +104,8 @@ def _behaviors(entry: OwnEntry) -> Part:
     frame = frame.rename({key: ID})
     frame = frame.with_columns(pl.col(ID).cast(pl.String).str.strip_chars())
     single = frame.drop_nulls(ID).unique(maintain_order=True)
+    if single.is_empty():
+        raise DataError(f"data set {entry.name!r}: {where} must have ids in column {key!r}, found none: correct it")
     if not (twice := single.filter(pl.col(ID).is_duplicated())).is_empty():
         problem = f"must have one row for each id, found {twice[ID][0]!r} in rows that differ: keep one"
         raise DataError(f"data set {entry.name!r}: {where} {problem}")

@@ -40,6 +40,8 @@ def read(entry: OwnEntry, found: Sequence[Path]) -> Lines:
     """
     parts = [_file(entry, path) for path in found]
     raw = pl.concat([part for part, _ in parts])
+    if raw.is_empty():
+        raise DataError(f"data set {entry.name!r}: its files must hold lines, found blank ones only: correct files")
     matched = _matched(entry, raw)
     timed, time_defects = _timed(entry, matched)
     ordered = _inherited(timed) if timed["continuation"].any() else timed.drop(OWNER)
