@@ -30,30 +30,31 @@ TEXT_CLASSES = {
 
 
 def balance(data: Mapping[str, Dataset]) -> go.Figure:
-    """Share of normal, anomalous and unlabelled rows in every frame that has a meaning of its own row."""
+    """Share of normal, anomalous and unlabelled rows in every frame that has labels."""
     counted = {
         f"{key}: {name}": profile.class_counts(frame, dataset.roles[name])
         for key, dataset in data.items()
         for name, frame in dataset.frames.items()
     }
-    places = [place for place, counts in counted.items() if counts["normal"] + counts["anomaly"]]
+    labelled = {place: counts for place, counts in counted.items() if counts["normal"] + counts["anomaly"]}
+    places = [
+        f"{place}  {counts['anomaly'] / (counts['normal'] + counts['anomaly']):.1%}"
+        for place, counts in labelled.items()
+    ]
     figure = new_figure("How rare are anomalies?", "share of rows (%)", height=140 + 30 * len(places), barmode="stack")
-    for verdict in VERDICT_ORDER:
-        key = "unlabelled" if verdict == "unclassified" else verdict
-        rows = [counted[place][key] for place in places]
-        share = [100 * row / max(sum(counted[place].values()), 1) for row, place in zip(rows, places, strict=True)]
+    for verdict, key in zip(VERDICT_ORDER, ("normal", "anomaly", "unlabelled"), strict=True):
+        rows = [counts[key] for counts in labelled.values()]
         if any(rows):
             figure.add_bar(
                 y=places,
-                x=share,
+                x=[100 * counts[key] / sum(counts.values()) for counts in labelled.values()],
                 name=key,
                 orientation="h",
                 marker_color=VERDICTS[verdict],
                 customdata=rows,
                 hovertemplate="%{y}<br>%{x:.2f} % (%{customdata:,} rows)",
-                text=[f"{part:.1f} %" if verdict == "anomaly" else "" for part in share],
-                textposition="auto",
             )
+    figure.update_layout(legend_traceorder="normal")
     return figure.update_yaxes(autorange="reversed", showgrid=False).update_xaxes(range=[0, 100])
 
 
@@ -72,7 +73,7 @@ def composition(dataset: Dataset, frame: str, most: int = 25) -> go.Figure:
         f"{dataset.name}: kinds of {dataset.roles[frame].unit}",
         "share of its part (%), logarithmic",
         height=160 + 24 * len(labels) * (1.4 if only_test else 1),
-        xaxis_type="log",
+        xaxis={"type": "log", "dtick": 1},
         showlegend=only_test,
     )
     for part in parts:
@@ -89,8 +90,8 @@ def distributions(dataset: Dataset, frame: str, most: int = 6, bins: int = 30) -
     for place, name in enumerate(names):
         row, column = divmod(place, SMALL_MULTIPLES)
         counted, logarithmic = profile.histogram(data, roles, name, bins)
-        _add_histogram(figure, counted, row + 1, column + 1, first=place == 0)
-        figure.update_xaxes(**_axis(counted, logarithmic=logarithmic), row=row + 1, col=column + 1)
+        if counted.height:
+            _add_histogram(figure, counted, row + 1, column + 1, logarithmic=logarithmic, legend=place == 0)
     figure.update_yaxes(title_text="% of class", col=1)
     return figure
 
@@ -104,7 +105,7 @@ def correlation_map(dataset: Dataset, frame: str, rows: int, seed: int, most: in
     size = max(420, 150 + 15 * len(labels))
     figure = new_figure(f"{dataset.name}: which features say the same?", height=size, width=size + 110)
     figure.add_heatmap(
-        z=square.drop("column").to_numpy().round(3),
+        z=square.drop("column").to_numpy().astype("float32"),
         x=labels,
         y=labels,
         zmin=-1,
@@ -125,7 +126,7 @@ def timeline(dataset: Dataset, frame: str) -> go.Figure:
         f"{dataset.name}: when did it happen?",
         "time",
         f"rows per {every} (logarithmic)",
-        yaxis_type="log",
+        yaxis={"type": "log", "dtick": 1},
     )
     for verdict in VERDICT_ORDER:
         part = counted.filter(pl.col("class") == verdict)
@@ -135,7 +136,7 @@ def timeline(dataset: Dataset, frame: str) -> go.Figure:
                 y=part["rows"].to_list(),
                 name=verdict,
                 mode="markers",
-                marker={"color": VERDICTS[verdict], "size": 5, "symbol": "x" if verdict == "anomaly" else "circle"},
+                marker={"color": VERDICTS[verdict], "size": 4, "symbol": "x" if verdict == "anomaly" else "square"},
             )
     return figure
 
@@ -160,9 +161,9 @@ def session_profile(dataset: Dataset, events: pl.DataFrame, unit: str) -> go.Fig
         part = events.filter(pl.col("class") == verdict)
         if part.height:
             _add_sessions(figure, part, verdict, shown)
-    figure.update_xaxes(type="log", row=1, col=1).update_yaxes(title_text="% of class", row=1, col=1)
+    figure.update_xaxes(type="log", dtick=1, row=1, col=1).update_yaxes(title_text="% of class", row=1, col=1)
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=shown, row=1, col=2)
-    figure.update_yaxes(type="log", row=1, col=2)
+    figure.update_yaxes(type="log", dtick=1, row=1, col=2)
     return _dressed(figure, f"{dataset.name}: sessions by class")
 
 
@@ -261,22 +262,26 @@ def _dressed(figure: go.Figure, title: str) -> go.Figure:
     return figure.update_annotations(font_size=12)
 
 
-def _add_histogram(figure: go.Figure, counted: pl.DataFrame, row: int, column: int, *, first: bool) -> None:
+def _add_histogram(
+    figure: go.Figure, counted: pl.DataFrame, row: int, column: int, *, logarithmic: bool, legend: bool
+) -> None:
     for verdict in VERDICT_ORDER:
         part = counted.filter(pl.col("class") == verdict)
         if part.height:
+            edges, shares = _steps(part, logarithmic=logarithmic)
             figure.add_scatter(
-                x=_middles(part),
-                y=(100 * part["share"]).round(3).to_list(),
+                x=edges,
+                y=shares,
                 name=verdict,
                 legendgroup=verdict,
-                showlegend=first,
+                showlegend=legend,
                 mode="lines",
-                line={"shape": "hvh", "color": VERDICTS[verdict], "width": 1.8},
+                line={"shape": "hv", "color": VERDICTS[verdict], "width": 1.8},
                 fill="tozeroy",
                 row=row,
                 col=column,
             )
+            figure.update_xaxes(**_axis(edges, logarithmic=logarithmic), row=row, col=column)
 
 
 def _events(events: pl.DataFrame, most: int = 40) -> list[str]:
@@ -286,18 +291,26 @@ def _events(events: pl.DataFrame, most: int = 40) -> list[str]:
     return sorted(map(str, frequent["event"]), key=lambda name: (len(name), name))
 
 
-def _axis(counted: pl.DataFrame, *, logarithmic: bool) -> dict[str, object]:
-    """The axis under a histogram, half a bin wider on both sides than the middles of its bins."""
-    middles = _middles(counted.filter(pl.col("class") == counted["class"].first()))
-    if len(middles) < 2:
-        return {"type": "linear"}
-    places = [math.log10(middle) for middle in middles] if logarithmic else middles
-    first, last = (places[1] - places[0]) / 2, (places[-1] - places[-2]) / 2
-    return {"type": "log" if logarithmic else "linear", "range": [places[0] - first, places[-1] + last]}
+def _steps(part: pl.DataFrame, *, logarithmic: bool) -> tuple[list[float], list[float]]:
+    """Corners of a histogram's outline: bin edges and per cent, neighbours of equal height drawn as one.
+
+    A first edge of zero, which a logarithmic axis cannot show, moves to half of the second.
+    """
+    edges = [*part["left"].to_list(), part["right"][-1]]
+    if logarithmic and edges[0] == 0:
+        edges[0] = edges[1] / 2
+    shares = [*(100 * part["share"]).round(3).to_list(), 0.0]
+    last = len(edges) - 1
+    kept = [place for place in range(len(edges)) if place in (0, last) or shares[place] != shares[place - 1]]
+    return [float(f"{edges[place]:.5g}") for place in kept], [shares[place] for place in kept]
 
 
-def _middles(part: pl.DataFrame) -> list[float]:
-    return [float(middle) for middle in (part["left"] + part["right"]) / 2]
+def _axis(edges: Sequence[float], *, logarithmic: bool) -> dict[str, object]:
+    """The axis under a histogram, as wide as its bins."""
+    if not logarithmic:
+        return {"type": "linear", "range": [edges[0], edges[-1]]}
+    low, high = math.log10(edges[0]), math.log10(edges[-1])
+    return {"type": "log", "range": [low, high], "dtick": max(1, round((high - low) / 4))}
 
 
 def _add_sessions(figure: go.Figure, part: pl.DataFrame, verdict: str, shown: Sequence[str]) -> None:
@@ -366,8 +379,8 @@ def graph_profile(dataset: Dataset, sizes: pl.DataFrame, popularity: pl.DataFram
         row=1,
         col=2,
     )
-    figure.update_xaxes(type="log").update_yaxes(title_text="% of class with at most so many", row=1, col=1)
-    figure.update_yaxes(type="log", title_text="% of graphs that hold it", row=1, col=2)
+    figure.update_xaxes(type="log", dtick=1).update_yaxes(title_text="% of class with at most so many", row=1, col=1)
+    figure.update_yaxes(type="log", dtick=1, title_text="% of graphs that hold it", row=1, col=2)
     return _dressed(figure, f"{dataset.name}: call graphs by class")
 
 
@@ -384,7 +397,7 @@ def host_matrix(dataset: Dataset, volume: pl.DataFrame) -> go.Figure:
     size = max(420, 160 + 18 * wide.height)
     figure = new_figure(f"{dataset.name}: who talks to whom?", "to", "from", height=size, width=size + 140)
     figure.add_heatmap(
-        z=exponent,
+        z=exponent.astype("float32"),
         x=targets,
         y=wide["src"].to_list(),
         colorscale=SEQUENTIAL,

@@ -21,11 +21,13 @@ DEFAULTS = {
     "pointer-events": "all",
     "cursor": "",
 }
+INHERITED = {"fill", "fill-opacity", "stroke", "stroke-opacity", "stroke-width", "font-size"}
 UNREAD = ("class", "data-")
 MEASURES = ("d", "transform", "x", "y", "width", "height", "points")
 
 _RGB = re.compile(r"rgb\((\d+), ?(\d+), ?(\d+)\)")
 _LONG = re.compile(r"(\.\d)\d+")
+_ZERO = re.compile(r"\.0(?!\d)")
 
 
 def slim(drawn: str, font: str) -> str:
@@ -41,7 +43,9 @@ def slim(drawn: str, font: str) -> str:
     for element in root.iter():
         _shorten(element, font)
     root.set("font-family", font)
+    _drop_unused_clips(root, set(re.findall(r"url\(#([^)]+)\)", drawn)))
     _drop_empty(root)
+    _share_styles(root)
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -50,7 +54,7 @@ def _shorten(element: ElementTree.Element, font: str) -> None:
         del element.attrib[name]
     for name in MEASURES:
         if name in element.attrib:
-            element.set(name, _LONG.sub(r"\1", element.attrib[name]))
+            element.set(name, _ZERO.sub("", _LONG.sub(r"\1", element.attrib[name])))
     style = _short_style(element.attrib.pop("style", ""), font)
     if style:
         element.set("style", style)
@@ -69,6 +73,14 @@ def _hexadecimal(found: re.Match[str]) -> str:
     return "#" + "".join(f"{int(part):02x}" for part in found.groups())
 
 
+def _drop_unused_clips(parent: ElementTree.Element, used: set[str]) -> None:
+    for child in list(parent):
+        if child.tag == f"{{{SVG}}}clipPath" and child.get("id") not in used:
+            parent.remove(child)
+        else:
+            _drop_unused_clips(child, used)
+
+
 def _drop_empty(parent: ElementTree.Element) -> None:
     for child in list(parent):
         _drop_empty(child)
@@ -76,3 +88,17 @@ def _drop_empty(parent: ElementTree.Element) -> None:
         path = child.tag == f"{{{SVG}}}path" and not child.get("d")
         if group or path:
             parent.remove(child)
+
+
+def _share_styles(parent: ElementTree.Element) -> None:
+    """Say once on a group what all its members say, where they would inherit it."""
+    for child in parent:
+        _share_styles(child)
+    styles = {child.get("style", "") for child in parent}
+    if parent.tag != f"{{{SVG}}}g" or parent.get("style") or len(styles) != 1:
+        return
+    style = styles.pop()
+    if style and {part.split(":")[0] for part in style.split(";")} <= INHERITED:
+        parent.set("style", style)
+        for child in parent:
+            del child.attrib["style"]

@@ -9,7 +9,7 @@ import polars as pl
 MOST_ROWS = 200
 SHARE_SUFFIX = "share"
 
-_CELL = "text-align:{};vertical-align:top;padding:3px 10px"
+LONG_TEXT = 60
 
 
 def to_html(frame: pl.DataFrame) -> str:
@@ -18,11 +18,11 @@ def to_html(frame: pl.DataFrame) -> str:
     At most 200 rows are written, and a last line says how many there are.
     """
     shown = frame.head(MOST_ROWS)
-    sides = ["right" if kind.is_numeric() else "left" for kind in frame.dtypes]
-    head = _row("th", map(_plain, frame.columns), sides)
+    looks = [_look(column) for column in shown]
     writers = [_writer(name, kind) for name, kind in frame.schema.items()]
+    head = _row("th", map(_plain, frame.columns), looks)
     body = "".join(
-        _row("td", (write(value) for write, value in zip(writers, row, strict=True)), sides)
+        _row("td", (write(value) for write, value in zip(writers, row, strict=True)), looks)
         for row in shown.iter_rows()
     )
     more = f"<p>{frame.height:,} rows, the first {MOST_ROWS} shown.</p>" if frame.height > MOST_ROWS else ""
@@ -34,9 +34,17 @@ def to_text(frame: pl.DataFrame) -> str:
     return f"table of {frame.height:,} rows: {', '.join(frame.columns)}"
 
 
-def _row(tag: str, cells: Iterable[str], sides: Iterable[str]) -> str:
-    written = (f'<{tag} style="{_CELL.format(side)}">{cell}</{tag}>' for cell, side in zip(cells, sides, strict=True))
-    return f"<tr>{''.join(written)}</tr>"
+def _look(column: pl.Series) -> str:
+    """Attributes of a column's cells: numbers to the right, room for long texts."""
+    if column.dtype.is_numeric():
+        return ' align="right"'
+    long = column.dtype == pl.String and (column.str.len_chars().max() or 0) > LONG_TEXT  # type: ignore[operator]
+    return ' align="left" width="30%"' if long else ' align="left"'
+
+
+def _row(tag: str, cells: Iterable[str], looks: Iterable[str]) -> str:
+    written = (f"<{tag}{look}>{cell}</{tag}>" for cell, look in zip(cells, looks, strict=True))
+    return f'<tr valign="top">{"".join(written)}</tr>'
 
 
 def _writer(name: str, kind: pl.DataType) -> Callable[[object], str]:
