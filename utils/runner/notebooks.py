@@ -1,6 +1,7 @@
 """The notebooks as files: which there are, what parameters they have, and how they are written back."""
 
 import ast
+import contextlib
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -134,7 +135,8 @@ def write_text(text: str, path: Path) -> None:
             f"{path} cannot be written ({error.strerror}): check its folder's rights and room"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def _number(path: Path) -> int:
@@ -157,7 +159,7 @@ def _read(path: Path) -> Notebook:
     try:
         content = nbformat.read(path, as_version=4)
         nbformat.validate(content)
-    except (OSError, ValueError, nbformat.ValidationError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, nbformat.ValidationError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotebookError(f"{path.name} is no readable notebook ({first}): restore the file") from error
     return Notebook(path, _number(path), content, _declared(path.name, content.cells))

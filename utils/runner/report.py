@@ -1,7 +1,9 @@
 """One HTML page for an executed notebook that opens anywhere: nothing in it is fetched from a network."""
 
+import base64
 import html
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import nbformat
@@ -69,20 +71,25 @@ def build(content: NotebookNode, title: str, *, interactive: bool, failure: str 
 
 
 def _with_figures(content: NotebookNode, *, interactive: bool) -> tuple[NotebookNode, bool]:
+    """Turn each plotly output into HTML, and say whether any of them needs plotly.js."""
     copy = nbformat.from_dict(content)
     scripted = False
     for number, data in enumerate(_bundles(copy)):
         if PLOTLY not in data:
             continue
-        figure = data.pop(PLOTLY)
-        if interactive or not any(kind in data for kind in STILL):
+        figure, stills = data.pop(PLOTLY), {kind: data.pop(kind) for kind in STILL if kind in data}
+        if interactive or not stills:
             scripted = True
-            for kind in STILL:
-                data.pop(kind, None)
             data["text/html"] = _FIGURE.format(name=f"figure-{number}", figure=_script_json(figure))
         else:
-            data.pop("text/html", None)
+            data["text/html"] = _image(figure, *next(iter(stills.items())))
     return copy, scripted
+
+
+def _image(figure: Mapping[str, Any], kind: str, content: str) -> str:
+    encoded = base64.b64encode(content.encode()).decode() if kind == "image/svg+xml" else content.strip()
+    title = figure.get("layout", {}).get("title", {}).get("text", "figure")
+    return f'<img alt="{html.escape(title)}" src="data:{kind};base64,{encoded}">'
 
 
 def _bundles(content: NotebookNode) -> list[Any]:
