@@ -224,6 +224,14 @@ def test_a_log_of_blank_lines_is_refused(load):
         load("\x0b\n\x0b\n", window="1h")
 
 
+def test_groups_may_have_any_other_name(load):
+    dataset = load("1 2 3 x\n  more\n", r"(?P<raw>\d) (?P<family>\d) (?P<search>\d) (?P<content>.*)", window_lines=2)
+    assert dataset["lines"].select("raw", "family", "search", "content").rows() == [
+        ("1", "2", "3", "x"),
+        ("1", "2", "3", "  more"),
+    ]
+
+
 def test_flags_and_verbose_patterns(load):
     verbose = "(?xi) (?P<level>info|error) \\s (?P<content>.*)  # the rest"
     assert load("INFO a\nError b\n", verbose, window_lines=1)["lines"]["content"].to_list() == ["a", "b"]

@@ -12,7 +12,7 @@ from utils.datasets.own.entry import OwnEntry, groups
 from utils.errors import DataError
 
 LINE_ID = "line_id"
-OWNER = "_owner"
+OWNER, RAW, FAMILY, SEARCH = pattern.INTERNAL
 
 
 class Lines(NamedTuple):
@@ -47,18 +47,18 @@ def read(entry: OwnEntry, found: Sequence[Path]) -> Lines:
     ordered = _inherited(timed) if timed["continuation"].any() else timed.drop(OWNER)
     if len(found) > 1 and "time" in ordered.columns:
         ordered = ordered.sort(pl.col("time").forward_fill().backward_fill().over("file"), maintain_order=True)
-    numbered = ordered.with_row_index(LINE_ID, offset=1).drop("family")
+    numbered = ordered.with_row_index(LINE_ID, offset=1).drop(FAMILY)
     return Lines(numbered, (*_replaced(parts), *_continued(matched), *time_defects))
 
 
 def _file(entry: OwnEntry, path: Path) -> tuple[pl.DataFrame, int]:
     """Read the lines of one file that are not empty, and count its lines with broken bytes."""
     data, broken = text.forgiving(entry, text.content(path))
-    lines = pl.read_lines(data, name="raw", row_index_name="line", row_index_offset=1)
-    lines = lines.with_columns(pl.col("raw").str.strip_chars_end("\r")).filter(pl.col("raw").str.contains(r"\S"))
+    lines = pl.read_lines(data, name=RAW, row_index_name="line", row_index_offset=1)
+    lines = lines.with_columns(pl.col(RAW).str.strip_chars_end("\r")).filter(pl.col(RAW).str.contains(r"\S"))
     place = path.relative_to(entry.folder) if path.is_relative_to(entry.folder) else path.name
-    named = lines.with_columns(file=pl.lit(str(place)), family=pl.lit(paths.family(path)))
-    return named, int(lines["raw"].str.contains("\ufffd", literal=True).sum()) if broken else 0
+    named = lines.with_columns(pl.lit(str(place)).alias("file"), pl.lit(paths.family(path)).alias(FAMILY))
+    return named, int(lines[RAW].str.contains("\ufffd", literal=True).sum()) if broken else 0
 
 
 def _matched(entry: OwnEntry, raw: pl.DataFrame) -> pl.DataFrame:
@@ -68,7 +68,7 @@ def _matched(entry: OwnEntry, raw: pl.DataFrame) -> pl.DataFrame:
         DataError: if more than half of them do not match.
     """
     names = groups(entry)
-    parts = raw["raw"].str.extract_groups(pattern.anchored(entry.header))
+    parts = raw[RAW].str.extract_groups(pattern.anchored(entry.header))
     frame = raw.with_columns(parts.struct.field(name).alias(name) for name in names)
     frame = frame.with_columns(continuation=pl.col(pattern.CONTENT).is_null())
     others = int(frame["continuation"].sum())
@@ -76,14 +76,14 @@ def _matched(entry: OwnEntry, raw: pl.DataFrame) -> pl.DataFrame:
         first = frame.filter("continuation").row(0, named=True)
         raise DataError(
             f"data set {entry.name!r}: header must match most lines, found {others:,} of {frame.height:,} that do not, "
-            f"the first in {first['file']}, line {first['line']}: {first['raw'][:200]!r}: correct header "
+            f"the first in {first['file']}, line {first['line']}: {first[RAW][:200]!r}: correct header "
             f"{entry.header!r}"
         )
-    content = pl.when("continuation").then("raw").otherwise(pattern.CONTENT).alias(pattern.CONTENT)
+    content = pl.when("continuation").then(RAW).otherwise(pattern.CONTENT).alias(pattern.CONTENT)
     owner = pl.when(~pl.col("continuation")).then(pl.col(OWNER)).forward_fill().over("file")
-    frame = frame.with_row_index(OWNER).with_columns(content, owner).drop("raw")
+    frame = frame.with_row_index(OWNER).with_columns(content, owner).drop(RAW)
     first_columns = ["file", "line", *(name for name in names if name != pattern.CONTENT), pattern.CONTENT]
-    return frame.select(*first_columns, "continuation", "family", OWNER)
+    return frame.select(*first_columns, "continuation", FAMILY, OWNER)
 
 
 def _timed(entry: OwnEntry, frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Defect, ...]]:
@@ -92,7 +92,7 @@ def _timed(entry: OwnEntry, frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[De
     if not written:
         return frame, ()
     whole = frame.select(pl.concat_str(written, separator=" ")).to_series()
-    parsed = times.parse(entry, f"the group {' and '.join(written)} of header", whole, frame["family"])
+    parsed = times.parse(entry, f"the group {' and '.join(written)} of header", whole, frame[FAMILY])
     place = frame.columns.index(written[0])
     rest = frame.drop(written)
     return rest.insert_column(place, parsed.values.alias("time")), parsed.defects
@@ -100,9 +100,11 @@ def _timed(entry: OwnEntry, frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[De
 
 def _inherited(frame: pl.DataFrame) -> pl.DataFrame:
     """Let continuation lines take over the time and the groups of the line that they continue."""
-    own = ("file", "line", pattern.CONTENT, "continuation", "family", OWNER)
+    own = ("file", "line", pattern.CONTENT, "continuation", FAMILY, OWNER)
     shared = [name for name in frame.columns if name not in own]
-    return frame.with_columns(pl.col(shared).gather(OWNER), search=pl.col(pattern.CONTENT).gather(OWNER)).drop(OWNER)
+    return frame.with_columns(pl.col(shared).gather(OWNER), pl.col(pattern.CONTENT).gather(OWNER).alias(SEARCH)).drop(
+        OWNER
+    )
 
 
 def _replaced(parts: Sequence[tuple[pl.DataFrame, int]]) -> tuple[Defect, ...]:

@@ -7,11 +7,10 @@ import polars as pl
 from utils.datasets.contract import LABEL, Dataset, Defect, Roles
 from utils.datasets.own import labels, lines, paths, roles, sequences
 from utils.datasets.own.entry import OwnEntry, groups
-from utils.datasets.own.lines import LINE_ID
+from utils.datasets.own.lines import LINE_ID, SEARCH
 from utils.datasets.own.sequences import ANY_TEXT, SESSION, Keys
 from utils.errors import DataError
 
-SEARCH = "search"
 IDENTITY = frozenset(
     {"host", "hostname", "node", "ip", "address", "port", "pid", "tid", "thread", "user", "client", "id"}
 )
@@ -29,7 +28,7 @@ def load(entry: OwnEntry) -> Dataset:
     """
     found = paths.resolve(entry, "files", entry.files)
     read = lines.read(entry, found)
-    _check_lists(entry, read.frame)
+    roles.check_columns(entry, read.frame, "the header")
     frame, label_defects = _labelled(entry, read.frame)
     keys = Keys(LINE_ID, LINE_ID, SEARCH, entry.session or ANY_TEXT, timed="time" in frame.columns)
     searched = frame.with_columns(_searched(entry, frame))
@@ -46,12 +45,6 @@ def load(entry: OwnEntry) -> Dataset:
     if entry.labels:
         frames = dict(reversed(frames.items()))
     return roles.dataset(entry, frames, meanings, found, defects)
-
-
-def _check_lists(entry: OwnEntry, frame: pl.DataFrame) -> None:
-    for role, names in entry.lists.items():
-        for name in names:
-            roles.require(entry, frame.select(pl.col(frame.columns)), "the header", {f"columns.{role}": name})
 
 
 def _labelled(entry: OwnEntry, frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Defect, ...]]:

@@ -9,7 +9,8 @@ from utils.errors import DataError
 
 CONTENT = "content"
 STANDARD = ("content", "time", "date", "level", "component", "session", "label", "type")
-RESERVED = frozenset({"line_id", "file", "line", "continuation", "is_anomaly", "anomaly_type"})
+INTERNAL = ("_owner", "_raw", "_family", "_search")
+RESERVED = frozenset({"line_id", "file", "line", "continuation", "is_anomaly", "anomaly_type", *INTERNAL})
 CAPTURE = re.compile(r"\(\?<(?![=!])")
 
 
