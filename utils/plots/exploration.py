@@ -6,6 +6,7 @@ Every figure carries aggregates (counts, bins, shares), never rows of the data.
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
@@ -105,7 +106,7 @@ def correlation_map(dataset: Dataset, frame: str, rows: int, seed: int, most: in
     size = max(420, 150 + 15 * len(labels))
     figure = new_figure(f"{dataset.name}: which features say the same?", height=size, width=size + 110)
     figure.add_heatmap(
-        z=square.drop("column").to_numpy().astype("float32"),
+        z=_compact(square.drop("column").to_numpy()),
         x=labels,
         y=labels,
         zmin=-1,
@@ -133,7 +134,7 @@ def timeline(dataset: Dataset, frame: str) -> go.Figure:
         if part.height:
             figure.add_scatter(
                 x=part["time"].to_list(),
-                y=part["rows"].to_list(),
+                y=_compact(part["rows"]),
                 name=verdict,
                 mode="markers",
                 marker={"color": VERDICTS[verdict], "size": 4, "symbol": "x" if verdict == "anomaly" else "square"},
@@ -231,14 +232,19 @@ def audit_map(findings: pl.DataFrame) -> go.Figure:
     return figure.update_xaxes(showgrid=False, type="category").update_yaxes(showgrid=False)
 
 
+def _compact(values: pl.Series | np.ndarray | Sequence[float]) -> np.ndarray:
+    """Numbers in the form that plotly writes in the fewest characters."""
+    return np.asarray(values, dtype=np.float32)
+
+
 def _add_kinds(figure: go.Figure, counts: pl.DataFrame, part: str, labels: Mapping[str, str]) -> None:
     figure.add_bar(
         y=[labels[kind] for kind in counts["type"]],
-        x=(100 * counts["share"]).to_list(),
+        x=_compact(100 * counts["share"]),
         name=part,
         orientation="h",
         marker_color=INK if part == "test" else TRAIN,
-        customdata=counts["rows"].to_list(),
+        customdata=_compact(counts["rows"]),
         hovertemplate="%{y}<br>%{x:.3g} % (%{customdata:,} rows)",
     )
 
@@ -270,8 +276,8 @@ def _add_histogram(
         if part.height:
             edges, shares = _steps(part, logarithmic=logarithmic)
             figure.add_scatter(
-                x=edges,
-                y=shares,
+                x=_compact(edges),
+                y=_compact(shares),
                 name=verdict,
                 legendgroup=verdict,
                 showlegend=legend,
@@ -323,8 +329,8 @@ def _add_sessions(figure: go.Figure, part: pl.DataFrame, verdict: str, shown: Se
     frequency = frequency.filter(pl.col("event").cast(pl.String).is_in(shown))
     colour = VERDICTS[verdict]
     figure.add_scatter(
-        x=lengths["length"].to_list(),
-        y=lengths["share"].round(3).to_list(),
+        x=_compact(lengths["length"]),
+        y=_compact(lengths["share"]),
         name=verdict,
         legendgroup=verdict,
         mode="lines+markers",
@@ -335,7 +341,7 @@ def _add_sessions(figure: go.Figure, part: pl.DataFrame, verdict: str, shown: Se
     )
     figure.add_bar(
         x=[str(event) for event in frequency["event"]],
-        y=frequency["share"].round(4).to_list(),
+        y=_compact(frequency["share"]),
         name=verdict,
         legendgroup=verdict,
         showlegend=False,
@@ -362,8 +368,8 @@ def graph_profile(dataset: Dataset, sizes: pl.DataFrame, popularity: pl.DataFram
             places = (edges.rank("max") / edges.len() * 100).round(2)
             curve = pl.DataFrame({"edges": edges, "share": places}).unique("edges", maintain_order=True)
             figure.add_scatter(
-                x=curve["edges"].to_list(),
-                y=curve["share"].to_list(),
+                x=_compact(curve["edges"]),
+                y=_compact(curve["share"]),
                 name=verdict,
                 mode="lines",
                 line={"shape": "hv", "color": VERDICTS[verdict], "width": 2.5},
@@ -371,8 +377,8 @@ def graph_profile(dataset: Dataset, sizes: pl.DataFrame, popularity: pl.DataFram
                 col=1,
             )
     figure.add_scatter(
-        x=popularity["rank"].to_list(),
-        y=(100 * popularity["share"]).round(3).to_list(),
+        x=_compact(popularity["rank"]),
+        y=_compact(100 * popularity["share"]),
         mode="lines",
         line_color=INK,
         showlegend=False,
@@ -397,7 +403,7 @@ def host_matrix(dataset: Dataset, volume: pl.DataFrame) -> go.Figure:
     size = max(420, 160 + 18 * wide.height)
     figure = new_figure(f"{dataset.name}: who talks to whom?", "to", "from", height=size, width=size + 140)
     figure.add_heatmap(
-        z=exponent.astype("float32"),
+        z=_compact(exponent),
         x=targets,
         y=wide["src"].to_list(),
         colorscale=SEQUENTIAL,

@@ -13,6 +13,7 @@ TEXT_LENGTH = 6.0
 TEXT_DISTINCT = 200
 MOST_POINTS = 400
 FEW_KINDS = 2
+MOST_TEXTS = 2
 
 
 def portraits(dataset: Dataset) -> dict[str, go.Figure]:
@@ -65,11 +66,12 @@ def _free_text(data: pl.DataFrame, roles: Roles) -> list[str]:
         if names
         else {}
     )
-    return [
+    telling = [
         name
         for name in names
         if (facts[f"{name} length"] or 0) >= TEXT_LENGTH and facts[f"{name} distinct"] >= TEXT_DISTINCT
     ]
+    return sorted(telling, key=lambda name: -facts[f"{name} length"])[:MOST_TEXTS]
 
 
 def _graph_tables(dataset: Dataset, frame: str) -> tuple[pl.DataFrame, pl.DataFrame]:

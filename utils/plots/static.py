@@ -9,6 +9,7 @@ import functools
 import warnings
 
 import plotly.graph_objects as go
+import plotly.io as pio
 
 from utils.plots.slim import slim
 
@@ -29,8 +30,16 @@ def available() -> bool:
 
 
 def svg(figure: go.Figure) -> str | None:
-    """Draw a figure as SVG text, or return ``None`` where no browser can draw it."""
-    return slim(_draw(figure), FONT) if available() else None
+    """Draw a figure as SVG text, or return ``None`` where no browser can draw it.
+
+    A notebook shows a figure and a run stores it: the same figure is drawn once.
+    """
+    return _slim_svg(figure.to_json()) if available() else None
+
+
+@functools.lru_cache(maxsize=128)
+def _slim_svg(figure: str) -> str:
+    return slim(_draw(pio.from_json(figure)), FONT)
 
 
 def _draw(figure: go.Figure) -> str:
