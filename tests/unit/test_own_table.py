@@ -74,6 +74,7 @@ def test_a_table_gets_its_labels_roles_and_origin(load):
 def test_a_table_without_a_label_says_that_nobody_labelled_it(load):
     dataset = load("a,b\n1,x\n2,y\n")
     assert dataset.truth == "nobody labelled these data"
+    assert dataset.title == "own files of kind table"
     assert dataset.roles["rows"].label is None
     assert dataset["rows"].columns == ["a", "b"]
 

@@ -156,7 +156,7 @@ def dataset(
         frames=frames,
         roles=roles,
         defects=tuple(defects),
-        title=entry.title,
+        title=entry.title or f"own files of kind {entry.kind}",
         licence=entry.licence,
         cite=entry.cite,
     )
