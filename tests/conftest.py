@@ -9,6 +9,8 @@ import pytest
 
 from utils import settings
 
+pytest_plugins = ["tests.moved_store"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 

@@ -5,6 +5,7 @@ import logging
 import os
 import sqlite3
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -200,7 +201,10 @@ def _connect(uri: str) -> "MlflowClient":
 def _import_mlflow() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    import mlflow  # noqa: F401
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # MLflow's bars are off, so they need no widgets
+        import mlflow  # noqa: F401
+        import tqdm.auto  # noqa: F401
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # each failure is raised as well

@@ -1,0 +1,114 @@
+"""The runs that come with a clone: they open, they are complete, and nothing in them belongs to one machine."""
+
+import contextlib
+import json
+import re
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from utils.tracking import store
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEME = "mlflow-artifacts:/"
+MACHINE = re.compile(rb"(?:/home/|/root/|/work/|/tmp/|/Users/|[A-Z]:\\\\Users)")
+LARGEST = 3_000_000
+
+
+def git(*arguments):
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True).stdout
+
+
+def committed(*places):
+    """Paths that git keeps; none where this is no clone."""
+    if not (ROOT / ".git").exists():
+        return []
+    return [ROOT / line for line in git("-c", "core.quotePath=off", "ls-files", *places).decode().splitlines()]
+
+
+pytestmark = pytest.mark.skipif(not committed("mlflow.db"), reason="no reference store is committed yet: no mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """The committed store, without the runs that were recorded on this machine since."""
+    copy = tmp_path_factory.mktemp("reference") / "mlflow.db"
+    copy.write_bytes(git("show", "HEAD:mlflow.db"))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def query(database):
+    """A function that asks the committed store."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        yield lambda question: connection.execute(question).fetchall()
+
+
+@pytest.fixture(scope="module")
+def artifacts():
+    """The committed artefacts by their addresses."""
+    folder = ROOT / "mlartifacts"
+    return {f"{SCHEME}{path.relative_to(folder).as_posix()}": path for path in committed("mlartifacts")}
+
+
+def test_it_is_a_store_of_the_installed_mlflow_version(database):
+    store.check_file(database)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("experiments", "artifact_location"),
+        ("runs", "artifact_uri"),
+        ("logged_models", "artifact_location"),
+        ("model_versions", "storage_location"),
+    ],
+)
+def test_every_location_moves_with_the_store(query, table, column):
+    places = [place for (place,) in query(f"SELECT {column} FROM {table}") if place]
+    assert [place for place in places if not place.startswith(SCHEME)] == []
+
+
+def test_every_run_has_finished(query):
+    assert query("SELECT name, status FROM runs WHERE status <> 'FINISHED' AND lifecycle_stage = 'active'") == []
+
+
+def test_every_run_says_what_it_was_made_from(query):
+    needed = {"notebook", "stage", "git.commit", "seed", "budget"}
+    for run_id, name in query("SELECT run_uuid, name FROM runs"):
+        tags = {key for (key,) in query(f"SELECT key FROM tags WHERE run_uuid = '{run_id}'")}
+        assert needed <= tags, f"run {name} lacks {needed - tags}"
+
+
+def test_every_notebook_has_recorded_results(query, artifacts):
+    notebooks = {value for (value,) in query("SELECT DISTINCT value FROM tags WHERE key = 'notebook'")}
+    runs = query("SELECT t.value, r.artifact_uri FROM runs r JOIN tags t USING (run_uuid) WHERE t.key = 'notebook'")
+    recorded = {}
+    for notebook, uri in runs:
+        if file := artifacts.get(f"{uri}/results.json"):
+            recorded.setdefault(notebook, {}).update(json.loads(file.read_text()))
+    assert set(recorded) == notebooks
+    assert all(isinstance(value, float) for results in recorded.values() for value in results.values())
+
+
+def test_every_model_opens_from_its_files(query, artifacts):
+    places = [place for (place,) in query("SELECT artifact_location FROM logged_models")]
+    assert [place for place in places if f"{place}/MLmodel" not in artifacts] == []
+
+
+def test_every_executed_notebook_is_beside_its_page(query, artifacts):
+    records = query(
+        "SELECT r.name, r.artifact_uri FROM runs r JOIN experiments e USING (experiment_id) WHERE e.name = 'notebooks'"
+    )
+    assert records
+    for name, uri in records:
+        assert {f"{uri}/{name}.ipynb", f"{uri}/{name}.html"} <= set(artifacts)
+
+
+def test_no_artefact_is_large_or_names_a_machine(artifacts):
+    for address, file in artifacts.items():
+        content = file.read_bytes()
+        assert len(content) <= LARGEST, f"{address} has {len(content):,} bytes"
+        assert not MACHINE.search(content), f"{address} names {MACHINE.search(content)[0].decode()}"
