@@ -31,6 +31,7 @@ class Row:
     status: Status
     place: str = ""
     remark: str = ""
+    loss: str = ""
     optional: bool = False
 
 
@@ -61,11 +62,11 @@ def _run(names: Sequence[str]) -> int:
     listed = catalog.read(places.catalog_file)
     listed.require(names)
     wanted = [name for name in listed.names if name in names or not names]
-    rows = []
+    rows: list[Row] = []
     widths = _widths(wanted, listed)
     _write(widths, "data set", "file", "size", "status", "from", "remark")
     for row in _rows(wanted, listed, places):
-        _write(widths, row.entry, row.file, _bytes(row.size), row.status, row.place, row.remark)
+        _write(widths, row.entry, row.file, _bytes(row.size), row.status, row.place, _remark(row, rows[-1:]))
         rows.append(row)
     say()
     for line in _conclusions(wanted, listed, rows):
@@ -88,8 +89,15 @@ def _file_row(entry: str, file: catalog.FileEntry, places: settings.Settings) ->
         return Row(entry, file.name, file.size, "refused", remark=str(error), optional=file.optional)
     if isinstance(place, files.Found):
         return Row(entry, file.name, place.size, "ok", place.origin, optional=file.optional)
-    remark = f"{place.reason}; without it: {file.without}" if file.optional else place.reason
-    return Row(entry, file.name, file.size, "missing", remark=remark, optional=file.optional)
+    loss = file.without if file.optional else ""
+    return Row(entry, file.name, file.size, "missing", remark=place.reason, loss=loss, optional=file.optional)
+
+
+def _remark(row: Row, before: Sequence[Row]) -> str:
+    """Say why a file is missing once for all files in a row that are missing for the same reason."""
+    repeated = bool(row.remark) and any(row.remark == other.remark for other in before)
+    reason = "as above" if repeated else row.remark
+    return f"{reason}; without it: {row.loss}" if row.loss else reason
 
 
 def _own_row(name: str, listed: catalog.Catalog) -> Row:

@@ -26,7 +26,7 @@ DIVERGING = ((0.0, "#10507F"), (0.5, "#F7F7F7"), (1.0, "#8E1B2F"))
 SEVERITY = {"high": "#A11D33", "medium": "#E69F00", "low": "#8FBBDA"}
 WIDTH, HEIGHT = 900, 420
 
-_AXIS = {"gridcolor": GRID, "linecolor": "#9AA5AF", "ticks": "outside", "tickcolor": "#9AA5AF", "zeroline": False}
+_AXIS = {"gridcolor": GRID, "linecolor": "#9AA5AF", "ticks": "", "zeroline": False}
 _TEMPLATE = go.layout.Template(
     layout={
         "width": WIDTH,

@@ -27,6 +27,7 @@ code{font-size:.92em}.input_area,.highlight{background:#f6f8fa}
 .output_area{overflow-x:auto;margin:.4em 0}.output_area svg,.output_area img{max-width:100%;height:auto}
 .output_stderr pre,.output_error pre{background:#fdf1f1;padding:.6em .8em}
 table{border-collapse:collapse;font-size:.88em}td,th{padding:.25em .7em;border-bottom:1px solid #e4e8ec;text-align:left}
+td[align=right],th[align=right]{text-align:right}
 thead th{border-bottom:2px solid #9aa5af}
 .failed{background:#fdf1f1;border-left:4px solid #a11d33;padding:.8em 1em}
 """
