@@ -14,7 +14,10 @@ import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import pytest
@@ -621,3 +624,92 @@ def test_a_server_that_does_not_start_says_why(monkeypatch):
     process.wait()
     with pytest.raises(TrackingError, match=r"did not start \(no such luck\)"):
         ui._wait_until_ready(process, "http://127.0.0.1:9", io.BytesIO(b"first\nno such luck\n"))
+
+
+STAND_IN = """#!{python}
+import http.server, pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path("child").write_text(str(child.pid))
+pathlib.Path("arguments").write_text("\\n".join(sys.argv[1:]))
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Healthy).serve_forever()
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """A server that starts at once in place of MLflow's, with a child of its own."""
+    program = tmp_path / "stand_in"
+    program.write_text(STAND_IN.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setattr(ui, "sys", SimpleNamespace(executable=str(program)))
+
+
+def _is_alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().split()[2]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_ctrl_c_stops_the_server_and_its_children(store, stand_in, monkeypatch, capsys):
+    monkeypatch.setattr(subprocess.Popen, "wait", _interrupted_once(subprocess.Popen.wait))
+    assert command.main(["ui", "--port", "5999"]) == 0
+
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"Starting the MLflow UI of {store} (up to a minute) ..."
+    assert told[1].startswith("MLflow UI: http://127.0.0.1:")
+    assert told[-1] == "Stopped."
+    assert not _is_alive(int((store.parent / "child").read_text()))
+    arguments = (store.parent / "arguments").read_text().splitlines()
+    assert arguments[:3] == ["-m", "mlflow", "ui"]
+    given = dict(zip(arguments[3::2], arguments[4::2], strict=True))
+    assert given == {
+        "--backend-store-uri": f"sqlite:///{store}",
+        "--artifacts-destination": str(store.parent / "mlartifacts"),
+        "--host": "127.0.0.1",
+        "--port": told[1].rpartition(":")[2],
+        "--workers": "1",
+    }
+
+
+def _interrupted_once(wait):
+    calls = []
+
+    def _wait(process, timeout=None):
+        calls.append(timeout)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return wait(process, timeout)
+
+    return _wait
+
+
+def test_a_server_that_ends_by_itself_is_told(store, stand_in, monkeypatch, capsys):
+    monkeypatch.setattr(subprocess.Popen, "wait", lambda process, timeout=None: process.kill())
+    assert command.main(["ui"]) == 2
+    assert capsys.readouterr().err == "the MLflow UI has stopped by itself: start it again\n"
+
+
+@pytest.mark.slow
+def test_a_keras_model_is_stored_and_answers_the_same(store, monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+    rows = np.linspace(0, 1, 8, dtype="float32").reshape(2, 4)
+    with start() as run:
+        tracking.register(run.log_model(model, rows), "deep", alias="champion")
+
+    again = tracking.load_model("deep")
+    assert np.array_equal(again.predict(rows, verbose=0), model.predict(rows, verbose=0))
