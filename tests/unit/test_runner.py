@@ -345,13 +345,14 @@ def test_a_notebook_executed_in_place_is_clean_and_shows_what_ran(lab, write):
     given = write("01_a", "print(SEED)")
     given.content.cells[1].metadata["execution"] = {"iopub.execute_input": "yesterday"}
     nbformat.write(given.content, given.path)
-    (outcome,) = runner.run(parameters={"SEED": 7}, in_place=True)
+    (outcome,) = runner.run(parameters={"SEED": 7, "BUDGET": "fast"}, in_place=True)
 
     assert outcome.status == "ok"
     written = json.loads(given.path.read_text())
     code = [cell for cell in written["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in code] == [1, 2, 3]
-    assert "".join(code[1]["source"]) == PARAMETERS.replace("SEED = 42", "SEED = 7")
+    assert "".join(code[1]["source"]) == PARAMETERS
+    assert code[1]["outputs"][0]["text"] == ["Outputs below: SEED = 7\n"]
     assert code[2]["outputs"][0]["text"] == ["7\n"]
     assert "execution" not in code[0]["metadata"]
     assert written["metadata"] == {"kernelspec": notebooks.KERNELSPEC, "language_info": {"name": "python"}}

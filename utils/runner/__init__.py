@@ -73,7 +73,7 @@ def run(
         start_from: number or name of the first one.
         parameters: values for the cells tagged ``parameters``; every notebook must have them.
         timeout: seconds that one cell may take.
-        in_place: also write the executed notebook back, with the parameters in its own parameters cell.
+        in_place: also write the executed notebook back; its parameters stay as they are and say what it ran with.
         watcher: told about each notebook and cell.
 
     Returns:
@@ -122,7 +122,7 @@ def _run_one(
     seconds = time.monotonic() - started
     page = _write_reports(notebook, content, places.reports_dir, failure)
     if in_place and failure is None:
-        notebooks.write(content, notebook.path)
+        notebooks.write(notebooks.restore(content, notebook, given), notebook.path)
     error = None if failure is None else NotebookError(failure.summary)
     unrecorded = _record(notebook, content, given, session, page, seconds, error)
     error = error or unrecorded

@@ -106,6 +106,21 @@ def rewrite(notebook: Notebook, values: Mapping[str, object]) -> NotebookNode:
     return copy
 
 
+def restore(content: NotebookNode, notebook: Notebook, values: Mapping[str, object]) -> NotebookNode:
+    """Return a copy of a notebook that ran rewritten, with its own values again and a line that says what ran.
+
+    Whoever opens it starts from the values that work everywhere, and still sees what its outputs were made with.
+    """
+    copy: NotebookNode = nbformat.from_dict(content)
+    other = [f"{name} = {_literal(value)}" for name, value in values.items() if value != notebook.parameters[name]]
+    own = next((cell.source for cell in notebook.content.cells if _tagged(cell, PARAMETERS_TAG)), "")
+    for cell in copy.cells:
+        if _tagged(cell, PARAMETERS_TAG) and other:
+            cell.source = own
+            cell.outputs = [nbformat.v4.new_output("stream", text=f"Outputs below: {', '.join(other)}\n")]
+    return copy
+
+
 def write(content: NotebookNode, path: Path) -> None:
     """Write a notebook without what differs from one machine or day to the next; complete or not at all.
 
