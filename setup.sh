@@ -35,10 +35,11 @@ fi
 installer=uv
 command -v uv >/dev/null 2>&1 || installer=.venv/bin/uv
 [ "$installer" = uv ] || [ -x .venv/bin/uv ] || .venv/bin/python -m pip install -q --disable-pip-version-check uv 2>/dev/null || true
-fast_install() { command -v "$installer" >/dev/null 2>&1 && "$installer" pip install --python .venv/bin/python "$@"; }
-plain_install() { .venv/bin/python -m pip install --disable-pip-version-check "$@"; }
+quiet=$([ -t 2 ] || echo --quiet) # where nobody watches a progress bar, the list of 225 packages says nothing
+fast_install() { command -v "$installer" >/dev/null 2>&1 && "$installer" pip install $quiet --python .venv/bin/python "$@"; }
+plain_install() { .venv/bin/python -m pip install $quiet --disable-pip-version-check "$@"; }
 
 echo "Installing the packages of requirements.txt into .venv (about 2.8 GB, two to five minutes, only once) ..."
 fast_install -r requirements.txt || plain_install -r requirements.txt
-fast_install -q --no-deps -e . || plain_install -q --no-deps -e .
+fast_install --no-deps -e . || plain_install --no-deps -e .
 touch .venv/ready
