@@ -5,16 +5,14 @@ the catalogue is wrong; 130 if interrupted.
 """
 
 import argparse
-import contextlib
 import logging
-import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal
 
 from utils import datasets, settings
-from utils.console import complain, say
+from utils.console import complain, ended_like_ctrl_c, say
 from utils.datasets import catalog, files
 from utils.errors import LabError
 
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("utils").setLevel(logging.INFO)
     try:
-        with _termination_as_interrupt():
+        with ended_like_ctrl_c():
             return _run(asked.names)
     except LabError as error:
         complain(str(error))
@@ -153,20 +151,6 @@ def _bytes(size: int | None) -> str:
     if size is None:
         return ""
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
-
-
-@contextlib.contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Let a termination signal clean up as Ctrl-C does."""
-
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":
