@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import precision_recall_curve
 
 from utils.audit.finding import Finding, Severity, percent, true_share
 from utils.audit.rows import expected_twin_share, in_training, is_text
@@ -287,6 +286,8 @@ def _scored(labels: ArrayLike, scores: ArrayLike, part: str) -> tuple[NDArray[np
 
 def _best_threshold(labels: NDArray[np.bool_], scores: NDArray[Any]) -> float:
     """Lowest threshold of highest F1."""
+    from sklearn.metrics import precision_recall_curve
+
     precision, recall, thresholds = precision_recall_curve(labels, scores)
     together = precision[:-1] + recall[:-1]
     f1 = np.divide(2 * precision[:-1] * recall[:-1], together, out=np.zeros_like(together), where=together > 0)
