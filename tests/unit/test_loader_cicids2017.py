@@ -10,7 +10,6 @@ from utils.datasets import cicids2017
 from utils.errors import DataError
 
 HEADER = ",".join(cicids2017.RAW_SCHEMA) + "\n"
-SHARED = {"Flow Duration": 77}
 
 
 def line(label, number, time="2017-07-03 12:00:00.5", **changed):

@@ -47,11 +47,6 @@ BEHAVIOR_SCHEMA: schema.Schema = {
     "source": schema.Column(pl.String),
     "classification": schema.Column(pl.String),
 }
-EDGE_SCHEMA: schema.Schema = {
-    ID: schema.Column(pl.String),
-    "from": schema.Column(pl.String, nullable=True),
-    "to": schema.Column(pl.String, nullable=True),
-}
 GRAPH_SCHEMA: schema.Schema = {
     ID: schema.Column(pl.String),
     "call_graph": schema.Column(pl.List(pl.Struct({"toId": pl.String, "fromId": pl.String})), nullable=True),
