@@ -26,9 +26,13 @@ def with_header(header):
 WRONG = {
     "no kind": ({"files": ["a"]}, "kind must be one of table, events, call_graph, log, found none"),
     "unknown kind": ({"kind": "tabel"}, "found 'tabel' (did you mean 'table'?)"),
+    "number as kind": ({"kind": 3}, "kind must be one of table, events, call_graph, log, found 3"),
+    "list as kind": ({"kind": ["log"]}, "kind must be one of table, events, call_graph, log, found ['log']"),
     "no files": ({"kind": "table"}, "files must be a list of paths"),
     "files of a wrong type": ({"kind": "table", "files": "a.csv"}, "found 'a.csv'"),
     "no file in files": ({"kind": "table", "files": []}, "files must be a list of paths"),
+    "empty name among files": ({"kind": "table", "files": [""]}, "files must be a list of paths"),
+    "table among files": ({"kind": "table", "files": [{"name": "a"}]}, "files must be a list of paths"),
     "number among files": ({"kind": "table", "files": [3]}, "files must be a list of paths"),
     "unknown key": (TABLE | {"delimeter": ";"}, "delimeter is no key of kind 'table' (did you mean 'delimiter'?)"),
     "key of another kind": (TABLE | {"header": "(?P<content>.*)"}, "(it belongs to kind 'log')"),

@@ -124,7 +124,7 @@ def _load_own(name: str, listed: catalog.Catalog, source: str, places: settings.
 
     if source == "simulated":
         raise DataError(f"data set {name!r} is your own and has no simulator, found source 'simulated': use 'auto'")
-    return own.load(own.declare(name, listed.own_table(name), places.data_dir))
+    return own.load(own.declare(name, listed.own[name], places.data_dir))
 
 
 def _load_real(entry: catalog.Entry, places: settings.Settings, *, insist: bool) -> Dataset | None:

@@ -1,8 +1,8 @@
 """The list of data sets: ``data/catalog.toml``, the project's entries and the user's own.
 
 A project entry is a table with ``[[<name>.files]]``: where each public file comes from and what its bytes must be. A
-user's entry has a ``kind`` and ``files = ["..."]``; what else it holds is checked by :mod:`utils.datasets.own` when
-the entry is loaded, so that a slip in one's own entry never stops the project's data sets.
+user's entry has a ``kind``; what it holds is checked by :mod:`utils.datasets.own` when the entry is loaded, so that a
+slip in one's own entry never stops the project's data sets.
 """
 
 import difflib
@@ -11,13 +11,11 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from utils.datasets.contract import Kind
 from utils.errors import CatalogError
 
 PROJECT = ("api", "waf", "nsl_kdd", "cicids2017", "hdfs", "traffic")
-KINDS: tuple[str, ...] = get_args(Kind)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|git-blob:[0-9a-f]{40}")
@@ -88,7 +86,7 @@ class Catalog:
     Attributes:
         path: the file.
         project: the project's entries, checked.
-        own: the user's entries as they stand; :meth:`own_table` checks one.
+        own: the user's entries as they stand, not yet checked.
     """
 
     path: Path
@@ -112,24 +110,6 @@ class Catalog:
                     f"there is no data set {name!r}{nearest(str(name), self.names)}: "
                     f"choose one of {', '.join(self.names)}, or add an entry [{name}] to {self.path.name}"
                 )
-
-    def own_table(self, name: str) -> Mapping[str, object]:
-        """Return a user's entry whose ``kind`` and ``files`` are known to be right.
-
-        Raises:
-            CatalogError: naming the entry and the key.
-        """
-        table = self.own[name]
-        kind, files = table.get("kind"), table.get("files")
-        if kind not in KINDS:
-            found = "none" if kind is None else f"{kind!r}{nearest(str(kind), KINDS)}"
-            raise CatalogError(f"catalogue entry [{name}]: kind must be one of {', '.join(KINDS)}, found {found}")
-        if not isinstance(files, list) or not files or not all(isinstance(file, str) and file for file in files):
-            raise CatalogError(
-                f'catalogue entry [{name}]: files must be a list of paths such as ["own/mine.csv"], '
-                f"found {_shown(files)}"
-            )
-        return table
 
 
 def read(path: Path) -> Catalog:

@@ -43,7 +43,7 @@ class OwnEntry:
     name: str
     kind: Kind
     folder: Path
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     anomaly: tuple[str, ...] = ()
@@ -83,6 +83,9 @@ def declare(name: str, table: Mapping[str, Any], data_dir: Path) -> OwnEntry:
         table: the entry as TOML gives it.
         data_dir: folder from which relative file names start.
 
+    Returns:
+        The entry, checked; its files are not looked at.
+
     Raises:
         CatalogError: naming the entry, the key, what was found and what to write instead.
     """
@@ -92,9 +95,9 @@ def declare(name: str, table: Mapping[str, Any], data_dir: Path) -> OwnEntry:
         raise _refusal(name, "kind", f"must be one of {', '.join(KINDS)}, found {found}: write one of them")
     known = [key for key, (kinds, _) in KEYS.items() if kind in kinds]
     _known_keys(name, "", table, known, kind)
-    values = {key: _checked(name, key, value) for key, value in table.items() if key not in ("kind", "columns")}
+    given = {key: _checked(name, key, value) for key, value in table.items() if key not in ("kind", "columns")}
     singles, lists = _columns(name, kind, table.get("columns", {}))
-    entry = OwnEntry(name=name, kind=cast(Kind, kind), folder=data_dir, columns=singles, lists=lists, **_fields(values))
+    entry = OwnEntry(name=name, kind=cast(Kind, kind), folder=data_dir, columns=singles, lists=lists, **given)
     for rule in _RULES:
         rule(entry)
     return entry
@@ -102,11 +105,6 @@ def declare(name: str, table: Mapping[str, Any], data_dir: Path) -> OwnEntry:
 
 def _refusal(name: str, key: str, problem: str) -> CatalogError:
     return CatalogError(f"catalogue entry [{name}]: {key} {problem}")
-
-
-def _fields(values: dict[str, Any]) -> dict[str, Any]:
-    """Supply what the data class needs and the entry does not give; a missing ``files`` is refused by a rule."""
-    return {"files": (), **values}
 
 
 def _known_keys(name: str, where: str, table: Mapping[str, Any], known: Iterable[str], kind: str) -> None:
