@@ -57,13 +57,13 @@ def gather(entry: OwnEntry, rows: pl.DataFrame, keys: Keys) -> pl.DataFrame:
     """
     labelled = [name for name in (LABEL, ANOMALY_TYPE) if name in rows.columns]
     kept = ["time"] * keys.timed + labelled + list(keys.carried)
-    how = {"order": keys.order, "event": keys.event, "keep": kept}
+    order, event = keys.order, keys.event
     if entry.window:
-        found = sessions.by_time_window(rows, "time", entry.window, **how)  # type: ignore[arg-type]
+        found = sessions.by_time_window(rows, "time", entry.window, order=order, event=event, keep=kept)
     elif entry.window_lines:
-        found = sessions.by_line_count(rows, entry.window_lines, **how)  # type: ignore[arg-type]
+        found = sessions.by_line_count(rows, entry.window_lines, order=order, event=event, keep=kept)
     else:
-        found = sessions.by_identifier(rows, keys.pattern, text=keys.text, **how)  # type: ignore[arg-type]
+        found = sessions.by_identifier(rows, keys.pattern, text=keys.text, order=order, event=event, keep=kept)
     return _reduced(found, kept, keys)
 
 
