@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from utils import settings
+from utils import settings, tracking
 
 pytest_plugins = ["tests.moved_store"]
 
@@ -58,3 +58,21 @@ def real_lab(mirror_dir, lab, monkeypatch):
     """A laboratory that reads the real files from the mirror."""
     monkeypatch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
     return settings.current()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A new MLflow store, made once: its database file."""
+    root = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANOMALY_ROOT", str(root))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracking.open_store()
+    return root / "mlflow.db"
+
+
+@pytest.fixture
+def store(lab, empty_store):
+    """A laboratory with a new MLflow store of its own: its database file."""
+    shutil.copy(empty_store, lab.store_file)
+    return lab.store_file

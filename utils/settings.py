@@ -9,6 +9,7 @@ switch (a test, the notebook runner) is understood at once.
 | ``ANOMALY_DATA_MIRROR`` | folder that holds the real files as ``<data set>/<file name>`` |
 | ``ANOMALY_OFFLINE`` | ``1``: never try a public address |
 | ``MLFLOW_TRACKING_URI`` | another MLflow store than the one beside the notebooks |
+| ``ANOMALY_SESSION`` | set by the notebook runner: marks the runs of one execution of a notebook |
 """
 
 import os
@@ -20,6 +21,7 @@ from types import MappingProxyType
 from utils.errors import SettingsError
 
 SEED = 42
+SESSION_VARIABLE = "ANOMALY_SESSION"
 SOURCES = ("auto", "real", "simulated")
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
@@ -33,6 +35,7 @@ class Settings:
     data_mirror: Path | None = None
     offline: bool = False
     tracking_uri: str | None = None
+    session: str | None = None
 
     @property
     def data_dir(self) -> Path:
@@ -138,6 +141,7 @@ def current() -> Settings:
         data_mirror=Path(mirror).expanduser().resolve() if mirror else None,
         offline=_switch("ANOMALY_OFFLINE"),
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or None,
+        session=os.environ.get(SESSION_VARIABLE) or None,
     )
 
 

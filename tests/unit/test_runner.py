@@ -293,7 +293,7 @@ with tracking.start("hdfs", "a", notebook="01_a", stage="test", seed=SEED, budge
     run.log_results({"seed": SEED})"""
 
 
-def test_notebooks_run_in_order_and_stop_at_the_first_that_fails(lab, write):
+def test_notebooks_run_in_order_and_stop_at_the_first_that_fails(lab, store, write):
     write("01_a", RECORDS)
     write("02_b", "print('partial')\nraise ValueError('broken')")
     write("03_c")
@@ -341,7 +341,7 @@ def test_notebooks_run_in_order_and_stop_at_the_first_that_fails(lab, write):
     assert recorded["01_a"].data.params["SEED"] == "7"
 
 
-def test_a_notebook_executed_in_place_is_clean_and_shows_what_ran(lab, write):
+def test_a_notebook_executed_in_place_is_clean_and_shows_what_ran(lab, store, write):
     given = write("01_a", "print(SEED)")
     given.content.cells[1].metadata["execution"] = {"iopub.execute_input": "yesterday"}
     nbformat.write(given.content, given.path)
@@ -358,7 +358,7 @@ def test_a_notebook_executed_in_place_is_clean_and_shows_what_ran(lab, write):
     assert written["metadata"] == {"kernelspec": notebooks.KERNELSPEC, "language_info": {"name": "python"}}
 
 
-def test_a_notebook_that_fails_in_place_is_left_as_it_was(lab, write):
+def test_a_notebook_that_fails_in_place_is_left_as_it_was(lab, store, write):
     given = write("01_a", "1 / 0")
     before = given.path.read_bytes()
     (outcome,) = runner.run(in_place=True)

@@ -115,7 +115,7 @@ def _run_one(
         content,
         notebook.name,
         places.notebooks_dir,
-        environment={"ANOMALY_ROOT": str(places.root), tracking.SESSION_VARIABLE: session},
+        environment={"ANOMALY_ROOT": str(places.root), settings.SESSION_VARIABLE: session},
         timeout=timeout,
         progress=None if watcher is None else lambda *done: watcher.cell(notebook, *done),
     )

@@ -11,11 +11,10 @@ MLflow is imported when the first run starts, never by importing this package::
 """
 
 from utils.tracking.models import load_model, register, set_alias
-from utils.tracking.runs import SESSION_VARIABLE, Run, end_left_running, log_notebook, results, runs_of_session, start
+from utils.tracking.runs import Run, end_left_running, log_notebook, results, runs_of_session, start
 from utils.tracking.store import open_store, store_file, store_uri
 
 __all__ = [
-    "SESSION_VARIABLE",
     "Run",
     "end_left_running",
     "load_model",

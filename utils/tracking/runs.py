@@ -5,7 +5,6 @@ import functools
 import json
 import math
 import numbers
-import os
 import re
 import subprocess
 import time
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 NOTEBOOKS = "notebooks"
 RESULTS_FILE = "results.json"
-SESSION_VARIABLE = "ANOMALY_SESSION"
 METRICS_IN_A_BATCH = 1000
 PARAMS_IN_A_BATCH = 100
 ERROR_LENGTH = 1000
@@ -458,7 +456,7 @@ def _tags(notebook: str, stage: str, dataset: Dataset | None, seed: int, budget:
             "data.origin": dataset.origin,
             "data.digest": dataset.digest,
         }
-    if session := os.environ.get(SESSION_VARIABLE):
+    if session := settings.current().session:
         tags["session"] = session
     return tags
 
