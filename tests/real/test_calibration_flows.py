@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from utils.simulate import cicids2017, nsl_kdd
+from utils.simulate.cicids2017_kinds import BENIGN, INSIDE_SCAN, NAT, SCAN
+from utils.simulate.flow_meter import FEATURES
 
 pytestmark = pytest.mark.real
 
@@ -15,7 +17,7 @@ FACTOR = 2.0
 RATE_DIFFERENCE = 0.2
 WITHIN = 0.93
 MARGIN = dt.timedelta(minutes=2)
-SCANS = (cicids2017.SCAN, cicids2017.INSIDE_SCAN)
+SCANS = (SCAN, INSIDE_SCAN)
 WIDENED = ("Flow Duration", "Flow IAT Mean", "Flow IAT Max")  # in clean scans, which must not be twins
 FLOW_COLUMNS = (
     "Flow Duration",
@@ -129,7 +131,7 @@ def test_typical_values_of_flows_are_those_of_each_class(flows, made_flows):
 
 def test_classes_ran_on_the_day_and_in_the_hours_of_the_files(flows, made_flows):
     spans = (
-        flows.filter(pl.col("Label") != cicids2017.BENIGN)
+        flows.filter(pl.col("Label") != BENIGN)
         .group_by("Label")
         .agg(pl.col("Timestamp").min().alias("first"), pl.col("Timestamp").max().alias("last"))
     )
@@ -142,11 +144,11 @@ def test_classes_ran_on_the_day_and_in_the_hours_of_the_files(flows, made_flows)
 
 def test_defects_are_as_frequent_as_in_the_files(flows):
     flawed = cicids2017.simulate(43_419, 0, defects=True)["flows"]
-    features = list(cicids2017.FEATURES)
+    features = list(FEATURES)
     for label in SCANS:
         real, made = (f.filter(Label=label).select(features).is_duplicated().mean() for f in (flows, flawed))
         assert made == pytest.approx(real, abs=0.12)
     counts = [dict(f["Label"].value_counts().iter_rows()) for f in (flows, flawed)]
     assert counts[1] == pytest.approx(counts[0], abs=2)
-    nat = [f.group_by("Label").agg((pl.col("Src IP") == cicids2017.NAT).mean()) for f in (flows, flawed)]
+    nat = [f.group_by("Label").agg((pl.col("Src IP") == NAT).mean()) for f in (flows, flawed)]
     assert dict(nat[1].iter_rows()) == pytest.approx(dict(nat[0].iter_rows()), abs=0.02)

@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +14,7 @@ from tests.unit.separation import area_by_rate, best_single_column, clock_column
 from utils.errors import DataError
 from utils.settings import BUDGETS
 from utils.simulate import cicids2017
+from utils.simulate.cicids2017_kinds import BENIGN, CLASSES, INSIDE_SCAN, KINDS, NAT, ROUTES, SCAN, Ending, Opening
 
 FEATURES = list(cicids2017.FEATURES)
 FAST = BUDGETS["fast"].simulated["cicids2017"]
@@ -30,7 +33,7 @@ def flawed():
 
 
 def anomalous(flows):
-    return (flows["Label"] != cicids2017.BENIGN).to_numpy()
+    return (flows["Label"] != BENIGN).to_numpy()
 
 
 def test_same_seed_same_flows():
@@ -100,40 +103,38 @@ def test_rows_are_in_order_of_time_and_numbered_by_day(fast):
 
 def test_classes_have_their_names_days_and_shares(fast):
     counts = dict(fast["Label"].value_counts().iter_rows())
-    assert set(counts) == {*cicids2017.CLASSES, cicids2017.BENIGN}
+    assert set(counts) == {*CLASSES, BENIGN}
     assert anomalous(fast).mean() == pytest.approx(cicids2017.ATTACK_SHARE, abs=1e-4)
     assert counts["DDoS"] == pytest.approx(counts["DoS Hulk"], abs=1)
     assert max(counts[c] for c in ("Heartbleed", "Web Attack - XSS", "Web Attack - SQL Injection")) <= 3
     days = fast.group_by("Label").agg(pl.col("Timestamp").dt.weekday().unique().alias("days"))
     for label, found in days.iter_rows():
-        expected = [1, 2, 3, 4, 5] if label == cicids2017.BENIGN else [cicids2017.CLASSES[label].day + 1]
+        expected = [1, 2, 3, 4, 5] if label == BENIGN else [CLASSES[label].day + 1]
         assert sorted(found) == expected, label
 
 
 def test_attacks_keep_mostly_to_their_hour_and_benign_flows_run_beside_them(fast):
-    for label in ("DDoS", "FTP-Patator", "DoS GoldenEye", cicids2017.SCAN):
-        first, last = cicids2017.CLASSES[label].hours
+    for label in ("DDoS", "FTP-Patator", "DoS GoldenEye", SCAN):
+        first, last = CLASSES[label].hours
         mine = fast.filter(Label=label)
         inside = mine.select(TIMES_OF_DAY.is_between(first - 0.02, last + 0.02).mean()).item()
         assert 0.7 < inside < 0.95
         beside = fast.filter(
-            (pl.col("Timestamp").dt.weekday() == cicids2017.CLASSES[label].day + 1)
-            & (pl.col("Label") == cicids2017.BENIGN)
+            (pl.col("Timestamp").dt.weekday() == CLASSES[label].day + 1)
+            & (pl.col("Label") == BENIGN)
             & TIMES_OF_DAY.is_between(first, last)
         )
         assert len(beside) > 0.4 * len(mine)
 
 
 def test_knots_are_ascending():
-    quantities = [
-        k for kind in cicids2017.KINDS for k in (kind.sent, kind.received, kind.duration, *kind.acks, *kind.sizes)
-    ]
+    quantities = [k for kind in KINDS for k in (kind.sent, kind.received, kind.duration, *kind.acks, *kind.sizes)]
     tuples = [k for k in quantities if isinstance(k, tuple)]
     assert all(len(k) == 7 and list(k) == sorted(k) for k in tuples)
-    assert {kind.label for kind in cicids2017.KINDS} == {*cicids2017.CLASSES, cicids2017.BENIGN}
-    assert {kind.route for kind in cicids2017.KINDS} <= set(cicids2017.ROUTES)
-    outcomes = [{*kind.opening, *kind.ending} for kind in cicids2017.KINDS]
-    assert set.union(*outcomes) <= {*cicids2017.OPENINGS, *cicids2017.ENDINGS}
+    assert {kind.label for kind in KINDS} == {*CLASSES, BENIGN}
+    assert {kind.route for kind in KINDS} <= set(ROUTES)
+    assert {opening for kind in KINDS for opening in kind.opening} == set(get_args(Opening))
+    assert {ending for kind in KINDS for ending in kind.ending} == set(get_args(Ending))
 
 
 @pytest.mark.parametrize("seed", [0, 13])
@@ -150,25 +151,25 @@ def test_clean_flows_have_no_column_that_tells_all_and_no_twins(seed):
 def test_defects_give_the_label_away_as_documented(flawed):
     label = anomalous(flawed)
     assert label.mean() == pytest.approx(cicids2017.ATTACK_SHARE_OF_DRAW, abs=1e-3)
-    nat = flawed.group_by("Label").agg((pl.col("Src IP") == cicids2017.NAT).mean().alias("nat"))
+    nat = flawed.group_by("Label").agg((pl.col("Src IP") == NAT).mean().alias("nat"))
     nat = dict(nat.iter_rows())
-    assert nat[cicids2017.BENIGN] == 0
+    assert nat[BENIGN] == 0
     assert nat["DDoS"] == nat["SSH-Patator"] == 1
     ports = dict(flawed.group_by("Label").agg(pl.col("Dst Port").n_unique()).iter_rows())
     assert {label for label, n in ports.items() if n > 1} == {
-        cicids2017.BENIGN,
-        cicids2017.SCAN,
-        cicids2017.INSIDE_SCAN,
+        BENIGN,
+        SCAN,
+        INSIDE_SCAN,
     }
     assert area_by_rate(flawed["Src IP"], label) > 0.97
 
 
 def test_defects_make_scans_twins_some_under_both_labels(flawed):
-    scans = flawed.filter(Label=cicids2017.SCAN).select(FEATURES)
+    scans = flawed.filter(Label=SCAN).select(FEATURES)
     assert scans.is_duplicated().mean() > 0.95
     assert scans.n_unique() < 0.08 * len(scans)
     assert conflicting_twins(flawed, FEATURES, "Label") > 100
-    binary = flawed.with_columns(pl.col("Label") != cicids2017.BENIGN)
+    binary = flawed.with_columns(pl.col("Label") != BENIGN)
     assert conflicting_twins(binary, FEATURES, "Label") == 0
 
 
@@ -186,7 +187,7 @@ def test_new_attacks_are_missed_at_one_half_and_scans_are_found_by_neighbours(fa
     x, y = fast.select(FEATURES).to_numpy(), anomalous(fast)
     model = HistGradientBoostingClassifier(random_state=0).fit(x[early], y[early])
     assert f1_score(y[~early], model.predict(x[~early])) < 0.8
-    scans = fast["Label"].is_in([cicids2017.SCAN, cicids2017.INSIDE_SCAN]).to_numpy()
+    scans = fast["Label"].is_in([SCAN, INSIDE_SCAN]).to_numpy()
     assert model.predict(x[scans]).mean() < 0.3
     benign = np.flatnonzero(early & ~y)
     known, held_out = benign[::2], benign[1::2]

@@ -12,6 +12,7 @@ from tests.unit.separation import best_single_column, conflicting_twins
 from utils.errors import DataError
 from utils.settings import BUDGETS
 from utils.simulate import nsl_kdd
+from utils.simulate.nsl_kdd_manners import MANNERS, MIX
 
 COLUMNS = list(nsl_kdd.COLUMNS)
 CATEGORICAL = ["protocol_type", "service", "flag"]
@@ -92,14 +93,14 @@ def test_new_attacks_stand_in_the_test_part_only():
     tables = nsl_kdd.simulate(60_000, 0)
     new = set(tables["test"]["attack"]) - set(tables["train"]["attack"])
     assert {"mscan", "apache2", "processtable", "snmpguess", "saint", "mailbomb", "snmpgetattack", "httptunnel"} <= new
-    assert set(tables["train"]["attack"]) <= {attack for attack, _, train, _ in nsl_kdd.MIX if train}
+    assert set(tables["train"]["attack"]) <= {attack for attack, _, train, _ in MIX if train}
 
 
 def test_every_manner_is_used_and_declared():
-    assert {manner for _, manner, *_ in nsl_kdd.MIX} == set(nsl_kdd.MANNERS)
+    assert {manner for _, manner, *_ in MIX} == set(MANNERS)
     knots = [
         value
-        for manner in nsl_kdd.MANNERS.values()
+        for manner in MANNERS.values()
         for value in [*vars(manner).values(), *manner.errors.values(), *manner.content.values()]
         if isinstance(value, tuple)
     ]
