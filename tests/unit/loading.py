@@ -1,8 +1,16 @@
 """What the tests of all loaders need: files made by hand and checks that hold for whatever a loader assembles."""
 
+import hashlib
+
 import pytest
 
+from utils.datasets import own
 from utils.errors import SchemaError
+
+
+def sha256(content):
+    """The digest as the catalogue writes it."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def write(folder, contents):
@@ -12,6 +20,12 @@ def write(folder, contents):
         paths[name] = folder / name
         paths[name].write_bytes(data if isinstance(data, bytes) else data.encode())
     return paths
+
+
+def load_own(folder, contents, **table):
+    """Write files and load a user's entry, which names the first of them if it does not say otherwise."""
+    write(folder, contents)
+    return own.load(own.declare("mine", {"files": list(contents)[:1], **table}, folder))
 
 
 def refused(call, *parts, error=SchemaError):
@@ -41,6 +55,11 @@ def assert_roles_complete(assembled):
         assert defect.rows > 0, defect
         assert defect.what, defect
         assert defect.handling, defect
+
+
+def reasons(loaded):
+    """Rows of every defect that was reported, by its text."""
+    return {defect.what: defect.rows for defect in loaded.defects}
 
 
 def rows_of(assembled, words):

@@ -15,17 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit import misbehaving_server as server_answers
-from tests.unit.misbehaving_server import MisbehavingServer, good, status
+from tests.unit.loading import sha256
+from tests.unit.misbehaving_server import good, status
 from utils.datasets import catalog, download, files
 from utils.errors import DownloadError
 
 CONTENT = bytes(range(256)) * 1024
 HURRY = download.Patience(reach=10.0, silence=10.0, attempts=3, pause=0.01)
 IMPATIENT = replace(HURRY, silence=0.5)
-
-
-def sha256(content):
-    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def git_blob(content):
@@ -44,12 +41,6 @@ def _no_proxy_and_no_memory(monkeypatch):
     download.forget_hosts()
     yield
     download.forget_hosts()
-
-
-@pytest.fixture
-def server():
-    with MisbehavingServer() as running:
-        yield running
 
 
 @pytest.fixture

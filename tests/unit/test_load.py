@@ -1,4 +1,3 @@
-import hashlib
 import os
 import subprocess
 import sys
@@ -7,10 +6,10 @@ from types import ModuleType
 import polars as pl
 import pytest
 
-from tests.unit.misbehaving_server import MisbehavingServer, good, status
+from tests.unit.loading import sha256
+from tests.unit.misbehaving_server import good, status
 from utils import datasets, settings
 from utils.datasets import __main__ as command
-from utils.datasets import download
 from utils.datasets.contract import Assembled, Defect, Roles
 from utils.errors import CatalogError, DataError, DownloadError, SettingsError
 
@@ -19,22 +18,10 @@ EXTRA = b"value\n3\n"
 UNREAD = b"nobody reads this"
 
 
-def sha256(content):
-    return "sha256:" + hashlib.sha256(content).hexdigest()
-
-
 def file_table(name, content, url, *lines):
     return "\n".join(
         ["[[api.files]]", f'name = "{name}"', f'url = "{url}/{name}"', f'digests = ["{sha256(content)}"]', *lines, ""]
     )
-
-
-@pytest.fixture
-def server():
-    download.forget_hosts()
-    with MisbehavingServer() as running:
-        yield running
-    download.forget_hosts()
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 import json
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 import pytest
 
-from utils.datasets import own
+from tests.unit.loading import load_own, reasons
 from utils.errors import CatalogError, DataError, LabError
 
 EVENTS = """user,at,what,where,bad
@@ -23,20 +24,11 @@ ROLES = {"event": "what", "session": "user", "time": "at", "label": "bad"}
 def load(tmp_path):
     """Write files and load an entry that names them."""
 
-    def loaded(contents, **table):
-        for name, content in contents.items():
-            (tmp_path / name).write_text(content, encoding="utf-8")
-        return own.load(own.declare("mine", {"files": [next(iter(contents))], **table}, tmp_path))
-
-    return loaded
+    return partial(load_own, tmp_path)
 
 
 def events(load, content=EVENTS, more=None, **table):
     return load({"e.csv": content, **(more or {})}, kind="events", **table)
-
-
-def reasons(dataset):
-    return {defect.what: defect.rows for defect in dataset.defects}
 
 
 def test_events_are_put_in_order_and_gathered_by_session(load):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.loading import load_own, reasons
 from utils.datasets import own
 from utils.errors import CatalogError, DataError, LabError
 
@@ -20,16 +21,9 @@ def load(tmp_path):
     """Write a log (and other files) and load it."""
 
     def loaded(content, header=SIMPLE, name="app.log", more=None, **table):
-        for file, text in {name: content, **(more or {})}.items():
-            data = text if isinstance(text, bytes) else text.encode()
-            (tmp_path / file).write_bytes(data)
-        return own.load(own.declare("mine", {"kind": "log", "files": [name], "header": header, **table}, tmp_path))
+        return load_own(tmp_path, {name: content, **(more or {})}, **{"kind": "log", "header": header, **table})
 
     return loaded
-
-
-def reasons(dataset):
-    return {defect.what: defect.rows for defect in dataset.defects}
 
 
 SYSTEMS = {

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.loading import load_own, reasons
 from utils.datasets import own
 from utils.datasets.own import delimited
 from utils.datasets.own.entry import OwnEntry
@@ -38,15 +39,10 @@ def put(tmp_path):
 @pytest.fixture
 def load(tmp_path):
     def loaded(content=None, name="f.csv", **table):
-        if content is not None:
-            (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        return own.load(own.declare("mine", {"kind": "table", "files": [name], **table}, tmp_path))
+        contents = {} if content is None else {name: content}
+        return load_own(tmp_path, contents, **{"kind": "table", "files": [name], **table})
 
     return loaded
-
-
-def reasons(dataset):
-    return {defect.what: defect.rows for defect in dataset.defects}
 
 
 def test_a_table_gets_its_labels_roles_and_origin(load):

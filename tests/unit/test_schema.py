@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.loading import refused
 from utils.datasets import schema
 from utils.datasets.schema import Column
 from utils.errors import DataError, SchemaError
@@ -25,16 +26,6 @@ def file(tmp_path):
         return path
 
     return write
-
-
-def refused(call, *parts, error=SchemaError):
-    """The call is refused in one line that has all the parts."""
-    with pytest.raises(error) as caught:
-        call()
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    for part in parts:
-        assert part in sentence, sentence
 
 
 def test_columns_declares_each_name():
