@@ -65,6 +65,13 @@ def test_imports_run_downwards_only(module):
     assert above == []
 
 
+@pytest.mark.parametrize("module", sorted((PACKAGE / "simulate").glob("*.py")), ids=lambda path: path.name)
+def test_simulators_know_the_contract_of_the_data_sets_and_no_loader(module):
+    tree = ast.parse(module.read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    assert {name for name in imported if name.startswith("utils.datasets")} <= {"utils.datasets.contract"}
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_function_is_long_and_public_ones_speak(module):
     tree = ast.parse(module.read_text())

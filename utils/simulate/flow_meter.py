@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from utils.simulate.draws import Floats, Ints
+
 Bools = npt.NDArray[np.bool_]
 Features = dict[str, Ints | Floats]
 

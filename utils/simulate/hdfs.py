@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from utils.datasets.contract import ANOMALY_TYPE, LABEL
 from utils.errors import DataError
 from utils.simulate import hdfs_blocks, hdfs_lines
+from utils.simulate.draws import Floats, Ints
 from utils.simulate.hdfs_blocks import ANOMALY_TYPES, Blocks
 
 LEAST_SESSIONS = 100
@@ -153,7 +153,7 @@ def raw_parts(n_lines: int, seed: int) -> Iterator[Part]:
         begun, left = begun + step, left - ready
 
 
-def _starts(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _starts(count: int, rng: np.random.Generator) -> Floats:
     return np.cumsum(rng.exponential(1 / hdfs_lines.BLOCKS_A_SECOND, size=count))
 
 
@@ -202,7 +202,7 @@ def _lines(blocks: Blocks, count: int, rng: np.random.Generator, *, cut: bool) -
     return hdfs_lines.table(lines, cluster, rng), _labels(cluster.name, blocks.anomaly[:count])
 
 
-def _labels(names: pl.Series, anomaly: NDArray[np.int64]) -> pl.DataFrame:
+def _labels(names: pl.Series, anomaly: Ints) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "BlockId": names,

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utils.datasets.contract import NORMAL
+from utils.simulate.draws import Floats, Ints
 
 Events = tuple[int, ...]
-Ints = NDArray[np.int64]
 
 ANOMALY_SHARE = 16_838 / 575_059
 SLOW_SHARE = 0.2525
@@ -61,7 +61,7 @@ class Options:
     """
 
     fragments: tuple[Events, ...]
-    weights: NDArray[np.float64]
+    weights: Floats
 
     @classmethod
     def of(cls, *contexts: Mapping[Events, float]) -> "Options":

@@ -14,11 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from utils.simulate.draws import Floats, Ints
 from utils.simulate.hdfs_blocks import Events
 from utils.simulate.hdfs_statements import DATASET, NAMES, NODE, SCANNER, STATEMENTS, Statement
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 START = datetime(2008, 11, 9, 20, 35, 18)
 BLOCKS_A_SECOND = 10.0
@@ -28,7 +26,6 @@ DATA_NODES = 203
 NODES_A_BLOCK = 8
 FEW_THREADS = {NAMES: (26, 10), SCANNER: (13, 1), NODE: (18, 2), DATASET: (18, 2)}
 LAST_NEW_THREAD = 80_000.0
-
 
 PHASES = {
     "open": ((5, 22), 0.8),

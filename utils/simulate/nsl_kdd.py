@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from utils.datasets.contract import NORMAL
 from utils.simulate.draws import Floats, apportion, check_size, pick, quantiles, whole
 from utils.simulate.nsl_kdd_manners import DRIFT, MANNERS, MIX, Manner
 
@@ -84,7 +85,7 @@ def _part(rng: np.random.Generator, size: int, split: str) -> pl.DataFrame:
     made = [
         _connections(rng, attack, manner, n, split) for (attack, manner, *_), n in zip(MIX, counts, strict=True) if n
     ]
-    frame = pl.concat(made) if made else _connections(rng, "normal", "browsing", 0, split)
+    frame = pl.concat(made) if made else _connections(rng, NORMAL, "browsing", 0, split)
     return frame[rng.permutation(len(frame))]
 
 
@@ -97,7 +98,7 @@ def _connections(rng: np.random.Generator, attack: str, name: str, size: int, sp
     columns["dst_bytes"] = whole(rng, manner.received, size)
     columns |= {c: whole(rng, manner.content.get(c, 0), size) for c in CONTENT}
     columns |= _two_seconds(rng, manner, size) | _host_history(rng, manner, size) | _error_rates(rng, manner, flags)
-    if attack == "normal" and split == "test":
+    if attack == NORMAL and split == "test":
         _drift(rng, columns, size)
     difficulty = np.clip(LEARNERS - rng.poisson(manner.misses * rng.exponential(1, size)), 0, LEARNERS)
     frame = pl.DataFrame({c: columns[c] for c in COLUMNS})
@@ -200,7 +201,7 @@ def _with_flaws(rng: np.random.Generator, parts: dict[str, pl.DataFrame]) -> dic
     n = min(max(3, round(len(test) * TWINS_OF_TRAIN)), len(test), len(train))
     twins = train[rng.choice(len(train), n, replace=False)]
     disagree = pl.Series(np.arange(n) < max(1, round(n * TWINS_THAT_DISAGREE)))
-    other = pl.when(pl.col("attack") == "normal").then(pl.lit("snmpgetattack")).otherwise(pl.lit("normal"))
+    other = pl.when(pl.col("attack") == NORMAL).then(pl.lit("snmpgetattack")).otherwise(pl.lit(NORMAL))
     twins = twins.with_columns(attack=pl.when(disagree).then(other).otherwise("attack"))
     test = pl.concat([test[n:], twins]) if n else test
     return {"train": _repeat_rows(rng, train, "train"), "test": _repeat_rows(rng, test, "test")}

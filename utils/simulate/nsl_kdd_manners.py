@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from utils.datasets.contract import NORMAL
 from utils.simulate.draws import Knots
 
 # fmt: off
@@ -776,19 +777,19 @@ MANNERS: Mapping[str, Manner] = MappingProxyType(
 )
 
 MIX: tuple[tuple[str, str, int, int], ...] = (
-    ("normal", "browsing", 34_700, 6_560),
-    ("normal", "web_refused", 3_237, 120),
-    ("normal", "mail", 7_029, 618),
-    ("normal", "names", 9_034, 892),
-    ("normal", "file_data", 4_984, 320),
-    ("normal", "udp_talk", 2_251, 33),
-    ("normal", "udp_private", 1_146, 150),
-    ("normal", "udp_busy", 180, 690),
-    ("normal", "ftp_session", 918, 48),
-    ("normal", "telnet_session", 917, 44),
-    ("normal", "echo_messages", 1_309, 93),
-    ("normal", "small_services", 1_638, 143),
-    ("normal", "rare_services", 2_000, 200),
+    (NORMAL, "browsing", 34_700, 6_560),
+    (NORMAL, "web_refused", 3_237, 120),
+    (NORMAL, "mail", 7_029, 618),
+    (NORMAL, "names", 9_034, 892),
+    (NORMAL, "file_data", 4_984, 320),
+    (NORMAL, "udp_talk", 2_251, 33),
+    (NORMAL, "udp_private", 1_146, 150),
+    (NORMAL, "udp_busy", 180, 690),
+    (NORMAL, "ftp_session", 918, 48),
+    (NORMAL, "telnet_session", 917, 44),
+    (NORMAL, "echo_messages", 1_309, 93),
+    (NORMAL, "small_services", 1_638, 143),
+    (NORMAL, "rare_services", 2_000, 200),
     ("neptune", "syn_flood", 41_214, 1_500),
     ("neptune", "refused_flood", 0, 3_157),
     ("smurf", "ping_flood", 2_646, 665),

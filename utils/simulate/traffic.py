@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from utils.datasets.contract import ANOMALY_TYPE, LABEL, NORMAL
 from utils.errors import DataError
 from utils.simulate.draws import Floats, Ints, Knots, check_size, quantiles, whole
 
@@ -46,7 +47,6 @@ BYTE_SPREAD = 0.35
 PACKET_SIZES = (62, 1_500)
 LARGE_TRANSFERS = 0.002
 LARGE_FACTOR: Knots = (2, 3, 4, 6, 12, 25, 80)
-NORMAL = "normal"
 EDGE = ("window", "src", "dst")
 VOLUME = ("bytes", "packets", "flows")
 FIRST_DIFFERENCE = 8
@@ -404,6 +404,6 @@ def _rows(network: _Network, frame: pl.DataFrame) -> pl.DataFrame:
         hosts.gather(frame["src"]).alias("src"),
         hosts.gather(frame["dst"]).alias("dst"),
         *VOLUME,
-        (pl.col("kind") > 0).alias("is_anomaly"),
-        types.gather(frame["kind"]).alias("anomaly_type"),
+        (pl.col("kind") > 0).alias(LABEL),
+        types.gather(frame["kind"]).alias(ANOMALY_TYPE),
     )

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import polars as pl
 
 from utils.datasets.contract import ANOMALY_TYPE, NORMAL
-from utils.simulate.draws import Ints, pick
+from utils.simulate.draws import Floats, Ints, pick
 from utils.simulate.grammar import (
     CODES,
     URL_SAFE_64,
@@ -280,7 +280,7 @@ def _variables(kind: Texts, agent: Texts, rng: np.random.Generator) -> dict[str,
     return _several(columns, kind, rng)
 
 
-def _shares(table: tuple[Variable, ...]) -> npt.NDArray[np.float64]:
+def _shares(table: tuple[Variable, ...]) -> Floats:
     weights = np.array([variable.weight for variable in table])
     return np.asarray(weights / weights.sum())
 
