@@ -1,35 +1,11 @@
 """The guide of data/README.md keeps its promises: every example in it is loaded as it stands."""
 
 import re
-import tomllib
-from pathlib import Path
 
-import pytest
-
+from tests.guide import GUIDE
 from utils import datasets
 from utils.datasets import own
 from utils.datasets.own import entry as keys
-
-GUIDE = Path(__file__).resolve().parents[2] / "data" / "README.md"
-BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def blocks():
-    return BLOCK.findall(GUIDE.read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def guided(lab, blocks):
-    """A laboratory whose catalogue and files are those of the guide."""
-    entries = "\n".join(text for language, _, text in blocks if language == "toml")
-    with lab.catalog_file.open("a", encoding="utf-8") as catalogue:
-        catalogue.write("\n" + entries)
-    for _, name, text in blocks:
-        if name:
-            (lab.data_dir / name).parent.mkdir(exist_ok=True)
-            (lab.data_dir / name).write_text(text, encoding="utf-8")
-    return tomllib.loads(entries)
 
 
 def test_there_is_one_example_of_each_kind(guided):

@@ -1,0 +1,53 @@
+"""Notebook 01 on data that are not simulated: a user's own, and the real files."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from utils import audit, datasets, runner, tracking
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "01_exploration"
+DOCUMENTED_LEAKS = {
+    "api": ("A001", "num_users"),
+    "cicids2017": ("A002", "Dst Port"),
+    "hdfs": ("A009", "F1 0.668"),
+    "nsl_kdd": ("A013", "difficulty"),
+}
+
+pytestmark = pytest.mark.slow
+
+
+def explore(lab, **parameters):
+    shutil.copytree(ROOT / "notebooks", lab.notebooks_dir, ignore=shutil.ignore_patterns(".*"))
+    (outcome,) = runner.run(["01"], parameters={"BUDGET": "fast", **parameters})
+    assert outcome.status == "ok", f"{outcome.error}\n{outcome.details}"
+    executed = nbformat.read(lab.reports_dir / f"{NAME}.ipynb", as_version=4)
+    return "".join(str(output) for cell in executed.cells for output in cell.get("outputs", []))
+
+
+def test_own_data_appear_beside_the_projects(guided, store, lab):
+    shown = explore(lab, DATASETS=[*guided, "traffic"])
+    for name in guided:
+        loaded = datasets.load(name)
+        assert tracking.results(NAME, name)["rows"] == loaded[loaded.main].height
+        assert f">{name}</td>" in shown
+    assert "SIMULATED DATA: traffic" in shown
+
+
+@pytest.mark.real
+def test_every_data_set_of_the_mirror_is_real(real_lab, store):
+    shown = explore(real_lab, SOURCE="auto")
+    for name in ("api", "waf", "nsl_kdd", "cicids2017", "hdfs"):
+        loaded = datasets.load(name, "real")
+        assert loaded.source == "real"
+        assert f"SIMULATED DATA: {name}" not in shown
+        assert tracking.results(NAME, name)["rows"] == loaded[loaded.main].height
+    for name, (code, sign) in DOCUMENTED_LEAKS.items():
+        found = audit.check(datasets.load(name, "real"))
+        assert any(
+            finding.code == code and column in (*finding.columns, *finding.evidence.split()) for finding in found
+        )
+        assert code in shown
