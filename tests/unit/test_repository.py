@@ -1,8 +1,12 @@
 """What the repository may hold, and that its commands say what they do."""
 
+import ast
+import importlib.metadata
 import re
 import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,11 +60,30 @@ def test_too_old_a_python_is_one_sentence_and_leaves_nothing(tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
-def test_the_lock_pins_every_direct_dependency():
-    import tomllib
-
+def required(*groups):
+    """Names of the packages that the project asks for itself; ``dev`` adds those of its tests."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    direct = project["dependencies"] + project["optional-dependencies"]["dev"]
-    names = {re.split(r"[<>=;\[ ]", item)[0].lower() for item in direct}
+    listed = project["dependencies"] + [item for group in groups for item in project["optional-dependencies"][group]]
+    return {re.split(r"[<>=;\[ ]", item)[0].lower() for item in listed}
+
+
+def imported(folder):
+    """Top-level names of what the modules below a folder import, Python's own and the project's left out."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / folder).rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"utils", "benchmarks", "tests"}
+
+
+def test_the_lock_pins_every_direct_dependency():
     pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
-    assert names - pinned == set()
+    assert required("dev") - pinned == set()
+
+
+@pytest.mark.parametrize(("folder", "groups"), [("utils", ()), ("benchmarks", ()), ("tests", ("dev",))])
+def test_what_is_imported_is_a_dependency_of_the_project_itself(folder, groups):
+    providers = importlib.metadata.packages_distributions()
+    packages = {name: {package.lower().replace("_", "-") for package in providers[name]} for name in imported(folder)}
+    assert packages
+    assert [name for name, offered in packages.items() if not offered & required(*groups)] == []
