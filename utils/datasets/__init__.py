@@ -22,6 +22,7 @@ import utils
 from utils import settings
 from utils.datasets import catalog, files
 from utils.datasets.contract import Assembled, Dataset, Kind, Source
+from utils.datasets.wording import nearest
 from utils.errors import DataError, DownloadError, SettingsError
 
 __all__ = ["load", "load_all", "names"]
@@ -113,7 +114,7 @@ def _edition(name: str, listed: catalog.Catalog, source: str) -> str:
 
 def _check_source(source: str) -> None:
     if source not in settings.SOURCES:
-        near = catalog.nearest(str(source), settings.SOURCES)
+        near = nearest(str(source), settings.SOURCES)
         raise SettingsError(
             f"source must be one of {', '.join(settings.SOURCES)}, found {source!r}{near}: choose one of them"
         )

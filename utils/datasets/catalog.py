@@ -5,7 +5,6 @@ user's entry has a ``kind``; what it holds is checked by :mod:`utils.datasets.ow
 slip in one's own entry never stops the project's data sets.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from utils.datasets.wording import nearest
 from utils.errors import CatalogError
 
 PROJECT = ("api", "waf", "nsl_kdd", "cicids2017", "hdfs", "traffic")
@@ -125,12 +125,6 @@ def read(path: Path) -> Catalog:
     project = {name: _entry(name, tables[name]) for name in PROJECT if name in tables}
     own = {name: _own(name, table) for name, table in tables.items() if name not in PROJECT}
     return Catalog(path, project, own)
-
-
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the choice most like a word, or nothing if none is like it."""
-    near = difflib.get_close_matches(word, list(choices), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _parse(path: Path) -> dict[str, object]:

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
+from utils.datasets.wording import listed
 from utils.errors import DataError, SchemaError
 
 DType = pl.DataType | type[pl.DataType]
@@ -271,7 +272,7 @@ def _require_header(name: str, data: bytes, schema: Schema, header: bool, separa
             raise SchemaError(f"{name} must have {wanted}, found {len(fields)} in the first: {REMEDY}")
         return
     if not set(fields) & set(schema):
-        wanted = f"a header line that names {_some(schema)}"
+        wanted = f"a header line that names {listed(schema)}"
         raise SchemaError(f"{name} must begin with {wanted}, found {_excerpt(first.encode())}: {REMEDY}")
     _require_columns(name, fields, schema)
 
@@ -280,7 +281,7 @@ def _require_columns(name: str, found: Collection[str], schema: Schema) -> None:
     names = list(found)
     missing = [column for column in schema if column not in names]
     if missing:
-        raise SchemaError(f"{name} must have the column {missing[0]!r}, found {_some(names)}: {REMEDY}")
+        raise SchemaError(f"{name} must have the column {missing[0]!r}, found {listed(names)}: {REMEDY}")
     twice = [column for column in schema if names.count(column) > 1]
     if twice:
         raise SchemaError(f"{name} must have the column {twice[0]!r} once, found it twice: {REMEDY}")
@@ -359,11 +360,6 @@ def _refuse_value(name: str, column: str, must: str, values: pl.Series, wrong: p
     value = values[row]
     found = "nothing" if value is None else _shortened(repr(value))
     raise SchemaError(f"{name}: column {column!r} must {must}, found {found} in row {row + 1}: {REMEDY}")
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(repr(name) for name in listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "")
 
 
 def _excerpt(data: bytes) -> str:

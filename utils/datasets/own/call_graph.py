@@ -9,6 +9,7 @@ import polars as pl
 from utils.datasets.contract import LABEL, Dataset, Defect, Roles
 from utils.datasets.own import labels, roles, tabular
 from utils.datasets.own.entry import OwnEntry
+from utils.datasets.wording import listed
 from utils.errors import DataError
 
 ID, FROM, TO = "_id", "from", "to"
@@ -66,9 +67,7 @@ def _graphs(entry: OwnEntry) -> Part:
         frame = _exploded(single)
     names = {_column(entry, frame, role, where): name for role, name in (("id", ID), ("from", FROM), ("to", TO))}
     if len(names) < len(USUAL):
-        raise entry.wrong(
-            "columns", f"must name three columns for id, from and to, found {labels.listed(names)}: choose"
-        )
+        raise entry.wrong("columns", f"must name three columns for id, from and to, found {listed(names)}: choose")
     edges = frame.select(pl.col(old).cast(pl.String).str.strip_chars().alias(new) for old, new in names.items())
     nameless = edges[ID].null_count()
     lost = (Defect("edges without an id", nameless, "left out"),) if nameless else ()

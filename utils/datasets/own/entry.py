@@ -9,10 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
-from utils.datasets.catalog import nearest
 from utils.datasets.contract import Kind
 from utils.datasets.own import pattern, values
 from utils.datasets.own.values import LabelFile
+from utils.datasets.wording import nearest
 from utils.errors import CatalogError
 
 KINDS: tuple[str, ...] = get_args(Kind)

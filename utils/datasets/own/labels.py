@@ -1,6 +1,5 @@
 """Labels as the user's files write them, turned into ``is_anomaly`` and ``anomaly_type``."""
 
-from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -8,10 +7,10 @@ import polars as pl
 from utils.datasets.contract import ANOMALY_TYPE, LABEL, NORMAL, Defect
 from utils.datasets.own.entry import OwnEntry
 from utils.datasets.own.values import canonical
+from utils.datasets.wording import listed
 from utils.errors import DataError
 
 ANOMALY = "anomaly"
-SHOWN_VALUES = 6
 Empty = Literal["left out", "normal", "refused"]
 
 
@@ -62,12 +61,6 @@ def one_class(frame: pl.DataFrame) -> tuple[Defect, ...]:
     only = "an anomaly" if frame[LABEL][0] else NORMAL
     handling = "kept; scores that need both classes cannot be computed"
     return (Defect(f"every label says {only}: one class only", frame.height, handling),)
-
-
-def listed(values: Collection[object], most: int = SHOWN_VALUES) -> str:
-    """Write some values for a message."""
-    shown = [repr(value) if isinstance(value, str) else str(value) for value in list(values)[:most]]
-    return ", ".join(shown) + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
 def _missing(entry: OwnEntry, empty: Empty) -> bool | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from utils.datasets import files
-from utils.datasets.catalog import nearest
 from utils.datasets.own.entry import OwnEntry
+from utils.datasets.wording import nearest
 from utils.errors import DataError
 
 ROTATED = re.compile(r"\.(\d{1,4})$")

@@ -6,11 +6,10 @@ from types import MappingProxyType
 
 import polars as pl
 
-from utils.datasets.catalog import nearest
 from utils.datasets.contract import ANOMALY_TYPE, LABEL, Dataset, Defect, Roles
 from utils.datasets.own import paths, times
 from utils.datasets.own.entry import OwnEntry
-from utils.datasets.own.labels import listed
+from utils.datasets.wording import listed, nearest
 from utils.errors import DataError
 
 LOW_CARDINALITY = 50
