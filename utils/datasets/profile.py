@@ -13,8 +13,19 @@ import polars.selectors as cs
 from utils.datasets.contract import Dataset, Roles
 
 SKEW_LIMIT = 3.0
-BUCKETS = ("1s", "10s", "1m", "5m", "15m", "1h", "6h", "1d", "7d", "30d")
-SECONDS = dict(zip(BUCKETS, (1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 604_800, 2_592_000), strict=True))
+BUCKETS = {
+    "1s": 1,
+    "10s": 10,
+    "1m": 60,
+    "5m": 300,
+    "15m": 900,
+    "1h": 3_600,
+    "6h": 21_600,
+    "1d": 86_400,
+    "7d": 604_800,
+    "30d": 2_592_000,
+}
+"""Round stretches of time, as polars writes them, with their seconds."""
 
 
 def overview(data: Mapping[str, Dataset]) -> pl.DataFrame:
@@ -164,6 +175,9 @@ def type_counts(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
 
     Returns:
         ``type``, ``split`` (``"all"`` without a split), ``rows``, ``share`` of the rows of its split.
+
+    Raises:
+        ValueError: if the frame has no anomaly types.
     """
     if roles.anomaly_type is None:
         raise ValueError("the frame names no anomaly types")
@@ -209,14 +223,17 @@ def timeline(frame: pl.DataFrame, roles: Roles, most_buckets: int = 160) -> pl.D
 
     Returns:
         ``time`` (start of the stretch), ``class``, ``rows``, ``every`` (the stretch, as polars writes it).
+
+    Raises:
+        ValueError: if the frame has no time.
     """
     if roles.time is None:
         raise ValueError("the frame has no time column")
-    times = frame[roles.time]
-    seconds = (times.max() - times.min()).total_seconds() if times.len() - times.null_count() else 0  # type: ignore[operator,union-attr]
-    every = next((bucket for bucket in BUCKETS if seconds / SECONDS[bucket] <= most_buckets), BUCKETS[-1])
-    start = pl.col(roles.time).dt.truncate(every).alias("time")
-    counted = frame.with_columns(class_of(frame, roles)).filter(pl.col(roles.time).is_not_null())
+    time = pl.col(roles.time)
+    seconds = frame.select((time.max() - time.min()).dt.total_seconds(fractional=True)).item() or 0
+    every = next((bucket for bucket, length in BUCKETS.items() if seconds / length <= most_buckets), "30d")
+    start = time.dt.truncate(every).alias("time")
+    counted = frame.with_columns(class_of(frame, roles)).filter(time.is_not_null())
     return counted.group_by(start, "class").agg(rows=pl.len()).with_columns(every=pl.lit(every)).sort("time", "class")
 
 
