@@ -72,11 +72,6 @@ class Settings:
         """The local MLflow store."""
         return self.root / "mlflow.db"
 
-    @property
-    def artifacts_dir(self) -> Path:
-        """Artefacts of the local MLflow store, always beside it."""
-        return self.root / "mlartifacts"
-
 
 @dataclass(frozen=True)
 class Budget:
