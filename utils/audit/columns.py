@@ -80,6 +80,9 @@ def single_feature_separates(frame: pl.DataFrame, label: str, columns: Iterable[
         label: Boolean column.
         columns: columns to look at.
 
+    Returns:
+        One finding for each such column.
+
     Source:
         Kaufman et al., "Leakage in Data Mining", TKDD 2012; Arp et al., "Dos and Don'ts of Machine Learning in Computer
         Security", USENIX Security 2022 (spurious correlations).
@@ -105,6 +108,9 @@ def identity_columns(
         label: Boolean column, ``None`` where there is none.
         columns: columns to look at.
         declared: those of them that are known to be identities or times.
+
+    Returns:
+        One finding for each telling column, and one for all the others together.
 
     Source:
         D'hooge et al., "Establishing the Contaminating Effect of Metadata Feature Inclusion in Machine-Learned Network
@@ -143,6 +149,13 @@ def identity_kind(values: pl.Series) -> str:
 def uninformative_columns(frame: pl.DataFrame, columns: Iterable[str]) -> list[Finding]:
     """A007: find columns with one value only and columns that are mostly missing.
 
+    Args:
+        frame: any table.
+        columns: columns to look at.
+
+    Returns:
+        At most one finding of either kind.
+
     Source:
         skore's checks and every data validation guide; Breck et al., "Data Validation for Machine Learning",
         MLSys 2019.
@@ -173,6 +186,9 @@ def label_is_a_rule(frame: pl.DataFrame, label: str, columns: Iterable[str]) -> 
         label: Boolean column.
         columns: columns to look at.
 
+    Returns:
+        One finding for each such column and each such pair.
+
     Source:
         Kaufman et al. 2012 (the target must not be deducible from what would not be known); Kapoor and Narayanan,
         "Leakage and the reproducibility crisis in machine-learning-based science", Patterns 2023 (proxy features).
@@ -197,6 +213,9 @@ def label_from_cluster(frame: pl.DataFrame, cluster: str, label: str | None = No
         cluster: column with the cluster of each row.
         label: Boolean or String column with the names; ``None`` if nobody labelled the rows, in which case any
             name that is given to the clusters would be such a label.
+
+    Returns:
+        At most one finding.
 
     Source:
         Kapoor and Narayanan 2023; the ML-PT events, of which the 50 smallest clusters are called attacks.
@@ -271,6 +290,9 @@ def computed_over_all_rows(columns: Iterable[str], notes: Mapping[str, str]) -> 
     Args:
         columns: columns to look at.
         notes: what is documented about each column (reason, description); the name itself is read too.
+
+    Returns:
+        At most one finding.
 
     Source:
         Kapoor and Narayanan 2023 (pre-processing on training and test set); Arp et al. 2022 (data snooping).

@@ -50,6 +50,9 @@ def class_share(frame: pl.DataFrame, label: str, natural: NaturalShare | None = 
         label: Boolean column.
         natural: share in deployment, if known.
 
+    Returns:
+        At most one finding.
+
     Source:
         Axelsson, "The Base-Rate Fallacy and the Difficulty of Intrusion Detection", TISSEC 2000; Arp et al. 2022
         (base rate fallacy); Pendlebury et al. 2019 (spatial bias).
@@ -78,6 +81,9 @@ def gaps(frame: pl.DataFrame, label: str | None, split: str | None = None) -> li
         frame: any table.
         label: Boolean column; ``None`` if nobody labelled the rows.
         split: column with the published split.
+
+    Returns:
+        One finding for each gap.
 
     Source:
         Arp et al. 2022 (label inaccuracy); Made With ML, data expectations.

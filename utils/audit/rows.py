@@ -86,6 +86,9 @@ def expected_twin_share(sizes: NDArray[np.int64], test_share: float = TEST_SHARE
         sizes: number of rows of each group of equal rows.
         test_share: share of the rows that are tested on, between 0 and 1.
 
+    Returns:
+        The share, between 0 and 1.
+
     Raises:
         DataError: if the share is not between 0 and 1.
     """
@@ -124,6 +127,9 @@ def twins_across_split(
         label: Boolean column; if given, the evidence tells the classes apart.
         recurring: whether rows recur in service as they do here: sequences of events, parts of a larger whole.
 
+    Returns:
+        At most one finding.
+
     Source:
         Kapoor and Narayanan 2023 (duplicates); Barz and Denzler, "Do We Train on Test Data?", J. Imaging 2020; Landauer
         et al., "A critical review of common log data sets used for evaluation of sequence-based anomaly detection
@@ -156,6 +162,9 @@ def conflicting_twins(
         anomaly_type: column with the kind of anomaly.
         split: column with the published split; if given, pairs of a training and a test row are counted too.
 
+    Returns:
+        At most one finding of either kind.
+
     Source:
         Engelen, Rimmer and Joosen, "Troubleshooting an Intrusion Detection Dataset", IEEE SPW 2021; Northcutt et al.,
         "Confident Learning", JAIR 2021, for the floor that wrong labels put under every error.
@@ -175,6 +184,9 @@ def repeats_within_part(frame: pl.DataFrame, features: Sequence[str], split: str
         frame: any table.
         features: columns of which all must agree.
         split: column with the published split.
+
+    Returns:
+        At most one finding.
 
     Source:
         Tavallaee et al., CISDA 2009: three quarters of KDD Cup 99 are repeats, and every score was a score of them.

@@ -40,6 +40,9 @@ def truncated_sessions(
         last: column with the place of its last line.
         label: Boolean column; needed for the ceiling.
 
+    Returns:
+        At most one finding.
+
     Source:
         Landauer et al., FSE 2024, and Le and Zhang, "Log-based Anomaly Detection with Deep Learning: How Far Are We?",
         ICSE 2022, on how sessions of HDFS are cut; the 798 seconds of HDFS_100k.

@@ -37,6 +37,9 @@ def groups_across_split(frame: pl.DataFrame, group: str, split: str | None = Non
         group: column whose values must not stand on both sides.
         split: column with the published split, ``"train"`` for training.
 
+    Returns:
+        At most one finding.
+
     Source:
         Kapoor and Narayanan 2023 (non-independence between train and test samples); Kaufman et al. 2012.
     """
@@ -66,6 +69,9 @@ def time_overlap(frame: pl.DataFrame, time: str, split: str) -> list[Finding]:
         frame: any table; rows without a time are left out.
         time: column of dates, times or numbers.
         split: column with the published split, ``"train"`` for training.
+
+    Returns:
+        At most one finding.
 
     Source:
         skore, check SKD013; Pendlebury et al., "TESSERACT", USENIX Security 2019 (temporal bias); Arp et al. 2022.
@@ -103,6 +109,9 @@ def anomalies_in_own_time(frame: pl.DataFrame, time: str, anomaly_type: str, nor
         time: column of dates, times or numbers.
         anomaly_type: column with the kind of anomaly.
         normal: the kind of normal rows.
+
+    Returns:
+        At most one finding.
 
     Source:
         Engelen et al. 2021; Pendlebury et al. 2019.
@@ -195,6 +204,9 @@ def test_fitted_threshold(
         train_scores: higher is more abnormal, length n.
         test_labels: as ``train_labels``, length m.
         test_scores: as ``train_scores``, length m.
+
+    Returns:
+        At most one finding.
 
     Raises:
         DataError: if labels and scores differ in length, or a part has no anomaly or no rows.

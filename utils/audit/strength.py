@@ -88,6 +88,9 @@ def target(labels: pl.Series, seed: int = SEED) -> Target:
     Args:
         labels: Boolean series of length n.
         seed: seed of the folds.
+
+    Returns:
+        The labels with their folds.
     """
     label = labels.cast(pl.Int64).to_numpy()
     generator = np.random.default_rng(seed)
@@ -129,6 +132,9 @@ def measure(values: pl.Series, on: Target, bins: int | None = BINS) -> Strength:
         values: column of length n.
         on: labels of the same n rows.
         bins: as in :func:`codes`.
+
+    Returns:
+        What the column says, out of fold; both classes must be there (:attr:`Target.usable`).
     """
     code = codes(values, bins)
     counts = _count(code, on)

@@ -86,6 +86,11 @@ def fetch(
 def place(target: Path, check: Callable[[Path], None], write: Callable[[Path], None]) -> None:
     """Write a file under a temporary name, check it, and give it its own name in one step.
 
+    Args:
+        target: where the file goes; its folder is made if need be.
+        check: raises :class:`DownloadError` if the file it is given is not the one wanted.
+        write: fills the file it is given.
+
     Raises:
         DownloadError: from ``write`` or ``check``, or if the disk does not take the file.
     """

@@ -56,6 +56,9 @@ def fingerprint(path: Path) -> Fingerprint:
     ``git-blob`` is the object id of Git: SHA-1 of ``"blob <length>"``, a zero byte and the content
     (Chacon and Straub, Pro Git, chapter 10.2).
 
+    Returns:
+        Both digests, and the bytes that were read.
+
     Raises:
         OSError: if the file cannot be read.
     """
@@ -77,6 +80,9 @@ def verify(file: FileEntry, path: Path, remedy: str, *, shown: str = "") -> Fing
         path: the file.
         remedy: end of the sentence that refuses a wrong file.
         shown: how to name the file in that sentence, if not by its path.
+
+    Returns:
+        Digests and size of the file.
 
     Raises:
         DownloadError: if the file cannot be read or none of the accepted digests is its own.
@@ -101,6 +107,9 @@ def locate(entry: str, file: FileEntry, places: Settings) -> Found | Absent:
         file: what the catalogue says of the file.
         places: where the cache and the mirror are.
 
+    Returns:
+        The verified file, or where it is not.
+
     Raises:
         DownloadError: if the file is there but is not the one that the catalogue names.
     """
@@ -122,6 +131,15 @@ def obtain(
     entry: str, file: FileEntry, places: Settings, *, patience: download.Patience | None = None
 ) -> Found | Absent:
     """Look for a file on this machine, then at its public address, from where it goes into the cache.
+
+    Args:
+        entry: name of the data set.
+        file: what the catalogue says of the file.
+        places: where the cache and the mirror are.
+        patience: time limits of a download.
+
+    Returns:
+        The verified file, or why there is none.
 
     Raises:
         DownloadError: if the file is not the one that the catalogue names, or the disk does not take it.

@@ -68,6 +68,10 @@ def tabular_frames(dataset: Dataset) -> list[str]:
 def columns(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     """Tabulate the columns of one frame: type, role, nulls, distinct values and how well each alone ranks anomalies.
 
+    Args:
+        frame: any table.
+        roles: what its columns mean.
+
     Returns:
         One row a column: ``column``, ``type``, ``role``, ``null_share``, ``distinct``, ``rank_auc`` (null for text and
         for unlabelled frames).
@@ -142,6 +146,11 @@ def rank_auc(frame: pl.DataFrame, label: str, names: Sequence[str]) -> pl.DataFr
 
     Computed from rank sums (Mann and Whitney, 1947). 0.5 says nothing; near 0 or 1 the column alone gives the label.
 
+    Args:
+        frame: any table; rows without a label or a value are left out, column by column.
+        label: Boolean column.
+        names: numeric columns.
+
     Returns:
         ``column`` and ``rank_auc`` in 0..1 (null where a class is missing or the column is all null).
     """
@@ -153,7 +162,13 @@ def rank_auc(frame: pl.DataFrame, label: str, names: Sequence[str]) -> pl.DataFr
 
 
 def most_separating(frame: pl.DataFrame, roles: Roles, most: int) -> list[str]:
-    """Numeric features that alone tell the classes apart best; in unlabelled frames those with most distinct values."""
+    """Numeric features that alone tell the classes apart best; in unlabelled frames those with most distinct values.
+
+    Args:
+        frame: any table.
+        roles: what its columns mean.
+        most: how many names to return.
+    """
     names = numeric(frame, roles.features)
     if roles.label and frame[roles.label].n_unique() == 2:
         strength = rank_auc(frame, roles.label, names).with_columns((pl.col("rank_auc") - 0.5).abs().fill_null(0))
@@ -173,6 +188,10 @@ def class_counts(frame: pl.DataFrame, roles: Roles) -> dict[str, int]:
 def type_counts(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     """Rows of each anomaly type, by published split where there is one.
 
+    Args:
+        frame: any table.
+        roles: what its columns mean.
+
     Returns:
         ``type``, ``split`` (``"all"`` without a split), ``rows``, ``share`` of the rows of its split.
 
@@ -188,6 +207,12 @@ def type_counts(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
 
 def histogram(frame: pl.DataFrame, roles: Roles, column: str, bins: int = 30) -> tuple[pl.DataFrame, bool]:
     """Count one column in equal bins, on a log1p scale where its tail is heavy.
+
+    Args:
+        frame: any table.
+        roles: what its columns mean.
+        column: numeric column; values that are not finite are left out.
+        bins: number of bins.
 
     Returns:
         ``class``, ``left``, ``right`` (bin edges in the column's unit), ``share`` of the class; and whether the bins
@@ -221,6 +246,11 @@ def class_of(frame: pl.DataFrame, roles: Roles) -> pl.Series:
 def timeline(frame: pl.DataFrame, roles: Roles, most_buckets: int = 160) -> pl.DataFrame:
     """Rows of each class in equal stretches of time, the finest round stretch that gives at most ``most_buckets``.
 
+    Args:
+        frame: any table; rows without a time are left out.
+        roles: what its columns mean.
+        most_buckets: most stretches of time.
+
     Returns:
         ``time`` (start of the stretch), ``class``, ``rows``, ``every`` (the stretch, as polars writes it).
 
@@ -241,6 +271,12 @@ def correlations(frame: pl.DataFrame, names: Sequence[str], rows: int, seed: int
     """Spearman rank correlation of numeric columns on a sample, columns ordered so that alike ones stand together.
 
     Constant columns are left out: they correlate with nothing.
+
+    Args:
+        frame: any table; rows with a gap are left out.
+        names: numeric columns.
+        rows: size of the sample.
+        seed: seed of the sample.
 
     Returns:
         A square frame with a leading ``column`` column; values in -1..1.

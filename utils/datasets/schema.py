@@ -52,6 +52,10 @@ def columns(names: Iterable[str], dtype: DType, *, nullable: bool = False) -> di
 def take(files: Mapping[str, Path], name: str) -> Path:
     """Look up a file that a data set cannot do without.
 
+    Args:
+        files: paths by file name.
+        name: file name.
+
     Raises:
         DataError: if it is not at hand.
     """
@@ -106,6 +110,13 @@ def read_csv(path: Path, schema: Schema, *, header: bool = True, separator: str 
 def read_parquet(path: Path, schema: Schema) -> pl.DataFrame:
     """Read the declared columns of a parquet file.
 
+    Args:
+        path: the file.
+        schema: the columns that are read.
+
+    Returns:
+        The declared columns in the declared order.
+
     Raises:
         SchemaError: if it is no parquet file, or lacks a column, or a column has another type or misses values.
     """
@@ -142,6 +153,10 @@ def read_json(path: Path, schema: Schema) -> pl.DataFrame:
 
 def read_lines(path: Path, name: str = "text") -> pl.DataFrame:
     """Read a text file in UTF-8, one row a line, without the line ends.
+
+    Args:
+        path: file in UTF-8.
+        name: name of the column.
 
     Returns:
         One String column.
@@ -215,6 +230,12 @@ def check(table: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
 def one_of(table: pl.DataFrame, column: str, allowed: Collection[str], name: str) -> pl.DataFrame:
     """Check that a column holds only certain words.
 
+    Args:
+        table: any table.
+        column: column of it.
+        allowed: the words.
+        name: what to call the table in a message.
+
     Returns:
         The table as it is.
 
@@ -230,6 +251,11 @@ def one_of(table: pl.DataFrame, column: str, allowed: Collection[str], name: str
 
 def once(table: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
     """Check that no value of a column stands twice.
+
+    Args:
+        table: any table.
+        column: column of it.
+        name: what to call the table in a message.
 
     Returns:
         The table as it is.
@@ -252,6 +278,9 @@ def converted(table: pl.DataFrame, column: str, expression: pl.Expr, expected: s
         expression: gives null where a value has not the expected form.
         expected: the form in words, as "a time such as 2017-07-03 09:00:00".
         name: what to call the table in a message.
+
+    Returns:
+        The table with the column replaced.
 
     Raises:
         SchemaError: naming the first value that has not the expected form and its row.

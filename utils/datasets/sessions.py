@@ -72,6 +72,14 @@ def identify(lines: pl.DataFrame, pattern: str, *, text: str = "Content") -> pl.
 def count_unidentified(lines: pl.DataFrame, pattern: str, *, text: str = "Content") -> int:
     """Count the lines in which the pattern finds nothing: the lines that :func:`by_identifier` leaves out.
 
+    Args:
+        lines: one row a log line.
+        pattern: regular expression of the identifier.
+        text: column that is searched.
+
+    Returns:
+        The number of such lines.
+
     Raises:
         SchemaError: if the text column is missing.
         DataError: as :func:`identify`.

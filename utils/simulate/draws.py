@@ -26,6 +26,9 @@ def quantiles(rng: np.random.Generator, knots: Knots, size: int) -> Floats:
         rng: source of randomness.
         knots: a constant, or the minimum, the 10, 25, 50, 75 and 90 % quantiles and the maximum; none negative.
         size: how many values.
+
+    Returns:
+        Values, shape (size,).
     """
     if not isinstance(knots, tuple):
         return np.full(size, float(knots))
@@ -38,7 +41,13 @@ def whole(rng: np.random.Generator, knots: Knots, size: int) -> Ints:
 
 
 def pick(rng: np.random.Generator, weights: Mapping[K, float], size: int) -> npt.NDArray[Any]:
-    """Draw keys of a table with probabilities in proportion to its values."""
+    """Draw keys of a table with probabilities in proportion to its values.
+
+    Args:
+        rng: source of randomness.
+        weights: keys with their weights, not all zero.
+        size: how many keys.
+    """
     shares = np.fromiter(weights.values(), dtype=np.float64)
     keys = np.empty(len(weights), dtype=object)
     keys[:] = list(weights)

@@ -37,6 +37,9 @@ def label(
         where: the files in words.
         empty: what becomes of rows whose label is missing, if the entry does not say what that means.
 
+    Returns:
+        The labelled rows, and what was reported.
+
     Raises:
         DataError: if values are in neither list, none is as declared, or most rows have no label.
     """

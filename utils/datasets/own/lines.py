@@ -34,6 +34,9 @@ def read(entry: OwnEntry, found: Sequence[Path]) -> Lines:
     A line that the header does not match continues the line before it (a stack trace): it takes over that line's time
     and groups. Lines of several files are merged by time if they have one. Empty lines are left out.
 
+    Returns:
+        The lines, and what was reported.
+
     Raises:
         CatalogError: if the time cannot be read as the entry says.
         DataError: if a file is empty or damaged, or the header matches less than half of the lines.

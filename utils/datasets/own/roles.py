@@ -41,6 +41,12 @@ def require(entry: OwnEntry, frame: pl.DataFrame, where: str, named: Mapping[str
 def check_columns(entry: OwnEntry, frame: pl.DataFrame, where: str, but: Collection[str] = ()) -> None:
     """Check every column that the entry names, in other roles than ``but``, against the file.
 
+    Args:
+        entry: the entry.
+        frame: what was read.
+        where: what was read, in words.
+        but: roles that are checked elsewhere.
+
     Raises:
         CatalogError: for the first that is not there, or if the file uses a name that the labels need.
     """
@@ -68,6 +74,14 @@ def timed(
 
 def split(entry: OwnEntry, frame: pl.DataFrame, column: str | None) -> pl.DataFrame:
     """Write the published split as ``train`` and ``test``.
+
+    Args:
+        entry: the entry.
+        frame: the table.
+        column: its column with the split, if the entry names one.
+
+    Returns:
+        The table with ``train`` and ``test`` in that column.
 
     Raises:
         DataError: if it holds other values.
@@ -120,6 +134,9 @@ def describe(
         labelled: whether it has ``is_anomaly`` and ``anomaly_type``.
         always: columns that are identities whatever the entry says.
         roles: columns of the single roles (``time``, ``group``, ``split``) that this frame has.
+
+    Returns:
+        The roles of all its columns.
     """
     identity = tuple(name for name in (*always, *entry.lists.get("identity", ())) if name in frame.columns)
     outside = {name: why for name, why in kept_out.items() if name in frame.columns}

@@ -35,6 +35,9 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 def content(path: Path) -> bytes:
     """Read a file and unpack it if it is packed with gzip, bzip2 or xz.
 
+    Returns:
+        The bytes, unpacked.
+
     Raises:
         DataError: if it is empty, damaged, an archive of another kind, or cannot be read.
     """
@@ -50,6 +53,14 @@ def content(path: Path) -> bytes:
 
 def exact(entry: OwnEntry, path: Path, data: bytes) -> bytes:
     """Return text as UTF-8, refusing bytes that do not belong to its encoding.
+
+    Args:
+        entry: the entry, for its encoding.
+        path: the file, for messages.
+        data: its bytes, unpacked.
+
+    Returns:
+        The text in UTF-8.
 
     Raises:
         SchemaError: naming the first such byte, its place and its line.
@@ -69,6 +80,10 @@ def exact(entry: OwnEntry, path: Path, data: bytes) -> bytes:
 
 def forgiving(entry: OwnEntry, data: bytes) -> tuple[bytes, int]:
     """Return text as UTF-8, putting U+FFFD for bytes that do not belong to its encoding.
+
+    Args:
+        entry: the entry, for its encoding.
+        data: bytes of a file, unpacked.
 
     Returns:
         The text, and the number of replacements.

@@ -103,6 +103,9 @@ def parse(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None
         chains: for times without a year or date: rows of one value follow each other in time;
             without it, rows have no order.
 
+    Returns:
+        The times, and what was reported.
+
     Raises:
         CatalogError: if the format does not fit, is needed, or could be either of two.
         DataError: if there is no time at all.
