@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from utils.audit import strength
-from utils.audit.finding import Finding, Severity, percent
+from utils.audit.finding import Finding, Severity, percent, true_share
 from utils.audit.strength import Codes, Strength, Target
 
 SUSPICIOUS_AUC = 0.98
@@ -389,10 +389,10 @@ def _text_kind(values: pl.Series) -> str:
     if sample.is_empty():
         return ""
     for kind, pattern in CONTENTS.items():
-        if sample.str.contains(pattern).mean() >= CONTENT_SHARE:  # type: ignore[operator]
+        if true_share(sample.str.contains(pattern)) >= CONTENT_SHARE:
             return kind
     unique = len(values) >= IDENTITY_ROWS and values.n_unique() >= CONTENT_SHARE * len(values)
-    tokens = unique and sample.str.contains(TOKEN).mean() >= CONTENT_SHARE  # type: ignore[operator]
+    tokens = unique and true_share(sample.str.contains(TOKEN)) >= CONTENT_SHARE
     return "by its content, a near-unique token" if tokens else ""
 
 

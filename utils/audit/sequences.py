@@ -93,7 +93,7 @@ def f1_ceiling(sessions: pl.DataFrame, sequence: str, label: str) -> float | Non
         return None
     ranked = counts.sort(pl.col("anomalous") / pl.col("rows"), descending=True)
     f1 = 2 * ranked["anomalous"].cum_sum() / (ranked["rows"].cum_sum() + anomalies)
-    return float(f1.max())  # type: ignore[arg-type]
+    return float(f1.to_numpy().max())
 
 
 def _are_places(rows: pl.DataFrame, first: str, last: str) -> bool:
@@ -119,8 +119,8 @@ def _is_beginning(sequences: pl.Series) -> pl.Series:
 
     Among sorted texts, those that begin with a given one follow it at once, so looking at the next one is enough.
     """
-    inner = sequences.dtype.inner  # type: ignore[attr-defined]
-    events = pl.element().cast(pl.String) if not inner.is_nested() else pl.element().hash().cast(pl.String)
+    nested = isinstance(sequences.dtype, pl.List) and sequences.dtype.inner.is_nested()
+    events = (pl.element().hash() if nested else pl.element()).cast(pl.String)
     text = sequences.to_frame("events").select(
         pl.col("events").list.eval(events.fill_null("")).list.join(SEPARATOR).add(SEPARATOR).alias("text")
     )

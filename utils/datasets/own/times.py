@@ -246,7 +246,8 @@ def _best(texts: pl.Series, formats: Sequence[str]) -> list[str]:
 
 def _fit(parsed: pl.Series) -> float:
     """Share of values that a format parses, to a year that makes sense."""
-    return float(parsed.dt.year().is_between(*PLAUSIBLE_YEARS).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
+    plausible = parsed.dt.year().is_between(*PLAUSIBLE_YEARS)
+    return int(plausible.sum()) / max(parsed.len(), 1)
 
 
 def _unread(entry: OwnEntry, key: str, values: pl.Series, broken: pl.Series) -> tuple[Defect, ...]:
