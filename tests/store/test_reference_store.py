@@ -12,6 +12,7 @@ import pytest
 from utils.tracking import store
 
 ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 SCHEME = "mlflow-artifacts:/"
 MACHINE = re.compile(rb"(?:/home/|/root/|/work/|/tmp/|/Users/|[A-Z]:\\\\Users)")
 LARGEST = 3_000_000
@@ -112,3 +113,27 @@ def test_no_artefact_is_large_or_names_a_machine(artifacts):
         content = file.read_bytes()
         assert len(content) <= LARGEST, f"{address} has {len(content):,} bytes"
         assert not MACHINE.search(content), f"{address} names {MACHINE.search(content)[0].decode()}"
+
+
+def test_the_readme_shows_the_recorded_numbers(query, artifacts):
+    shown = re.findall(
+        r"^\| `(\w+)` \| [^|]+ \| ([\d,]+)[^|]* \| ([\d.]+) % \| (\d+) high, (\d+) open",
+        README.read_text(),
+        re.MULTILINE,
+    )
+    runs = query(
+        "SELECT e.name, r.artifact_uri FROM runs r JOIN experiments e USING (experiment_id) "
+        "JOIN tags t USING (run_uuid) "
+        "WHERE t.key = 'notebook' AND t.value = '01_exploration' AND e.name <> 'notebooks'"
+    )
+    recorded = {name: json.loads(artifacts[f"{uri}/results.json"].read_text()) for name, uri in runs}
+    assert {name for name, *_ in shown} == set(recorded)
+    for name, *numbers in shown:
+        found = recorded[name]
+        share = f"{100 * found['anomaly_share']:.1f}"
+        assert numbers == [
+            f"{found['rows']:,.0f}",
+            share,
+            f"{found['findings_high']:.0f}",
+            f"{found['findings_high_open']:.0f}",
+        ]
