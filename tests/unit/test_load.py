@@ -386,10 +386,11 @@ class TestCommand:
         assert [command._bytes(size) for size in (None, 950, 41_936_045)] == ["", "0.9 kB", "41.9 MB"]
 
 
-def test_importing_the_data_layer_costs_little():
+@pytest.mark.parametrize("package", ["utils.datasets", "utils.audit"])
+def test_importing_a_package_costs_little(package):
     """The libraries of transport, training and tracking are imported where they are used, not before."""
     program = (
-        "import sys, utils.datasets\n"
+        f"import sys, {package}\n"
         "heavy = {'pooch', 'requests', 'urllib3', 'tqdm', 'sklearn', 'scipy', 'pandas', 'mlflow', 'plotly'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "loaders = {name for name in sys.modules if name.startswith('utils.simulate')}\n"
