@@ -1,4 +1,5 @@
 import dataclasses
+import datetime as dt
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,13 @@ def test_repeated_rows_are_counted_on_the_features_only():
     frame = pl.DataFrame({"id": [1, 2, 3], "a": [7, 7, 8], "is_anomaly": [True, False, False]})
     data = small_data.dataset({"rows": frame}, {"rows": Roles(unit="row", label="is_anomaly", features=("a",))})
     assert profile.overview({"tiny": data})["repeated rows"].item() == 1
+
+
+@pytest.mark.parametrize(("rows", "features"), [([], ("a",)), ([1, 1], ("absent",))])
+def test_repeated_rows_are_unknown_where_there_is_nothing_to_compare(rows, features):
+    frame = pl.DataFrame({"a": rows}, schema={"a": pl.Int64})
+    data = small_data.dataset({"rows": frame}, {"rows": Roles(unit="row", features=features)})
+    assert profile.overview({"tiny": data})["repeated rows"].to_list() == [None]
 
 
 def test_columns_name_types_roles_and_nulls():
@@ -94,6 +102,13 @@ def test_timeline_counts_every_row_once_in_few_buckets():
     assert counted["rows"].sum() == 2_000
     assert counted["time"].n_unique() <= 51
     assert counted["every"].unique().to_list() == ["1h"]
+
+
+@pytest.mark.parametrize(("most", "every"), [(10, "1h"), (9, "6h"), (40, "15m")])
+def test_timeline_takes_the_finest_stretch_that_is_coarse_enough(most, every):
+    start = dt.datetime(2026, 3, 2)
+    frame = pl.DataFrame({"when": [start, start + dt.timedelta(hours=10)]})
+    assert set(profile.timeline(frame, Roles(unit="row", time="when"), most_buckets=most)["every"]) == {every}
 
 
 def test_type_counts_share_is_of_the_split():

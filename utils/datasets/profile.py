@@ -215,13 +215,15 @@ def histogram(frame: pl.DataFrame, roles: Roles, column: str, bins: int = 30) ->
         bins: number of bins.
 
     Returns:
-        ``class``, ``left``, ``right`` (bin edges in the column's unit), ``share`` of the class; and whether the bins
-        are logarithmic.
+        ``class``, ``left``, ``right`` (bin edges in the column's unit), ``share`` of the class, empty without a finite
+        value; and whether the bins are logarithmic.
     """
     values = frame[column].cast(pl.Float64)
     finite = values.is_finite().fill_null(False)
     classes = class_of(frame, roles).filter(finite)
     kept = values.filter(finite).to_numpy()
+    if not kept.size:
+        return pl.DataFrame(), False
     logarithmic = _heavy_tailed(kept)
     scaled = np.log1p(kept) if logarithmic else kept
     edges = _edges(scaled, bins)
@@ -231,7 +233,7 @@ def histogram(frame: pl.DataFrame, roles: Roles, column: str, bins: int = 30) ->
         counts = np.histogram(scaled[(classes == name).to_numpy()], edges)[0]
         share = counts / max(counts.sum(), 1)
         parts.append(pl.DataFrame({"class": name, "left": shown[:-1], "right": shown[1:], "share": share}))
-    return pl.concat(parts) if parts else pl.DataFrame(), logarithmic
+    return pl.concat(parts), logarithmic
 
 
 def class_of(frame: pl.DataFrame, roles: Roles) -> pl.Series:
@@ -339,8 +341,6 @@ def _heavy_tailed(values: np.ndarray) -> bool:
 
 
 def _edges(values: np.ndarray, bins: int) -> np.ndarray:
-    if values.size == 0:
-        return np.linspace(0.0, 1.0, bins + 1)
     low, high = float(values.min()), float(values.max())
     return np.linspace(low, high if high > low else low + 1.0, bins + 1)
 
