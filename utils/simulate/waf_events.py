@@ -159,12 +159,13 @@ MOST_NAMES, MOST_VALUES, CUT_SOURCE = 11, 36, 13
 DAMAGE = {"broken": 16, "shifted": 40, "cut": 134, "junk": 45, "short_address": 42, "empty": 7, "repeated": 6}
 """Damaged rows of each kind, of :data:`REAL_ROWS` (a broken line makes two rows)."""
 MISSING = {"CLIENT_USERAGENT": 270, "CLIENT_IP": 1}
+"""Further missing fields, of :data:`REAL_ROWS`."""
 CUTS = {"REQUEST_SIZE": 22, "RESPONSE_CODE": 24, "MATCHED_VARIABLE_SRC": 40, "MATCHED_VARIABLE_NAME": 47, "EVENT_ID": 1}
 """First missing column of lines that end early."""
 WHOLE = frozenset({"REQUEST_SIZE", "MATCHED_VARIABLE_SRC"})
 """Columns that are never cut inside."""
 TOP_AGENT = "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko"
-"""Further missing fields, of :data:`REAL_ROWS`."""
+"""The most frequent agent of the real rows."""
 
 GRAMMAR = Grammar(RULES | EVENT_RULES, GENERATORS | EVENT_GENERATORS)
 
