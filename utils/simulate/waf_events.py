@@ -165,7 +165,7 @@ CUTS = {"REQUEST_SIZE": 22, "RESPONSE_CODE": 24, "MATCHED_VARIABLE_SRC": 40, "MA
 WHOLE = frozenset({"REQUEST_SIZE", "MATCHED_VARIABLE_SRC"})
 """Columns that are never cut inside."""
 TOP_AGENT = "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko"
-"""The most frequent agent of the real rows."""
+"""The agent that comes most often."""
 
 GRAMMAR = Grammar(RULES | EVENT_RULES, GENERATORS | EVENT_GENERATORS)
 
