@@ -101,8 +101,7 @@ def expected_twin_share(sizes: NDArray[np.int64], test_share: float = TEST_SHARE
     distinct, counts = np.unique(sizes, return_counts=True)
     steps = np.arange(1, min(int(distinct[-1]), tested + 1))
     alone = np.concatenate([[1.0], np.cumprod((tested - steps) / (rows - steps))])
-    within_reach = np.minimum(distinct, tested + 1) - 1
-    lonely = np.where(distinct <= tested, alone[np.minimum(within_reach, len(alone) - 1)], 0.0)
+    lonely = alone[np.minimum(distinct, tested + 1) - 1]
     return float((counts * distinct * (1 - lonely)).sum() / rows)
 
 
