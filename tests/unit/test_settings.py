@@ -15,6 +15,7 @@ def test_the_root_is_the_repository_unless_the_environment_names_another(monkeyp
 
 def test_every_path_is_absolute_and_below_the_root(monkeypatch, tmp_path):
     monkeypatch.setenv("ANOMALY_ROOT", str(tmp_path))
+    monkeypatch.delenv("ANOMALY_DATA_MIRROR", raising=False)
     now = settings.current()
     paths = [getattr(now, name) for name in dir(now) if isinstance(getattr(now, name), Path)]
     assert len(paths) >= 8
