@@ -381,6 +381,13 @@ class TestHostsThatAreAway:
         assert "cannot be reached" in obtain(entry, places).reason
         assert server.seen["/a.bin"] == 1
 
+    def test_a_network_that_comes_back_is_noticed(self, server, entry, places, monkeypatch):
+        server.plan("/a.bin", server_answers.redirect(f"http://127.0.0.1:{refused_dead_port()}/b.bin"))
+        obtain(entry, places)
+        monkeypatch.setattr(download, "MEMORY_SECONDS", -1.0)
+        obtain(entry, places)
+        assert server.seen["/a.bin"] == 2
+
     def test_a_server_without_a_certificate_is_away(self, server, entry, places):
         assert "cannot be reached" in obtain(replace(entry, url=entry.url.replace("http:", "https:")), places).reason
         assert left_behind(places.data_dir) == ["catalog.toml"]

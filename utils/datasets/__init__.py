@@ -18,7 +18,6 @@ from typing import Protocol, cast
 
 import polars as pl
 
-import utils
 from utils import settings
 from utils.datasets import catalog, files
 from utils.datasets.contract import Assembled, Dataset, Kind, Source
@@ -161,7 +160,7 @@ def _simulate(entry: catalog.Entry, size: int, seed: int) -> Dataset:
         replace(assembled, truth=truth),
         source="simulated",
         origin="simulator",
-        digest=_recipe_digest(entry.name, seed, size, getattr(simulator, "VERSION", utils.__version__)),
+        digest=_recipe_digest(entry.name, seed, size, simulator.VERSION),
         missing=assembled.missing,
     )
 
@@ -194,7 +193,7 @@ def _dataset(
 
 
 def _recipe_digest(*recipe: object) -> str:
-    """A simulated data set is what its name, seed, size and simulator make it."""
+    """A simulated data set is what its name, seed, size and the version of its simulator make it."""
     return "sha256:" + hashlib.sha256(", ".join(map(str, recipe)).encode()).hexdigest()
 
 

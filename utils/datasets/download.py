@@ -33,8 +33,10 @@ CHUNK = 32 * 1024
 PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 PORTS = {"http": 80, "https": 443}
 
-# What stands between this process and each host that was asked for; empty if nothing does.
-_faults: dict[str, str] = {}
+MEMORY_SECONDS = 60.0
+
+# What stands between this process and each host that was asked for (empty: nothing), and when that was found out.
+_faults: dict[str, tuple[str, float]] = {}
 
 
 class Unavailable(DownloadError):
@@ -104,7 +106,7 @@ def place(target: Path, check: Callable[[Path], None], write: Callable[[Path], N
 
 
 def forget_hosts() -> None:
-    """Forget which hosts could be reached and which not, as a new process does."""
+    """Forget which hosts could be reached and which not, as happens by itself after a minute."""
     _faults.clear()
 
 
@@ -255,7 +257,7 @@ def _judge(url: str, error: Exception, written: int) -> None:
             raise _Passing(status) from error
         raise Unavailable(f"{url} is not to be had: {status}") from error
     if _is_away(error):
-        _faults[_host(url)] = _reason(error)
+        _remember(_host(url), _reason(error))
         raise Unavailable(_away(url)) from error
     if _is_silent(error):
         raise _Passing(f"the server fell silent after {written:,} bytes") from error
@@ -284,16 +286,21 @@ def _is_silent(error: Exception) -> bool:
 
 
 def _contact(url: str, seconds: float) -> None:
-    """Refuse at once a host that cannot be reached, asked once in a process.
+    """Refuse at once a host that cannot be reached, asked once in a while: networks come back.
 
     Name servers and addresses that never answer make an ordinary connection hang for minutes, and no socket timeout
     covers the look-up of a name; hence a thread that is left behind when the time is over.
     """
     host = _host(url)
-    if host not in _faults:
-        _faults[host] = _fault(url, seconds)
-    if _faults[host]:
+    _, asked = _faults.get(host, ("", -math.inf))
+    if time.monotonic() - asked > MEMORY_SECONDS:
+        _remember(host, _fault(url, seconds))
+    if _faults[host][0]:
         raise Unavailable(_away(url))
+
+
+def _remember(host: str, fault: str) -> None:
+    _faults[host] = (fault, time.monotonic())
 
 
 def _fault(url: str, seconds: float) -> str:
@@ -330,7 +337,7 @@ def _host(url: str) -> str:
 
 def _away(url: str) -> str:
     host = _host(url)
-    return f"{host} cannot be reached ({_faults[host]})"
+    return f"{host} cannot be reached ({_faults[host][0]})"
 
 
 def _reason(error: Exception) -> str:

@@ -177,12 +177,12 @@ def most_separating(frame: pl.DataFrame, roles: Roles, most: int) -> list[str]:
 
 
 def class_counts(frame: pl.DataFrame, roles: Roles) -> dict[str, int]:
-    """Number of normal, anomalous and unlabelled rows."""
+    """Number of normal and anomalous rows, and of those that nobody classified."""
     if roles.label is None:
-        return {"normal": 0, "anomaly": 0, "unlabelled": frame.height}
+        return {"normal": 0, "anomaly": 0, "unclassified": frame.height}
     label = frame[roles.label]
     anomalies, nulls = int(label.sum() or 0), label.null_count()
-    return {"normal": frame.height - anomalies - nulls, "anomaly": anomalies, "unlabelled": nulls}
+    return {"normal": frame.height - anomalies - nulls, "anomaly": anomalies, "unclassified": nulls}
 
 
 def type_counts(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:

@@ -31,7 +31,7 @@ TEXT_CLASSES = {
 
 
 def balance(data: Mapping[str, Dataset]) -> go.Figure:
-    """Share of normal, anomalous and unlabelled rows in every frame that has labels."""
+    """Share of normal, anomalous and unclassified rows in every frame that has labels."""
     counted = {
         f"{key}: {name}": profile.class_counts(frame, dataset.roles[name])
         for key, dataset in data.items()
@@ -43,13 +43,13 @@ def balance(data: Mapping[str, Dataset]) -> go.Figure:
         for place, counts in labelled.items()
     ]
     figure = new_figure("How rare are anomalies?", "share of rows (%)", height=140 + 30 * len(places), barmode="stack")
-    for verdict, key in zip(VERDICT_ORDER, ("normal", "anomaly", "unlabelled"), strict=True):
-        rows = [counts[key] for counts in labelled.values()]
+    for verdict in VERDICT_ORDER:
+        rows = [counts[verdict] for counts in labelled.values()]
         if any(rows):
             figure.add_bar(
                 y=places,
-                x=[100 * counts[key] / sum(counts.values()) for counts in labelled.values()],
-                name=key,
+                x=[100 * counts[verdict] / sum(counts.values()) for counts in labelled.values()],
+                name=verdict,
                 orientation="h",
                 marker_color=VERDICTS[verdict],
                 customdata=rows,

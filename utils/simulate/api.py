@@ -37,6 +37,9 @@ import polars as pl
 from utils.datasets.contract import ANOMALY_TYPE, NORMAL
 from utils.simulate.draws import Floats, Ints, check_size
 
+VERSION = 1
+"""Part of the digest of what is made: raise it whenever the same seed makes something else."""
+
 ANOMALY_SHARE = 593 / 1699
 """Share of outliers, as in the labelled real rows."""
 

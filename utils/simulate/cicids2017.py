@@ -53,6 +53,9 @@ from utils.simulate.flow_meter import (
     measure,
 )
 
+VERSION = 1
+"""Part of the digest of what is made: raise it whenever the same seed makes something else."""
+
 ATTACK_SHARE = 0.25
 ATTACK_SHARE_OF_DRAW = 38_419 / 43_419
 MONDAY = np.datetime64("2017-07-03", "us")

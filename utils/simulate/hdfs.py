@@ -18,6 +18,9 @@ from utils.simulate import hdfs_blocks, hdfs_lines
 from utils.simulate.draws import Floats, Ints
 from utils.simulate.hdfs_blocks import ANOMALY_TYPES, Blocks
 
+VERSION = 1
+"""Part of the digest of what is made: raise it whenever the same seed makes something else."""
+
 LEAST_SESSIONS = 100
 LINE_BLOCKS = 8_000
 TRAIN_SESSIONS = 4_855

@@ -27,6 +27,9 @@ from utils.datasets.contract import NORMAL
 from utils.simulate.draws import Floats, apportion, check_size, pick, quantiles, whole
 from utils.simulate.nsl_kdd_manners import DRIFT, MANNERS, MIX, Manner
 
+VERSION = 1
+"""Part of the digest of what is made: raise it whenever the same seed makes something else."""
+
 Columns = dict[str, Any]
 Texts = npt.NDArray[np.str_]
 

@@ -31,6 +31,9 @@ from utils.datasets.contract import ANOMALY_TYPE, LABEL, NORMAL
 from utils.errors import DataError
 from utils.simulate.draws import Floats, Ints, Knots, check_size, quantiles, whole
 
+VERSION = 1
+"""Part of the digest of what is made: raise it whenever the same seed makes something else."""
+
 Bools = npt.NDArray[np.bool_]
 
 MINUTES = 5

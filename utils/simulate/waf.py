@@ -24,6 +24,9 @@ from utils.simulate.grammar import Generator
 from utils.simulate.waf_events import simulate_events
 from utils.simulate.waf_payloads import FAMILIES, attacks, benign, form_fields
 
+VERSION = 1
+"""Part of the digest of what is made: raise it whenever the same seed makes something else."""
+
 PAYLOAD_ATTACK_SHARE = 11_763 / 31_067
 """Share of attacks among the payloads, as in HttpParamsDataset."""
 FAMILY_SHARES = {
