@@ -88,10 +88,8 @@ def test_a_slip_in_an_own_entry_does_not_stop_the_catalogue(parsed):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[api]\ntitle = x", "must be TOML, found an error: .*line 2.*; correct it there"),
-        (API + '[api]\nkind = "table"\n', "must be TOML, found an error: .*; give every entry a name of its own"),
+        ("= 3\n" + API, "must be TOML, found an error: .*line 1.*; correct it there"),
         (b'\xff[api]\ntitle = "x"', "must be UTF-8 text, found byte 0xff at 0: save it as UTF-8"),
-        ("depth = 3\n" + API, "lone key 'depth'"),
         ("api = 3", r"entry \[api\]: expected a table of keys, found 3"),
         ('[api]\nkind = "table"\nfiles = ["a.csv"]', r"entry \[api\]: 'api' is a name of the project's own data"),
         ("[api]\nfiles = []", r"entry \[api\]: the key title is missing"),
@@ -118,13 +116,70 @@ def test_a_slip_in_an_own_entry_does_not_stop_the_catalogue(parsed):
         (API.replace('"a.csv"', '"..\\\\a.csv"'), "name must be a plain file name"),
         (API.replace('"a.csv"', '".hidden"'), "name must be a plain file name"),
         (API.replace('"a.csv"', '""'), "name must be a plain file name"),
-        ('["../up"]\nkind = "log"', r"entry \['\.\./up'\]: a name has letters, digits, _ and - only"),
     ],
 )
 def test_a_wrong_catalogue_is_refused_with_entry_and_key(parsed, text, reason):
     with pytest.raises(CatalogError, match=reason) as refusal:
         parsed(text)
     assert "\n" not in str(refusal.value).strip()
+
+
+TABLE = 'kind = "table"\nfiles = ["own/a.csv"]\n'
+SLIPS = {
+    "two words": ("my data", "[my data]\n" + TABLE, r"\[my data\]: line \d+ must be TOML, .* a name has letters"),
+    "two words in quotes": (
+        "my data",
+        '["my data"]\n' + TABLE,
+        r"\['my data'\]: a name has letters, digits, _ and - only",
+    ),
+    "a path": ("../up", '["../up"]\n' + TABLE, r"\['\.\./up'\]: a name has letters, digits, _ and - only"),
+    "no closing bracket": ("mine", "[mine\n" + TABLE, r"\[mine\]: line \d+ .* between \[ and \]$"),
+    "a dot": ("my", "[my.data]\n" + TABLE, r"\[my.data\]: a name has no dots: write \[my_data\]"),
+    "twice": (
+        "mine",
+        f"[mine]\n{TABLE}[mine]\n{TABLE}",
+        r"\[mine\]: line 11 .*twice\): give every entry a name of its own",
+    ),
+    "double brackets": ("mine", "[[mine]]\n" + TABLE, r"\[mine\]: .* found \[\[mine\]\]: write \[mine\]"),
+    "text without quotes": ("mine", "[mine]\nkind = table\n", r"line 9 .*found kind = table .*between quotes$"),
+    "list without quotes": ("mine", "[mine]\nfiles = [own/a.csv]\n", "between quotes$"),
+    "curly quotes": ("mine", "[mine]\nkind = “table”\n", "write straight quotes"),
+    "backslashes": ("mine", '[mine]\nfiles = ["C:\\Users\\a.csv"]\n', "between single quotes$"),
+    "a pattern in double quotes": ("mine", '[mine]\nheader = "(?P<content>\\S+)"\n', "between single quotes$"),
+    "a colon": ("mine", '[mine]\nkind: "table"\n', "write = between a key and its value$"),
+    "a table over several lines": ("mine", '[mine]\ncolumns = {\n label = "y",\n}\n', "on one line, without a comma"),
+    "a comma at the end": ("mine", '[mine]\ncolumns = { label = "y", }\n', "on one line, without a comma"),
+    "a key twice": ("mine", '[mine]\nkind = "log"\nkind = "log"\n', "keep each key once$"),
+    "a list that does not end": ("mine", '[mine]\nfiles = ["a.csv"\n', r"\[mine\]: line \d+ must be TOML"),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_in_the_text_of_one_entry_stops_that_entry_only(parsed, slip):
+    name, text, reason = SLIPS[slip]
+    good = '[good]\nkind = "table"\nfiles = ["own/b.csv"]\n\n'
+    listed = parsed(API + text + "\n" + good)
+    listed.require(["api", "good"])
+    assert listed.own["good"] == {"kind": "table", "files": ["own/b.csv"]}
+    assert set(listed.names) == {"api", "good", name}
+    with pytest.raises(CatalogError, match=reason) as refusal:
+        listed.require(["good", name])
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_lone_key_above_all_entries_is_refused_when_it_is_asked_for(parsed):
+    listed = parsed("depth = 3\n" + API)
+    listed.require(["api"])
+    with pytest.raises(CatalogError, match="lone key 'depth'"):
+        listed.require(listed.names)
+
+
+def test_a_users_entry_with_a_projects_name_is_told_apart(parsed):
+    listed = parsed(API + "[api]\n" + TABLE)
+    with pytest.raises(
+        CatalogError, match=r"\[api\]: line 8 .* a name of its own, which the project's data do not have"
+    ):
+        listed.require(["api"])
 
 
 def test_a_byte_order_mark_does_no_harm(parsed):

@@ -379,7 +379,7 @@ class TestCommand:
         code, lines, said = self.run(capsys, "apy")
         assert (code, lines) == (2, [])
         assert said.startswith("there is no data set 'apy' (did you mean 'api'?)")
-        shop.catalog_file.write_text("[api")
+        shop.catalog_file.write_text("= 3")
         assert self.run(capsys)[0] == 2
 
     def test_sizes_are_easy_to_read(self):

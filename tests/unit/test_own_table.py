@@ -435,3 +435,13 @@ def test_any_bytes_are_read_or_refused_in_a_sentence(tmp_path_factory, data):
     else:
         refusal = "accepted"
     assert "\n" not in refusal
+
+
+def test_a_windows_path_elsewhere_says_what_separates_folders(load):
+    with pytest.raises(CatalogError, match=r"found no such file, and \\ is no separator of folders here \(write /\)"):
+        load(files=["own\\f.csv"])
+
+
+def test_a_wrong_delimiter_is_named_where_rows_break(load):
+    with pytest.raises(SchemaError, match=r"close its quotes, or correct delimiter = ',' in the entry"):
+        load('a;"b";c\n"1;2";3;"4\n', delimiter=",")

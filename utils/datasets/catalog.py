@@ -1,17 +1,18 @@
 """The list of data sets: ``data/catalog.toml``, the project's entries and the user's own.
 
 A project entry is a table with ``[[<name>.files]]``: where each public file comes from and what its bytes must be. A
-user's entry has a ``kind``; what it holds is checked by :mod:`utils.datasets.own` when the entry is loaded, so that a
-slip in one's own entry never stops the project's data sets.
+user's entry has a ``kind``; what it holds is checked by :mod:`utils.datasets.own` when the entry is loaded. A slip in
+one entry, even one that makes the file no TOML, stops that entry and no other.
 """
 
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from utils.datasets import salvage
 from utils.datasets.wording import nearest
 from utils.errors import CatalogError
 
@@ -87,11 +88,13 @@ class Catalog:
         path: the file.
         project: the project's entries, checked.
         own: the user's entries as they stand, not yet checked.
+        slips: entries that cannot be read, each with the sentence that says why; they are among ``own``, empty.
     """
 
     path: Path
     project: Mapping[str, Entry]
     own: Mapping[str, Mapping[str, object]]
+    slips: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,12 +102,15 @@ class Catalog:
         return (*self.project, *self.own)
 
     def require(self, names: Iterable[str]) -> None:
-        """Check that all the names are in the catalogue.
+        """Check that all the names are in the catalogue and that their entries can be read.
 
         Raises:
-            CatalogError: for the first name that is not, with the near one and the list.
+            CatalogError: for the first name that is not, with the near one and the list; or for the first entry that
+                cannot be read, with the reason.
         """
         for name in names:
+            if name in self.slips:
+                raise CatalogError(self.slips[name])
             if name not in self.names:
                 raise CatalogError(
                     f"there is no data set {name!r}{nearest(str(name), self.names)}: "
@@ -119,17 +125,32 @@ def read(path: Path) -> Catalog:
         path: ``catalog.toml``.
 
     Raises:
-        CatalogError: if the file is missing or no TOML, or an entry is wrong; the sentence names the entry and key.
+        CatalogError: if the file is missing or no text, or a project's entry is wrong; the sentence names the entry and
+            the key.
     """
-    tables = _parse(path)
+    tables, slips = _parse(path)
     project = {name: _entry(name, tables[name]) for name in PROJECT if name in tables}
-    own = {name: _own(name, table) for name, table in tables.items() if name not in PROJECT}
-    return Catalog(path, project, own)
+    users = {name: table for name, table in tables.items() if name not in PROJECT}
+    slips = {**slips, **{name: slip for name, table in users.items() if (slip := _slip(name, table))}}
+    own = {name: table for name, table in users.items() if isinstance(table, dict)} | {name: {} for name in slips}
+    return Catalog(path, project, own, slips)
 
 
-def _parse(path: Path) -> dict[str, object]:
+def _parse(path: Path) -> salvage.Salvaged:
+    text = _text(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return salvage.Salvaged(tomllib.loads(text), {})
+    except tomllib.TOMLDecodeError:
+        pass
+    try:
+        return salvage.entries(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"the catalogue {path} must be TOML, found an error: {error}; correct it there") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise CatalogError(
             f"the catalogue {path} is missing: restore it from the repository, or let ANOMALY_ROOT name the folder "
@@ -140,9 +161,6 @@ def _parse(path: Path) -> dict[str, object]:
             f"the catalogue {path} must be UTF-8 text, found byte {error.object[error.start]:#04x} at {error.start}: "
             "save it as UTF-8"
         ) from None
-    except tomllib.TOMLDecodeError as error:
-        remedy = "give every entry a name of its own" if "declare" in str(error) else "correct it there"
-        raise CatalogError(f"the catalogue {path} must be TOML, found an error: {error}; {remedy}") from None
     except OSError as error:
         raise CatalogError(f"the catalogue {path} cannot be read ({error.strerror}): make it readable") from None
 
@@ -188,15 +206,19 @@ def _check_digests(where: str, digests: list[object]) -> None:
             )
 
 
-def _own(name: str, table: object) -> Mapping[str, object]:
+def _slip(name: str, table: object) -> str:
+    """Say what is wrong with a user's entry as a table; empty if nothing is."""
+    if isinstance(table, list):
+        return f"catalogue entry [{name}]: must be one table, found [[{name}]]: write [{name}]"
     if not isinstance(table, dict):
-        raise CatalogError(
-            f"the catalogue must hold tables such as [mine], found the lone key {name!r}: "
-            "put it below the head of an entry"
-        )
+        found = f"found the lone key {name!r}: put it below the head of an entry"
+        return f"the catalogue must hold tables such as [mine], {found}"
     if not _NAME.fullmatch(name):
-        raise CatalogError(f"catalogue entry [{name!r}]: a name has letters, digits, _ and - only: rename it")
-    return table
+        return f"catalogue entry [{name!r}]: a name has letters, digits, _ and - only: rename it"
+    dotted = [key for key, value in table.items() if isinstance(value, dict) and "kind" in value]
+    if dotted and "kind" not in table:
+        return f"catalogue entry [{name}.{dotted[0]}]: a name has no dots: write [{name}_{dotted[0]}] or the like"
+    return ""
 
 
 def _checked(where: str, table: object, keys: Mapping[str, type], required: Iterable[str]) -> dict[str, Any]:

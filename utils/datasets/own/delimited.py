@@ -101,7 +101,8 @@ def _slow_csv(entry: OwnEntry, path: Path, data: bytes, delimiter: str) -> pl.Da
                 rows.append(row)
     except csv.Error as error:
         problem = f"{path} must be CSV, found the row from line {good + 1} broken ({error}): close its quotes"
-        raise SchemaError(problem) from None
+        other = f", or correct delimiter = {entry.delimiter!r} in the entry" if entry.delimiter else ""
+        raise SchemaError(problem + other) from None
     missing = {"", *entry.nulls}
     filled = [[None if cell in missing else cell for cell in row] + [None] * (len(rows[0]) - len(row)) for row in rows]
     first = [f"column_{i}" for i in range(1, len(rows[0]) + 1)] if entry.names else _unique(rows[0])

@@ -74,6 +74,8 @@ def _beside(path: Path) -> str:
     """Hint for a misspelt name: the nearest one in the same folder."""
     if not path.parent.is_dir():
         return f" and no folder {path.parent}"
+    if "\\" in path.name:
+        return ", and \\ is no separator of folders here (write /)"
     return nearest(path.name, [other.name for other in path.parent.iterdir()])
 
 
