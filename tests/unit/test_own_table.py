@@ -135,6 +135,7 @@ COLUMNS = {
     "only words for missing": (["NA", "NA"], ["NA", "NA"]),
     "country code of Namibia": (["NA", "DE"], ["NA", "DE"]),
     "decimal commas": (["1,5", "2,25", "NA"], [1.5, 2.25, None]),
+    "decimal commas and no end": (["1,5", "-inf", "Infinity"], [1.5, None, None]),
     "points and commas": (["1.234,5", "2"], [1234.5, 2.0]),
     "thousands": (["1,234,567", "2"], [1234567.0, 2.0]),
     "thousands and points": (["1,234.5", "2"], [1234.5, 2.0]),
@@ -162,6 +163,46 @@ def test_infinite_numbers_are_missing_and_counted(load):
     dataset = load("a,b\nInfinity,1\n2,-inf\n3,4\n")
     assert dataset["rows"]["a"].to_list() == [None, 2.0, 3.0]
     assert reasons(dataset) == {"rows with an infinite number": 2}
+
+
+ODD = {
+    "a word": (["1", "2.5"] * 10 + ["timeout"], "texts such as 'timeout' among the numbers of 'x'"),
+    "a unit": (["1,5", "2"] * 10 + ["3 ms"], "texts such as '3 ms' among the numbers of 'x'"),
+    "mostly text": (["1"] * 10 + ["a", "b"], ""),
+    "codes": (["007"] * 20, ""),
+    "long numbers": (["12345678901234567890"] * 20, ""),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_texts_among_numbers_are_reported_and_nulls_settle_them(load, case):
+    values, what = ODD[case]
+    content = "x;z\n" + "".join(f"{value};k\n" for value in values)
+    dataset = load(content)
+    assert dataset["rows"]["x"].to_list() == values
+    assert [(found, rows) for found, rows in reasons(dataset).items()] == ([(what, 1)] if what else [])
+    if what:
+        assert load(content, nulls=[values[-1]])["rows"]["x"].dtype == pl.Float64
+
+
+def test_json_with_texts_among_numbers_is_settled_in_the_same_way(load):
+    objects = [{"in": {"ms": n + 0.5}, "code": "007"} for n in range(20)] + [{"in": {"ms": "timeout"}}, {}]
+    content = "\n".join(map(json.dumps, objects))
+    assert reasons(load(content, name="f.jsonl")) == {"texts such as 'timeout' among the numbers of 'in.ms'": 1}
+    rows = load(content, name="f.jsonl", nulls=["timeout"])["rows"]
+    assert (rows["in.ms"].sum(), rows["in.ms"].null_count()) == (200.0, 2)
+    assert rows["code"][0] == "007"
+
+
+def test_labels_that_mean_nothing_are_left_out_with_nulls(load):
+    content, lists = "a,y\n1,yes\n2,no\n3,unknown\n4,no\n", {"anomaly": ["yes"], "normal": ["no"]}
+    with pytest.raises(DataError, match=r"found also 'unknown': add them to anomaly or normal .* or to nulls to leave"):
+        load(content, columns={"label": "y"}, **lists)
+    dataset = load(content, columns={"label": "y"}, nulls=["unknown"], **lists)
+    assert dataset["rows"]["a"].to_list() == [1, 2, 4]
+    assert reasons(dataset) == {"rows without a label": 1}
+    numbers = load("a,y\n1,1\n2,0\n3,-1\n4,0\n", columns={"label": "y"}, anomaly=[1], nulls=["-1"])
+    assert numbers["rows"]["is_anomaly"].to_list() == [True, False, False]
 
 
 def test_further_words_for_missing(load, put):

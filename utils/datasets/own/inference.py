@@ -1,7 +1,7 @@
 """Types of text columns: numbers, truth values, or text.
 
 A column is numeric when every value of it is a number or a word for a missing value; so one odd value in row 900,000
-makes a text column, not a crash. Codes with leading zeros stay text.
+makes a text column, not a crash, and is reported. Codes with leading zeros stay text.
 """
 
 from collections.abc import Collection
@@ -13,8 +13,10 @@ from utils.datasets.contract import Defect
 TRUTH_WORDS = ("true", "false")
 MISSING_WORDS = ("", "na", "n/a", "nan", "null", "none", "nil", "#n/a", "-", "--", "?")
 LEADING_ZERO = r"^[+-]?0\d"
-DECIMAL_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?([eE][+-]?\d+)?$"
-THOUSANDS_COMMA = r"^[+-]?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d+)?$"
+INFINITE = r"^[+-]?(?i:inf(inity)?)$"
+DECIMAL_COMMA = rf"^[+-]?(\d{{1,3}}(\.\d{{3}})+|\d+)(,\d+)?([eE][+-]?\d+)?$|{INFINITE}"
+THOUSANDS_COMMA = rf"^[+-]?([1-9]\d{{0,2}}(,\d{{3}})+|\d+)(\.\d+)?$|{INFINITE}"
+MOSTLY_NUMBERS = 0.9
 
 
 def typed(
@@ -28,7 +30,7 @@ def typed(
         decimal: decimal sign, if the entry gives one.
 
     Returns:
-        The table, and what was done about commas in numbers.
+        The table, and what was done about commas in numbers and about texts among them.
     """
     columns: list[pl.Series] = []
     defects: list[Defect] = []
@@ -39,8 +41,9 @@ def typed(
         typed, with_commas = _number(column) if decimal != "," else None, None
         if typed is None:
             typed, with_commas = _comma_number(column, decimal)
+        odd = _odd_texts(column, decimal) if typed is None and with_commas is None else None
         columns.append(column if typed is None else typed)
-        defects += [with_commas] if with_commas else []
+        defects += [defect for defect in (with_commas, odd) if defect]
     return pl.DataFrame(columns), tuple(defects)
 
 
@@ -99,3 +102,16 @@ def _comma_number(column: pl.Series, decimal: str | None) -> tuple[pl.Series | N
 def _commas(column: pl.Series, values: pl.Series, meaning: str) -> Defect:
     handling = f"read as {meaning}; set decimal in the entry if that is wrong"
     return Defect(f"commas in the numbers of {column.name!r}", int(values.str.contains(",").sum()), handling)
+
+
+def _odd_texts(column: pl.Series, decimal: str | None) -> Defect | None:
+    """Report the few texts that keep a column of numbers from being one."""
+    stripped = column.str.strip_chars()
+    values = stripped.filter(~stripped.str.to_lowercase().is_in(MISSING_WORDS)).drop_nulls()
+    plain = values.cast(pl.Float64, strict=False).is_not_null() if decimal != "," else values.is_null()
+    comma = values.str.contains(DECIMAL_COMMA) if decimal != "." else values.is_null()
+    odd = values.filter(~(plain if plain.sum() >= comma.sum() else comma))
+    if odd.is_empty() or odd.len() > (1 - MOSTLY_NUMBERS) * values.len():
+        return None
+    handling = "the column stays text; if they mean a missing value, add them to nulls in the entry"
+    return Defect(f"texts such as {odd[0]!r} among the numbers of {column.name!r}", odd.len(), handling)

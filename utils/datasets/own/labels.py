@@ -30,7 +30,8 @@ def label(
     truth value, or the only number there is. The columns of the label and of the kinds are taken out.
 
     Args:
-        entry: the entry, for the values that mean an anomaly or normal; ``""`` stands for a missing label.
+        entry: the entry, for the values that mean an anomaly or normal (``""`` stands for a missing label), and for
+            those that mean a missing label where rows without one are left out.
         frame: the table.
         column: its label.
         kinds: its column with the kinds of anomaly.
@@ -44,7 +45,9 @@ def label(
         DataError: if values are in neither list, none is as declared, or most rows have no label.
     """
     texts = _canonical(frame[column])
-    verdicts = _verdicts(entry, texts, f"column {column!r} of {where}")
+    if empty == "left out":
+        texts = texts.set(texts.is_in([canonical(word) for word in entry.nulls]).fill_null(False), None)
+    verdicts = _verdicts(entry, texts, f"column {column!r} of {where}", empty)
     verdict = texts.replace_strict(verdicts, default=_missing(entry, empty), return_dtype=pl.Boolean)
     kind = _kinds(texts if kinds is None else _canonical(frame[kinds]), verdict)
     plain = frame.drop(name for name in {column, kinds} if name)
@@ -81,16 +84,18 @@ def _canonical(values: pl.Series) -> pl.Series:
     return plain.replace_strict(written, default=None, return_dtype=pl.String)
 
 
-def _verdicts(entry: OwnEntry, texts: pl.Series, what: str) -> dict[str, bool]:
+def _verdicts(entry: OwnEntry, texts: pl.Series, what: str, empty: Empty) -> dict[str, bool]:
     """Decide for each distinct label value whether it means an anomaly."""
     values = texts.unique(maintain_order=True).drop_nulls().to_list()
     known = {*entry.anomaly, *entry.normal}
     unknown = [value for value in values if value not in known]
     if entry.anomaly and entry.normal and unknown:
         problem = f"{what} must hold the values of anomaly and normal only, found also {listed(unknown)}"
-        raise DataError(f"data set {entry.name!r}: {problem}: add them to anomaly or normal in its entry")
-    empty = {""} if texts.has_nulls() else set()
-    if values and not known & {*values, *empty}:
+        remedy = "add them to anomaly or normal in its entry"
+        remedy += ", or to nulls to leave these rows out" if empty == "left out" else ""
+        raise DataError(f"data set {entry.name!r}: {problem}: {remedy}")
+    missing = {""} if texts.has_nulls() else set()
+    if values and not known & {*values, *missing}:
         key, other = ("anomaly", "normal") if entry.anomaly else ("normal", "anomaly")
         problem = f"{what} must hold a value of {key} = {list(getattr(entry, key))}, found {listed(values)}"
         raise DataError(f"data set {entry.name!r}: {problem}: correct it, or name those values in {other}")

@@ -33,7 +33,7 @@ def read(entry: OwnEntry, key: str, patterns: Iterable[str], verbatim: Collectio
         entry: the entry, for delimiter, decimal sign, missing words, column names and encoding.
         key: key of the entry that names the files.
         patterns: paths or globs.
-        verbatim: columns of CSV files that stay text as it is written (labels, times, identifiers).
+        verbatim: columns of CSV and JSON files that stay text as it is written (labels, times, identifiers).
 
     Returns:
         All rows in file order; nested JSON objects become columns ``outer.inner``.
@@ -45,16 +45,18 @@ def read(entry: OwnEntry, key: str, patterns: Iterable[str], verbatim: Collectio
     """
     found = paths.resolve(entry, key, patterns)
     parts = [(path, *_one(entry, path)) for path in found]
-    frame, defects = _stacked([(path, part) for path, _, part in parts]), tuple[Defect, ...]()
-    if any(form == "csv" for _, form, _ in parts):
-        frame, blank = _without_blank_rows(frame)
-        frame, commas = inference.typed(frame, verbatim, entry.decimal)
-        defects = (*blank, *commas)
+    forms = {form for _, form, _ in parts}
+    frame, defects = _flat(_stacked([(path, part) for path, _, part in parts])), tuple[Defect, ...]()
+    if "csv" in forms:
+        frame, defects = _without_blank_rows(frame)
     else:
         frame = _nulled(frame, entry.nulls)
+    if forms != {"parquet"}:
+        frame, commas = inference.typed(frame, verbatim, entry.decimal)
+        defects = (*defects, *commas)
     if frame.is_empty():
         raise SchemaError(f"{named(found)} must hold rows, found a header only: add the data")
-    finite, infinite = _finite(_flat(frame))
+    finite, infinite = _finite(frame)
     return Table(finite, found, (*_twins(finite), *defects, *infinite))
 
 
