@@ -96,6 +96,15 @@ def test_correlation_map_is_symmetric():
     assert sorted(heat.x) == ["noise", "rate", "size"]
 
 
+def test_a_correlation_map_without_two_varying_features_says_so():
+    table = DATA["table"]["flows"].select("size").with_columns(other=pl.lit(1))
+    data = small_data.dataset({"flows": table}, {"flows": Roles("flow", features=("size", "other"))})
+    figure = plots.correlation_map(data, "flows", rows=200, seed=0)
+    assert "fewer than two numeric features of flows vary" in figure.layout.title.text
+    assert not figure.data
+    assert figure.layout.xaxis.visible is False
+
+
 def test_audit_map_shows_the_worst_severity_and_the_number():
     findings = pl.DataFrame(
         {"data set": ["a", "a", "b"], "code": ["A001", "A001", "A003"], "severity": ["low", "high", "medium"]}

@@ -120,6 +120,32 @@ def test_type_counts_share_is_of_the_split():
     assert counts.filter(pl.col("split") == "test")["share"].to_list() == [1.0]
 
 
+def test_correlations_of_complete_columns_are_spearmans():
+    frame = pl.DataFrame(np.random.default_rng(3).normal(size=(200, 3)) @ np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1]]))
+    square = profile.correlations(frame, frame.columns, 200, seed=0)
+    for name in frame.columns:
+        for other in square["column"]:
+            expected = frame.select(pl.corr(name, other, method="spearman")).item()
+            found = square.filter(pl.col("column") == other)[name].item()
+            assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_gaps_in_one_column_take_nothing_from_the_correlations_of_the_others():
+    frame = pl.DataFrame(
+        {"a": range(40), "b": range(40), "c": [*range(20), *[None] * 20], "d": [*[None] * 20, *range(20)]}
+    )
+    square = profile.correlations(frame, frame.columns, 40, seed=0)
+    found = {
+        (name, other): value
+        for name, *values in square.rows()
+        for other, value in zip(square["column"], values, strict=True)
+    }
+    assert found["a", "b"] == pytest.approx(1)
+    assert found["a", "c"] == pytest.approx(1)
+    assert found["c", "d"] == 0
+    assert found["d", "d"] == pytest.approx(1)
+
+
 def test_correlations_are_square_symmetric_and_skip_constants():
     data = small_data.table()
     square = profile.correlations(data["flows"], ["size", "rate", "noise", "constant"], 300, seed=0)

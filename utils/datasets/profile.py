@@ -272,10 +272,11 @@ def timeline(frame: pl.DataFrame, roles: Roles, most_buckets: int = 160) -> pl.D
 def correlations(frame: pl.DataFrame, names: Sequence[str], rows: int, seed: int) -> pl.DataFrame:
     """Spearman rank correlation of numeric columns on a sample, columns ordered so that alike ones stand together.
 
-    Constant columns are left out: they correlate with nothing.
+    Constant columns are left out: they correlate with nothing. Each pair is measured on the rows that have both values,
+    so that gaps in one column take nothing from the others.
 
     Args:
-        frame: any table; rows with a gap are left out.
+        frame: any table.
         names: numeric columns.
         rows: size of the sample.
         seed: seed of the sample.
@@ -283,13 +284,11 @@ def correlations(frame: pl.DataFrame, names: Sequence[str], rows: int, seed: int
     Returns:
         A square frame with a leading ``column`` column; values in -1..1.
     """
-    sample = frame.select(names).drop_nulls()
-    sample = sample.sample(min(rows, sample.height), seed=seed)
-    varying = [name for name in names if sample[name].n_unique() > 1]
+    sample = frame.select(names).sample(min(rows, frame.height), seed=seed)
+    varying = [name for name in names if sample[name].drop_nulls().n_unique() > 1]
     if len(varying) < 2:
         return pl.DataFrame(schema={"column": pl.String})
-    ranks = sample.select(pl.col(varying).rank()).to_numpy()
-    matrix = np.corrcoef(ranks, rowvar=False)
+    matrix = _pairwise(sample.select(pl.col(varying).rank()))
     order = _similar_together(matrix)
     ordered = [varying[place] for place in order]
     square = pl.DataFrame(matrix[np.ix_(order, order)], schema=ordered, orient="row")
@@ -343,6 +342,19 @@ def _heavy_tailed(values: np.ndarray) -> bool:
 def _edges(values: np.ndarray, bins: int) -> np.ndarray:
     low, high = float(values.min()), float(values.max())
     return np.linspace(low, high if high > low else low + 1.0, bins + 1)
+
+
+def _pairwise(ranks: pl.DataFrame) -> np.ndarray:
+    """Pearson correlation of each pair of columns over the rows that have both; 0 where there is none."""
+    known = ranks.select(pl.all().is_not_null()).to_numpy().astype(np.float64)
+    centred = ranks.select((pl.all() - pl.all().mean()).fill_null(0.0)).to_numpy()
+    rows, sums, squares = known.T @ known, centred.T @ known, (centred**2).T @ known
+    with np.errstate(divide="ignore", invalid="ignore"):
+        covariance = centred.T @ centred - sums * sums.T / rows
+        variance = squares - sums**2 / rows
+        matrix = covariance / np.sqrt(variance * variance.T)
+    says = (rows > 2) & (np.minimum(variance, variance.T) > 0) & np.isfinite(matrix)
+    return np.clip(np.where(says, matrix, np.eye(len(matrix))), -1.0, 1.0)
 
 
 def _similar_together(matrix: np.ndarray) -> np.ndarray:

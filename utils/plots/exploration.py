@@ -103,6 +103,9 @@ def correlation_map(dataset: Dataset, frame: str, rows: int, seed: int, most: in
     names = profile.numeric(dataset[frame], roles.features)[:most]
     square = profile.correlations(dataset[frame], names, rows, seed)
     labels = square["column"].to_list()
+    if not labels:
+        figure = new_figure(f"{dataset.name}: fewer than two numeric features of {frame} vary, so none correlate")
+        return figure.update_layout(height=90).update_xaxes(visible=False).update_yaxes(visible=False)
     size = max(420, 150 + 15 * len(labels))
     figure = new_figure(f"{dataset.name}: which features say the same?", height=size, width=size + 110)
     figure.add_heatmap(
