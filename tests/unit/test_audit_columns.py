@@ -218,6 +218,13 @@ def test_a002_grades_an_address_that_helps_as_medium(noise):
     assert found.severity == "medium"
 
 
+@pytest.mark.parametrize(("label", "lacking"), [("bad", "too few rows of one class"), (None, "no labels")])
+def test_a002_says_why_identities_are_not_measured(label, lacking):
+    frame = pl.DataFrame({"user_id": [f"u{n}" for n in range(30)], "bad": [True] + [False] * 29})
+    (found,) = columns.identity_columns(frame, label, ["user_id"])
+    assert found.evidence == f"There are {lacking} to measure it against."
+
+
 def test_a002_puts_silent_identities_into_one_low_finding(noise):
     quiet = noise.with_columns(user_id=pl.int_range(pl.len()).shuffle(1), port=pl.col("count") + 8000)
     (found,) = audit.identity_columns(quiet, "is_anomaly", ["user_id", "port", "size"])

@@ -122,7 +122,8 @@ def identity_columns(
     suspects = {name: why for name, why in whys.items() if why}
     rows, on = _labelled(frame, label)
     if not on.usable:
-        return _quiet_identities(list(suspects), "there are no labels to measure it against")
+        lacking = "too few rows of one class" if label else "no labels"
+        return _quiet_identities(list(suspects), f"there are {lacking} to measure it against")
     measured = {name: _identity_strength(rows[name], on) for name in suspects}
     loud = [name for name in suspects if measured[name].balanced_accuracy >= IDENTITY_TELLING]
     quiet = [name for name in suspects if name not in loud]
