@@ -1,5 +1,6 @@
 import itertools
 import json
+import re
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -171,6 +172,19 @@ def test_slim_pictures_keep_every_text_and_shape_that_shows():
     assert "class" not in slimmed
     assert "<g" not in slimmed
     assert "<path" not in slimmed
+
+
+def test_equal_pictures_are_equal_texts_whatever_plotly_calls_their_parts():
+    page = (
+        '<svg xmlns="http://www.w3.org/2000/svg"><clipPath id="clip{0}x"><rect/></clipPath>'
+        '<g clip-path="url(#clip{0}x)"><rect/></g></svg>'
+    )
+    first, second = (slim(page.format(name), "Inter") for name in ("4a6f52", "b02f6d"))
+    assert first == second
+    (name,) = re.findall(r'id="([^"]+)"', first)
+    assert f"url(#{name})" in first
+    other = slim(page.format("4a6f52").replace("<rect/></g>", '<rect x="1"/></g>'), "Inter")
+    assert name not in other
 
 
 def test_tables_show_shares_numbers_and_gaps_as_people_write_them():

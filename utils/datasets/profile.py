@@ -87,6 +87,7 @@ def columns(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
             "null_share": [count / max(frame.height, 1) for count in nulls],
             "distinct": distinct,
             "rank_auc": [separation.get(name) for name in frame.columns],
+            "why withheld": [roles.withheld.get(name, "") for name in frame.columns],
         },
         schema_overrides={"rank_auc": pl.Float64},
     )

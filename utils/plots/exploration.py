@@ -97,7 +97,7 @@ def distributions(dataset: Dataset, frame: str, most: int = 6, bins: int = 30) -
     return figure
 
 
-def correlation_map(dataset: Dataset, frame: str, rows: int, seed: int, most: int = 40) -> go.Figure:
+def correlation_map(dataset: Dataset, frame: str, rows: int, seed: int, most: int = 32) -> go.Figure:
     """Spearman rank correlations of the numeric features, alike ones side by side."""
     roles = dataset.roles[frame]
     names = profile.numeric(dataset[frame], roles.features)[:most]

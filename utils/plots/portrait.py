@@ -1,5 +1,6 @@
 """The pictures that suit a data set, chosen by what its columns are, so a user's own data get them too."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import plotly.graph_objects as go
@@ -22,7 +23,12 @@ def portraits(dataset: Dataset) -> dict[str, go.Figure]:
     Returns:
         Figures by a name that is good for a file, such as ``"flows_timeline"``.
     """
-    return {f"{frame}_{kind}": drawn for frame in dataset.frames for kind, drawn in _portraits_of(dataset, frame)}
+    drawn = [(frame, kind, figure) for frame in dataset.frames for kind, figure in _portraits_of(dataset, frame)]
+    titles = Counter(figure.layout.title.text for _, _, figure in drawn)
+    for frame, _, figure in drawn:
+        if titles[figure.layout.title.text] > 1:
+            figure.update_layout(title_text=f"{figure.layout.title.text} ({frame})")
+    return {f"{frame}_{kind}": figure for frame, kind, figure in drawn}
 
 
 def _portraits_of(dataset: Dataset, frame: str) -> Iterator[tuple[str, go.Figure]]:

@@ -3,6 +3,7 @@
 Plotly's SVG repeats defaults, class names and long numbers that nothing reads once the picture is drawn.
 """
 
+import hashlib
 import re
 from xml.etree import ElementTree
 
@@ -46,7 +47,16 @@ def slim(drawn: str, font: str) -> str:
     _drop_unused_clips(root, set(re.findall(r"url\(#([^)]+)\)", drawn)))
     _drop_empty(root)
     _share_styles(root)
-    return ElementTree.tostring(root, encoding="unicode")
+    return _same_names(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _same_names(drawn: str) -> str:
+    """Replace plotly's random names by names that follow from the picture, so that equal pictures are equal texts."""
+    names = re.findall(r' id="([^"]+)"', drawn)
+    for place, name in enumerate(names):
+        drawn = re.sub(rf"(?<=[\"#]){re.escape(name)}(?=[\")])", f"@{place}@", drawn)
+    digest = hashlib.sha1(drawn.encode(), usedforsecurity=False).hexdigest()[:8]
+    return re.sub(r"@(\d+)@", rf"p{digest}-\1", drawn)
 
 
 def _shorten(element: ElementTree.Element, font: str) -> None:
