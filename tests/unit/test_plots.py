@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 import re
@@ -49,6 +50,15 @@ def test_the_pictures_follow_the_columns():
     assert titles["graphs"] == {"tiny: call graphs by class"}
     assert "tiny: what characters is payload made of?" in titles["texts"]
     assert titles["hosts"] == {"tiny: who talks to whom?"}
+
+
+def test_names_of_portraits_are_good_for_a_file_whatever_the_columns_are_called():
+    data = small_data.texts()
+    odd = data["payloads"].rename({"payload": "../what? he/said"})
+    roles = dataclasses.replace(data.roles["payloads"], features=("../what? he/said",))
+    assert list(plots.portraits(small_data.dataset({"payloads": odd}, {"payloads": roles}))) == [
+        "payloads_.._what_he_said_characters"
+    ]
 
 
 def test_an_empty_frame_has_no_portrait():

@@ -1,5 +1,6 @@
 """The pictures that suit a data set, chosen by what its columns are, so a user's own data get them too."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -28,7 +29,7 @@ def portraits(dataset: Dataset) -> dict[str, go.Figure]:
     for frame, _, figure in drawn:
         if titles[figure.layout.title.text] > 1:
             figure.update_layout(title_text=f"{figure.layout.title.text} ({frame})")
-    return {f"{frame}_{kind}": figure for frame, kind, figure in drawn}
+    return {re.sub(r"[^\w.-]+", "_", f"{frame}_{kind}"): figure for frame, kind, figure in drawn}
 
 
 def _portraits_of(dataset: Dataset, frame: str) -> Iterator[tuple[str, go.Figure]]:

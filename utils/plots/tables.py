@@ -8,7 +8,6 @@ import polars as pl
 
 MOST_ROWS = 200
 SHARE_SUFFIX = "share"
-
 LONG_TEXT = 60
 
 
