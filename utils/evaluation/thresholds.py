@@ -1,0 +1,634 @@
+"""Thresholds as fitted objects: chosen on training or out-of-fold scores, applied to whatever comes later.
+
+Scores rise with abnormality, and a row is called anomalous if its score is at least the threshold. The data offer only
+so many different decisions as there are distinct scores: :class:`Cuts` lists them all, from one sort. A threshold lies
+midway between two neighbouring scores, so that rounding decides nothing, and of equally good thresholds the lowest is
+taken, the one that misses least.
+"""
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from utils.errors import DataError
+from utils.evaluation.inputs import Bools, Floats, Values, Weights, as_labels, as_scores, as_weights
+from utils.settings import SEED
+
+Rows = NDArray[np.int64]
+Table = pl.DataFrame | NDArray[Any]
+
+EQUAL = 1e-12
+"""Relative difference below which two merits count as equal: rounding of sums of fractional weights."""
+
+LARGEST = float(np.finfo(np.float64).max)
+ROUNDING = 1e-9
+"""Relative distance from the outermost score of a threshold that has a score on one side only."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one threshold does to some labelled scores; all but the threshold are shares in 0..1, NaN if undefined."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+    false_alarm_rate: float
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Every different decision that a threshold can make on some scores, fewest alarms first.
+
+    The first entry has an endless threshold, the second lies above the highest score, and each one after flags one
+    distinct score more; the last flags all.
+
+    Attributes:
+        values: thresholds, falling, length d + 2 for d distinct scores.
+        lowest: lowest score that each flags, endless for the two that flag nothing.
+        found: weight of the anomalies that each flags.
+        alarms: weight of the normals that each flags.
+        anomalies: weight of all anomalies, also of those that no threshold can flag.
+        normals: weight of all normals, likewise.
+    """
+
+    values: Floats
+    lowest: Floats
+    found: Floats
+    alarms: Floats
+    anomalies: float
+    normals: float
+
+    @property
+    def precision(self) -> Floats:
+        """Share of anomalies among the flagged, NaN where nothing is flagged."""
+        return _ratio(self.found, self.found + self.alarms)
+
+    @property
+    def recall(self) -> Floats:
+        """Share of the anomalies that is flagged."""
+        return _ratio(self.found, self.anomalies)
+
+    @property
+    def false_alarm_rate(self) -> Floats:
+        """Share of the normals that is flagged."""
+        return _ratio(self.alarms, self.normals)
+
+    @property
+    def f1(self) -> Floats:
+        """Harmonic mean of precision and recall, 0 where nothing is flagged."""
+        return _ratio(2 * self.found, self.found + self.alarms + self.anomalies)
+
+    def cost(self, miss: float, false_alarm: float) -> Floats:
+        """Mean cost of a row.
+
+        Args:
+            miss: cost of an anomaly that is not flagged.
+            false_alarm: cost of a normal row that is flagged, in the same unit.
+        """
+        total = miss * (self.anomalies - self.found) + false_alarm * self.alarms
+        return _ratio(total, self.anomalies + self.normals)
+
+    def places(self, values: Floats) -> Rows:
+        """Find the decisions that given thresholds make: their places in this list."""
+        return np.asarray(len(self.lowest) - np.searchsorted(self.lowest[::-1], values, side="left") - 1).clip(min=1)
+
+    def point(self, place: int) -> Point:
+        """Describe one of the decisions."""
+        columns = (self.values, self.precision, self.recall, self.f1, self.false_alarm_rate)
+        return Point(*(float(column[place]) for column in columns))
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How much of each class stands at each distinct score.
+
+    Attributes:
+        scores: distinct scores, rising, length d.
+        anomalies: weight of the anomalies at each.
+        normals: weight of the normals at each.
+    """
+
+    scores: Floats
+    anomalies: Floats
+    normals: Floats
+
+    def negated(self) -> "Tally":
+        """The same tally for the scores with the opposite sign."""
+        return Tally(-self.scores[::-1], self.anomalies[::-1], self.normals[::-1])
+
+    def cuts(self, anomalies: float | None = None, normals: float | None = None) -> Cuts:
+        """List the decisions.
+
+        Args:
+            anomalies: weight of all anomalies, if some have no score (and can never be flagged).
+            normals: weight of all normals, likewise.
+        """
+        found, alarms = (np.concatenate([[0.0, 0.0], np.cumsum(mass[::-1])]) for mass in (self.anomalies, self.normals))
+        return Cuts(
+            values=_between(self.scores[::-1]),
+            lowest=np.concatenate([[np.inf, np.inf], self.scores[::-1]]),
+            found=found,
+            alarms=alarms,
+            anomalies=float(found[-1] if anomalies is None else anomalies),
+            normals=float(alarms[-1] if normals is None else normals),
+        )
+
+
+def tally(scores: Floats, anomalous: Bools, weight: Weights | None = None) -> Tally:
+    """Count both classes at each distinct score, sorting once.
+
+    Args:
+        scores: length n, no NaN.
+        anomalous: true for an anomaly, length n.
+        weight: how much each row counts, length n.
+    """
+    order = np.argsort(scores)
+    ranked, positive = scores[order], anomalous[order]
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if ranked.size else np.empty(0, dtype=np.int64)
+    mass = np.ones(len(order)) if weight is None else weight[order].astype(np.float64)
+    total, found = np.cumsum(mass)[last], np.cumsum(np.where(positive, mass, 0.0))[last]
+    anomalies = np.diff(found, prepend=0.0)
+    return Tally(ranked[last], anomalies, np.maximum(np.diff(total, prepend=0.0) - anomalies, 0.0))
+
+
+class Threshold(BaseEstimator):  # type: ignore[misc]
+    """A threshold for scores that rise with abnormality; subclasses say how it is chosen.
+
+    Attributes:
+        value_: rows with a score of at least this are called anomalous.
+        n_scores_: number of scores it was chosen on.
+        point_: what it does to those scores.
+    """
+
+    value_: float
+    n_scores_: int
+    point_: Point
+
+    def fit(self, scores: Values, y: Values | None = None, weight: Values | None = None) -> Self:
+        """Choose the threshold.
+
+        Args:
+            scores: higher is more abnormal, length n; of training, validation or out-of-fold rows, never of test rows.
+            y: true for an anomaly, length n.
+            weight: how many rows each score stands for (or class weights), length n.
+
+        Returns:
+            The fitted threshold.
+
+        Raises:
+            DataError: if scores are NaN or none, lengths differ, or a class that the choice needs is missing.
+        """
+        checked = finite_scores(scores)
+        if not checked.size:
+            raise DataError("a threshold is chosen on scores, found none: give the scores of at least one row")
+        self._fit(checked, None if y is None else _labels(y, len(checked)), _weights(weight, len(checked)))
+        self.n_scores_ = len(checked)
+        return self
+
+    def predict(self, scores: Values) -> Bools:
+        """Tell which scores reach the threshold.
+
+        Args:
+            scores: higher is more abnormal, length n; may be empty.
+
+        Returns:
+            True where anomalous, length n.
+
+        Raises:
+            DataError: if a score is NaN.
+        """
+        check_is_fitted(self, "value_")
+        return np.asarray(finite_scores(scores) >= self.value_)
+
+    def choose(self, cuts: Cuts) -> int:
+        """Return the place of the chosen decision among those that the scores offer."""
+        merit = self.merit(cuts)
+        best = merit.max()
+        return int(np.flatnonzero(merit >= best - EQUAL * abs(best))[-1])
+
+    def merit(self, cuts: Cuts) -> Floats:
+        """How good each decision is by the measure of this threshold; higher is better."""
+        return cuts.f1
+
+    def describe(self) -> str:
+        """Say in one sentence how the threshold was chosen and on how many scores."""
+        check_is_fitted(self, "value_")
+        return f"Threshold {self.value_:.6g}: {self._reason()}, on {self.n_scores_:,} scores."
+
+    def _fit(self, scores: Floats, anomalous: Bools | None, weight: Weights | None) -> None:
+        cuts = tally(scores, _both_classes(anomalous, weight), weight).cuts()
+        self.point_ = cuts.point(self.choose(cuts))
+        self.value_ = self.point_.threshold
+
+    def _reason(self) -> str:
+        raise NotImplementedError
+
+
+class BestF1(Threshold):
+    """The threshold with the highest F1 on the scores given."""
+
+    def _reason(self) -> str:
+        return f"the highest F1 ({self.point_.f1:.4f})"
+
+
+class LowestCost(Threshold):
+    """The threshold with the lowest mean cost on the scores given; flagging nothing is one of the choices.
+
+    Source:
+        Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001.
+    """
+
+    def __init__(self, miss: float = 10.0, false_alarm: float = 1.0) -> None:
+        """Set the costs.
+
+        Args:
+            miss: cost of an anomaly that is not flagged.
+            false_alarm: cost of a normal row that is flagged, in the same unit.
+        """
+        self.miss = miss
+        self.false_alarm = false_alarm
+
+    def merit(self, cuts: Cuts) -> Floats:
+        """Negative mean cost of a row.
+
+        Raises:
+            DataError: if a cost is negative or not finite, or both are 0.
+        """
+        if not (np.isfinite([self.miss, self.false_alarm]).all() and min(self.miss, self.false_alarm) >= 0):
+            raise DataError(f"costs must be numbers of at least 0, found {self.miss} and {self.false_alarm}: correct")
+        if self.miss == self.false_alarm == 0:
+            raise DataError("one of the costs must be above 0, found 0 and 0: say what a miss or a false alarm costs")
+        return -cuts.cost(self.miss, self.false_alarm)
+
+    def _fit(self, scores: Floats, anomalous: Bools | None, weight: Weights | None) -> None:
+        super()._fit(scores, anomalous, weight)
+        point = self.point_
+        share = np.average(anomalous, weights=weight) if anomalous is not None else 0.0
+        self.cost_ = self.miss * share * (1 - point.recall) + self.false_alarm * (1 - share) * point.false_alarm_rate
+
+    def _reason(self) -> str:
+        return (
+            f"the lowest cost ({self.cost_:.4g} a row; a miss costs {self.miss:g}, a false alarm {self.false_alarm:g})"
+        )
+
+
+class AlarmRate(Threshold):
+    """The lowest threshold that a new normal row reaches with a probability of at most ``rate``.
+
+    Chosen on normals only (on all scores where no labels are given). Of n normals at most ``rate * (n + 1) - 1`` are
+    flagged, equal scores all or none, so that the rate holds for new exchangeable normals in every finite sample, and
+    not only in the limit. Fewer than ``1 / rate - 1`` normals cannot vouch for the rate: the threshold is then endless,
+    nothing is flagged, and :meth:`describe` says so.
+
+    Source:
+        Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", Springer 2005 (conformal p-values).
+    """
+
+    def __init__(self, rate: float = 0.05) -> None:
+        """Set the rate.
+
+        Args:
+            rate: highest share of normal rows that may be flagged, between 0 and 1.
+        """
+        self.rate = rate
+
+    def choose(self, cuts: Cuts) -> int:
+        """Return the place of the lowest threshold that holds the rate.
+
+        Raises:
+            DataError: if the rate is not between 0 and 1.
+        """
+        if not 0 < self.rate < 1:
+            raise DataError(f"an alarm rate must lie between 0 and 1, found {self.rate}: give a share such as 0.05")
+        held = (1 + cuts.alarms) / (1 + cuts.normals) <= self.rate
+        return int(np.flatnonzero(held)[-1]) if held.any() else 0
+
+    def _fit(self, scores: Floats, anomalous: Bools | None, weight: Weights | None) -> None:
+        normal = np.ones(len(scores), dtype=bool) if anomalous is None else ~anomalous
+        if weight is not None:
+            normal &= weight > 0
+        if not normal.any():
+            raise DataError("an alarm rate is set on normal scores, found none: give the scores of normal rows")
+        kept = None if weight is None else counted(weight[normal])
+        cuts = tally(scores[normal], np.zeros(int(normal.sum()), dtype=bool), kept).cuts()
+        self.value_ = float(cuts.values[self.choose(cuts)])
+        self.n_normals_ = cuts.normals
+        labels = np.zeros(len(scores), dtype=bool) if anomalous is None else anomalous
+        self.point_ = _point(scores, labels, weight, self.value_)
+
+    def _reason(self) -> str:
+        if np.isposinf(self.value_):
+            return f"{self.n_normals_:,.6g} normals cannot vouch for {self.rate:.4g} alarms, so nothing is flagged"
+        flagged = self.point_.false_alarm_rate
+        return f"at most {self.rate:.4g} of normals flagged ({flagged:.4g} of the {self.n_normals_:,.6g} given)"
+
+
+class Fixed(Threshold):
+    """A threshold that is given and not chosen."""
+
+    def __init__(self, value: float = 0.5) -> None:
+        """Set the threshold.
+
+        Args:
+            value: rows with a score of at least this are called anomalous.
+        """
+        self.value = value
+
+    def choose(self, cuts: Cuts) -> int:
+        """Return the place of the decision that the given value makes."""
+        return int(cuts.places(np.array([self.value]))[0])
+
+    def _fit(self, scores: Floats, anomalous: Bools | None, weight: Weights | None) -> None:
+        if np.isnan(self.value):
+            raise DataError("a threshold must be a number, found NaN: give a value on the scale of the scores")
+        labels = np.zeros(len(scores), dtype=bool) if anomalous is None else anomalous
+        self.value_ = float(self.value)
+        self.point_ = _point(scores, labels, weight, self.value_)
+
+    def _reason(self) -> str:
+        return "given, not chosen"
+
+
+def curve(
+    scores: Values,
+    y: Values,
+    weight: Values | None = None,
+    *,
+    miss: float = 1.0,
+    false_alarm: float = 1.0,
+) -> pl.DataFrame:
+    """Tabulate what every threshold would do: one row a distinct score, and one that flags nothing.
+
+    Args:
+        scores: higher is more abnormal, length n.
+        y: true for an anomaly, length n.
+        weight: how many rows each score stands for (or class weights), length n.
+        miss: cost of an anomaly that is not flagged.
+        false_alarm: cost of a normal row that is flagged.
+
+    Returns:
+        ``threshold`` (rising), ``precision`` (null where nothing is flagged), ``recall``, ``f1``,
+        ``false_alarm_rate`` (shares) and ``cost`` (mean of a row).
+
+    Raises:
+        DataError: if scores are NaN or none, lengths differ, or a class is missing.
+    """
+    cuts = cuts_of(scores, y, weight)
+    columns = {
+        "threshold": cuts.values,
+        "precision": cuts.precision,
+        "recall": cuts.recall,
+        "f1": cuts.f1,
+        "false_alarm_rate": cuts.false_alarm_rate,
+        "cost": cuts.cost(miss, false_alarm),
+    }
+    return pl.DataFrame({name: column[:0:-1] for name, column in columns.items()}).with_columns(
+        pl.col("precision").fill_nan(None)
+    )
+
+
+def cuts_of(scores: Values, y: Values, weight: Values | None = None) -> Cuts:
+    """List every different decision on labelled scores (arguments and errors as :func:`curve`)."""
+    checked = finite_scores(scores)
+    mass = _weights(weight, len(checked))
+    return tally(checked, _both_classes(_labels(y, len(checked)), mass), mass).cuts()
+
+
+def published_threshold(
+    scores: Values, y: Values, weight: Values | None = None, candidates: Values | None = None
+) -> Point:
+    """Choose the threshold ON THE TEST SCORES, as many published results do: its F1 is optimistic.
+
+    The number says how good the best threshold would have been for somebody who knew the test labels. It is here to be
+    shown beside the honest one (a threshold fitted on training scores), never to be reported alone.
+
+    Args:
+        scores: scores of the TEST rows, higher is more abnormal, length n.
+        y: their labels.
+        weight: how many rows each score stands for, length n.
+        candidates: thresholds that are tried; every different decision if not given.
+
+    Returns:
+        The best threshold on these rows with its optimistic F1.
+
+    Raises:
+        DataError: as :func:`curve`, or if there is no candidate.
+    """
+    cuts = cuts_of(scores, y, weight)
+    if candidates is None:
+        return cuts.point(BestF1().choose(cuts))
+    tried = np.unique(finite_scores(candidates))
+    if not tried.size:
+        raise DataError("thresholds to try are needed, found none: give the distinct values of the training rows")
+    places = cuts.places(tried)
+    best = int(np.argmax(cuts.f1[places]))
+    return replace(cuts.point(int(places[best])), threshold=float(tried[best]))
+
+
+def out_of_fold(
+    estimator: BaseEstimator,
+    X: Table,
+    y: Values | None = None,
+    folds: int | Iterable[Any] = 5,
+    *,
+    weight: Values | None = None,
+    only_normals: bool = False,
+    seed: int = SEED,
+) -> Floats:
+    """Score every row by a model that has not seen it, so that a threshold can be chosen on training rows honestly.
+
+    Args:
+        estimator: anything that :func:`abnormality` can score; it is cloned, never fitted itself.
+        X: polars frame or array of n rows.
+        y: true for an anomaly, length n.
+        folds: number of random folds (stratified by ``y``), or the folds themselves: objects with ``train`` and
+            ``test`` or pairs of them, row indices; each row must stand in exactly one test part.
+        weight: how many rows each row stands for, handed to ``fit`` as ``weight`` or ``sample_weight``.
+        only_normals: fit on the normal rows of each training part only, as novelty detectors want it.
+        seed: seed of random folds.
+
+    Returns:
+        Scores, higher is more abnormal, length n.
+
+    Raises:
+        DataError: if a row stands in no or several test parts, or the estimator cannot score.
+    """
+    n = len(X)
+    labels = None if y is None else _labels(y, n)
+    mass = _weights(weight, n)
+    if only_normals and labels is None:
+        raise DataError("fitting on normals only needs labels, found none: give y")
+    scores, times = np.full(n, np.nan), np.zeros(n, dtype=np.int64)
+    for train, test in _parts(folds, n, labels, seed):
+        rows = train[~labels[train]] if only_normals and labels is not None else train
+        model = _fitted(clone(estimator), _rows(X, rows), None if labels is None else labels[rows], mass, rows)
+        scores[test] = abnormality(model, _rows(X, test))
+        np.add.at(times, test, 1)
+    if (times != 1).any():
+        wrong = int((times != 1).sum())
+        raise DataError(f"each row must stand in exactly one test part, found {wrong:,} rows that do not: split again")
+    return scores
+
+
+def abnormality(estimator: BaseEstimator, X: Table) -> Floats:
+    """Score rows with any fitted estimator; higher is more abnormal.
+
+    ``score_samples`` comes first, then ``decision_function``, then the probability of the second of two classes. The
+    detectors of scikit-learn itself score the other way round (higher is more normal), so their sign is turned.
+
+    Args:
+        estimator: a fitted detector, classifier or pipeline.
+        X: polars frame or array of n rows.
+
+    Returns:
+        Scores, length n.
+
+    Raises:
+        DataError: if the estimator can do none of the three, does not have two classes, or gives NaN.
+    """
+    if hasattr(estimator, "score_samples"):
+        scores = np.asarray(estimator.score_samples(X), dtype=np.float64)
+        return as_scores(-scores if _of_scikit_learn(estimator) else scores, len(X))
+    if hasattr(estimator, "decision_function"):
+        return as_scores(estimator.decision_function(X), len(X))
+    if hasattr(estimator, "predict_proba"):
+        return as_scores(_second_class(np.asarray(estimator.predict_proba(X))), len(X))
+    name = type(estimator).__name__
+    raise DataError(f"a scoring estimator needs score_samples, decision_function or predict_proba, {name} has none")
+
+
+def counted(weight: Weights | None) -> Floats | None:
+    """Weights as numbers of observations.
+
+    Counts stay what they are. Importances are scaled to a mean of 1: a row is one observation, whatever it weighs.
+
+    Args:
+        weight: checked weights of some rows, length n.
+    """
+    if weight is None or not len(weight):
+        return None
+    return weight.astype(np.float64) if weight.dtype == np.int64 else weight / weight.mean()
+
+
+def finite_scores(scores: Values) -> Floats:
+    """Read scores; endless ones become the largest number there is, so that thresholds can stand beyond them.
+
+    Args:
+        scores: higher is more abnormal, length n.
+
+    Returns:
+        Finite scores, length n.
+
+    Raises:
+        DataError: if a score is missing, NaN or no number.
+    """
+    values = scores if isinstance(scores, pl.Series) else np.asarray(scores)
+    return np.clip(as_scores(values, len(values)), -LARGEST, LARGEST)
+
+
+def _ratio(part: Floats, whole: Floats | float) -> Floats:
+    """Divide; nothing by nothing is NaN."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(part / np.asarray(whole, dtype=np.float64))
+
+
+def _between(falling: Floats) -> Floats:
+    """Thresholds for distinct falling scores: none, above the first, midway between neighbours, below the last."""
+    if not falling.size:
+        return np.array([np.inf, np.inf])
+    upper, lower = falling[:-1], falling[1:]
+    middle = upper / 2 + lower / 2
+    # Neighbours that touch leave no room between them: the upper score itself is then the threshold.
+    inner = np.where((middle > lower) & (middle <= upper), middle, upper)
+    with np.errstate(over="ignore"):
+        above = np.nextafter(falling[0] + ROUNDING * abs(falling[0]), np.inf)
+        below = falling[-1] - ROUNDING * abs(falling[-1])
+    return np.concatenate([[np.inf, above], inner, [below]])
+
+
+def _labels(y: Values, n: int) -> Bools:
+    labels = as_labels(y)
+    if len(labels) != n:
+        raise DataError(f"labels must be as many as scores, found {len(labels):,} for {n:,}: take the same rows")
+    return labels
+
+
+def _weights(weight: Values | None, n: int) -> Weights | None:
+    mass = as_weights(weight, n)
+    if mass is not None and n and not mass.any():
+        raise DataError(f"one weight must be above 0, found {n:,} zeros: say how much each row counts")
+    return mass
+
+
+def _both_classes(anomalous: Bools | None, weight: Weights | None) -> Bools:
+    if anomalous is None:
+        raise DataError("this threshold is chosen by labels, found none: give y, or take AlarmRate or Fixed")
+    counted = anomalous if weight is None else anomalous[weight > 0]
+    found = int(counted.sum())
+    if not 0 < found < len(counted):
+        raise DataError(
+            f"anomalies and normals are both needed, found {found:,} anomalies in {len(counted):,} rows: add the others"
+        )
+    return anomalous
+
+
+def _point(scores: Floats, anomalous: Bools, weight: Weights | None, value: float) -> Point:
+    cuts = tally(scores, anomalous, weight).cuts()
+    return replace(cuts.point(int(cuts.places(np.array([value]))[0])), threshold=value)
+
+
+def _rows(X: Table, rows: Rows) -> Table:
+    return X[rows]
+
+
+def _parts(folds: int | Iterable[Any], n: int, labels: Bools | None, seed: int) -> Iterable[tuple[Rows, Rows]]:
+    if isinstance(folds, int):
+        return _random_parts(folds, n, labels, seed)
+    pairs = ((fold.train, fold.test) if hasattr(fold, "train") else fold for fold in folds)
+    return ((np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)) for train, test in pairs)
+
+
+def _random_parts(folds: int, n: int, labels: Bools | None, seed: int) -> Iterable[tuple[Rows, Rows]]:
+    """Deal the shuffled rows of each class to the folds in turn."""
+    fewest = n if labels is None else min(int(labels.sum()), int((~labels).sum()))
+    if not 2 <= folds <= fewest:
+        raise DataError(f"folds must be 2 to the {fewest:,} rows of the smaller class, found {folds}: take fewer")
+    generator = np.random.default_rng(seed)
+    fold = np.empty(n, dtype=np.int64)
+    classes = [np.ones(n, dtype=bool)] if labels is None else [~labels, labels]
+    for members in classes:
+        rows = generator.permutation(np.flatnonzero(members))
+        fold[rows] = np.arange(len(rows)) % folds
+    return ((np.flatnonzero(fold != place), np.flatnonzero(fold == place)) for place in range(folds))
+
+
+def _fitted(model: BaseEstimator, X: Table, y: Bools | None, weight: Weights | None, rows: Rows) -> BaseEstimator:
+    arguments: dict[str, Any] = {}
+    if weight is not None:
+        accepted = inspect.signature(model.fit).parameters
+        name = next((name for name in ("weight", "sample_weight") if name in accepted), None)
+        if name is None:
+            raise DataError(f"{type(model).__name__} must take weights in fit, but it does not: leave weight out")
+        arguments[name] = weight[rows]
+    return model.fit(X, y, **arguments) if y is not None else model.fit(X, **arguments)
+
+
+def _of_scikit_learn(estimator: BaseEstimator) -> bool:
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    return type(last).__module__.startswith("sklearn.")
+
+
+def _second_class(probabilities: NDArray[Any]) -> NDArray[Any]:
+    if probabilities.ndim != 2 or probabilities.shape[1] != 2:
+        found = probabilities.shape
+        raise DataError(f"probabilities of two classes are needed, found the shape {found}: train on both classes")
+    return probabilities[:, 1]
