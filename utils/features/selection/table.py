@@ -1,0 +1,142 @@
+"""What all measures of single features need: the rows that count, their labels and weights, and columns as codes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from utils.datasets.contract import ANOMALY_TYPE, LABEL
+from utils.datasets.wording import listed
+from utils.errors import DataError, SchemaError
+
+Numbers = NDArray[np.float64]
+Codes = NDArray[np.int64]
+TEXTS = (pl.String, pl.Categorical, pl.Enum)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows with a label.
+
+    Attributes:
+        frame: the features, one row a labelled row.
+        label: (n,) 0 or 1.
+        weight: (n,) what each row counts.
+    """
+
+    frame: pl.DataFrame
+    label: Codes
+    weight: Numbers
+
+    @property
+    def usable(self) -> bool:
+        """Whether both classes are there."""
+        return bool(self.label.any()) and not bool(self.label.all())
+
+
+def feature_names(frame: pl.DataFrame, features: Sequence[str] | None, label: str | None = None) -> list[str]:
+    """Names of the features to look at: those given, else all columns that are not the label.
+
+    Raises:
+        SchemaError: if one is missing, named twice, or of a type that has no order and no categories.
+    """
+    taken = {label, LABEL, ANOMALY_TYPE}
+    names = [name for name in frame.columns if name not in taken] if features is None else list(features)
+    if absent := [name for name in names if name not in frame.columns]:
+        found = f"features {listed(absent)} must be columns of the table, found {listed(frame.columns)}"
+        raise SchemaError(f"{found}: correct the names")
+    if len(set(names)) < len(names) or (label is not None and label in names):
+        raise SchemaError(f"features must be named once and without the label, found {listed(names)}: correct the list")
+    if wrong := [name for name in names if not _is_measurable(frame.schema[name])]:
+        found = f"feature {wrong[0]!r} must hold numbers, truth values, times or texts, found {frame.schema[wrong[0]]}"
+        raise SchemaError(f"{found}: leave it out")
+    return names
+
+
+def labelled(
+    frame: pl.DataFrame, label: str, features: Sequence[str] | None = None, weight: str | None = None
+) -> Labelled:
+    """Take the rows that have a label.
+
+    Args:
+        frame: any table.
+        label: Boolean column; rows without it are left out.
+        features: columns to keep; ``None`` for all but label and weight.
+        weight: column with what each row counts; ``None`` for 1.
+
+    Raises:
+        SchemaError: if a column is missing or of the wrong type.
+        DataError: if a weight is missing, negative or not finite.
+    """
+    if label not in frame.columns or not isinstance(frame.schema[label], pl.Boolean):
+        found = frame.schema[label] if label in frame.columns else f"the columns {listed(frame.columns)}"
+        raise SchemaError(f"label {label!r} must be a Boolean column, found {found}: name the label column")
+    names = [name for name in feature_names(frame, features, label) if name != weight]
+    rows = frame.filter(pl.col(label).is_not_null())
+    return Labelled(rows.select(names), rows[label].cast(pl.Int64).to_numpy(), weights(rows, weight))
+
+
+def weights(frame: pl.DataFrame, weight: str | None) -> Numbers:
+    """What each row counts: (n,) numbers, 1 without a weight column.
+
+    Raises:
+        SchemaError: if the column is missing or holds no numbers.
+        DataError: if a weight is missing, negative or not finite.
+    """
+    if weight is None:
+        return np.ones(frame.height)
+    if weight not in frame.columns or not frame.schema[weight].is_numeric():
+        found = frame.schema[weight] if weight in frame.columns else f"the columns {listed(frame.columns)}"
+        raise SchemaError(f"weight {weight!r} must be a column of numbers, found {found}: name the weight column")
+    values = frame[weight].cast(pl.Float64).to_numpy()
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise DataError(f"weights {weight!r} must be finite and not negative, found others: correct the column")
+    return values
+
+
+def is_ordered(dtype: pl.DataType) -> bool:
+    """Whether values of a type have a size: numbers, truth values, times."""
+    return dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, pl.Boolean)
+
+
+def codes(values: pl.Series) -> Codes:
+    """Number the distinct values of a column: 0 for missing ones (null, NaN), then 1, 2, ... in order of size."""
+    plain = values.fill_nan(None) if values.dtype.is_float() else values
+    if isinstance(plain.dtype, pl.Null):
+        return np.zeros(len(plain), dtype=np.int64)
+    ordered = plain if is_ordered(plain.dtype) else plain.cast(pl.String)
+    return ordered.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+
+
+def bins(code: Codes, weight: Numbers, most: int) -> Codes:
+    """Merge neighbouring codes into at most so many bins of about equal weight; 0 stays the missing values.
+
+    Args:
+        code: (n,) codes as of :func:`codes`.
+        weight: (n,) what each row counts.
+        most: number of bins.
+    """
+    size = np.bincount(code, weight)
+    size[0] = 0.0
+    if len(size) - 1 <= most:
+        return code
+    middle = np.cumsum(size) - size / 2
+    merged = (middle * (most / max(size.sum(), np.finfo(float).tiny))).astype(np.int64).clip(0, most - 1) + 1
+    merged[0] = 0
+    return np.asarray(merged[code])
+
+
+def tally(places: Codes, weight: Numbers, size: int = 0) -> Numbers:
+    """Sum the weights at each place 0, 1, ..., at least ``size`` of them."""
+    return np.bincount(places, weight, minlength=size).astype(np.float64, copy=False)
+
+
+def numeric(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
+    """Those of the columns that hold numbers or truth values."""
+    return [name for name in names if frame.schema[name].is_numeric() or isinstance(frame.schema[name], pl.Boolean)]
+
+
+def _is_measurable(dtype: pl.DataType) -> bool:
+    return is_ordered(dtype) or isinstance(dtype, (*TEXTS, pl.Null))
