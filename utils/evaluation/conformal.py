@@ -66,7 +66,7 @@ class ConformalPValues(BaseEstimator):  # type: ignore[misc]
         """
         checked = finite_scores(scores)
         normal, mass = _normals(len(checked), y, weight)
-        self.scores_, self.at_least_ = _survival(checked[normal], counted(mass))
+        self.scores_, self.at_least_ = _survival(checked[normal], counted(mass, int(normal.sum())))
         self.n_calibration_ = float(self.at_least_[0])
         return self
 
@@ -280,7 +280,7 @@ def alarm_table(
 
     Returns:
         One row a rate: ``nominal``; ``real``, ``low``, ``high`` (share of the normals flagged, Wilson interval);
-        ``holds`` (the interval reaches down to the nominal rate); ``recall``, ``precision`` (null without alarms),
+        ``recall``, ``precision`` (null without alarms),
         ``f1`` (shares); ``alarms`` and ``normals`` (weight of rows). A class that is missing leaves nulls.
 
     Raises:
@@ -289,16 +289,11 @@ def alarm_table(
     p = _nominal(values, calibration)
     anomalous, mass = _labels(y, len(p)), as_weights(weight, len(p))
     rows = [_alarms(p <= _checked_rate(rate), anomalous, mass, level) | {"nominal": rate} for rate in rates]
-    columns = ("nominal", "real", "low", "high", "holds", "recall", "precision", "f1", "alarms", "normals")
-    types = {name: pl.Boolean if name == "holds" else pl.Float64 for name in columns}
-    return (
-        pl.DataFrame(rows, schema=types)
-        .with_columns(pl.col(pl.Float64).fill_nan(None))
-        .with_columns(holds=pl.col("low") <= pl.col("nominal"))
-    )
+    columns = ("nominal", "real", "low", "high", "recall", "precision", "f1", "alarms", "normals")
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.Float64)).fill_nan(None)
 
 
-def _survival(scores: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
+def _survival(scores: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """Distinct scores, rising, and how much stands at each or above; one entry more, 0, for what is above all."""
     distinct, place = np.unique(scores, return_inverse=True)
     mass = np.bincount(place, weight, minlength=len(distinct)).astype(np.float64)

@@ -191,7 +191,6 @@ class Threshold(BaseEstimator):  # type: ignore[misc]
         if not checked.size:
             raise DataError("a threshold is chosen on scores, found none: give the scores of at least one row")
         self._fit(checked, None if y is None else _labels(y, len(checked)), _weights(weight, len(checked)))
-        self.n_scores_ = len(checked)
         return self
 
     def predict(self, scores: Values) -> Bools:
@@ -224,10 +223,19 @@ class Threshold(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "value_")
         return f"Threshold {self.value_:.6g}: {self._reason()}, on {self.n_scores_:,} scores."
 
-    def _fit(self, scores: Floats, anomalous: Bools | None, weight: Weights | None) -> None:
-        cuts = tally(scores, _both_classes(anomalous, weight), weight).cuts()
+    def fit_cuts(self, cuts: Cuts, n_scores: int) -> Self:
+        """Choose among decisions that are already listed, as :meth:`fit` does among those of its scores.
+
+        Args:
+            cuts: the decisions.
+            n_scores: number of scores behind them.
+        """
         self.point_ = cuts.point(self.choose(cuts))
-        self.value_ = self.point_.threshold
+        self.value_, self.n_scores_ = self.point_.threshold, n_scores
+        return self
+
+    def _fit(self, scores: Floats, anomalous: Bools | None, weight: Weights | None) -> None:
+        self.fit_cuts(tally(scores, _both_classes(anomalous, weight), weight).cuts(), len(scores))
 
     def _reason(self) -> str:
         raise NotImplementedError
@@ -269,11 +277,11 @@ class LowestCost(Threshold):
             raise DataError("one of the costs must be above 0, found 0 and 0: say what a miss or a false alarm costs")
         return -cuts.cost(self.miss, self.false_alarm)
 
-    def _fit(self, scores: Floats, anomalous: Bools | None, weight: Weights | None) -> None:
-        super()._fit(scores, anomalous, weight)
-        point = self.point_
-        share = np.average(anomalous, weights=weight) if anomalous is not None else 0.0
-        self.cost_ = self.miss * share * (1 - point.recall) + self.false_alarm * (1 - share) * point.false_alarm_rate
+    def fit_cuts(self, cuts: Cuts, n_scores: int) -> Self:
+        """Choose among decisions that are already listed (see :meth:`Threshold.fit_cuts`)."""
+        super().fit_cuts(cuts, n_scores)
+        self.cost_ = float(-self.merit(cuts).max())
+        return self
 
     def _reason(self) -> str:
         return (
@@ -318,16 +326,21 @@ class AlarmRate(Threshold):
             normal &= weight > 0
         if not normal.any():
             raise DataError("an alarm rate is set on normal scores, found none: give the scores of normal rows")
-        kept = None if weight is None else counted(weight[normal])
-        cuts = tally(scores[normal], np.zeros(int(normal.sum()), dtype=bool), kept).cuts()
-        self.value_ = float(cuts.values[self.choose(cuts)])
+        n = int(normal.sum())
+        mass = counted(None if weight is None else weight[normal], n)
+        cuts = tally(scores[normal], np.zeros(n, dtype=bool), mass).cuts()
+        self.fit_cuts(cuts, len(scores))
+        if anomalous is not None:
+            self.point_ = _point(scores, anomalous, weight, self.value_)
+
+    def fit_cuts(self, cuts: Cuts, n_scores: int) -> Self:
+        """Choose among decisions that are already listed (see :meth:`Threshold.fit_cuts`)."""
         self.n_normals_ = cuts.normals
-        labels = np.zeros(len(scores), dtype=bool) if anomalous is None else anomalous
-        self.point_ = _point(scores, labels, weight, self.value_)
+        return super().fit_cuts(cuts, n_scores)
 
     def _reason(self) -> str:
         if np.isposinf(self.value_):
-            return f"{self.n_normals_:,.6g} normals cannot vouch for {self.rate:.4g} alarms, so nothing is flagged"
+            return f"{self.n_normals_:,.6g} normals cannot vouch for a rate of {self.rate:.4g}, so nothing is flagged"
         flagged = self.point_.false_alarm_rate
         return f"at most {self.rate:.4g} of normals flagged ({flagged:.4g} of the {self.n_normals_:,.6g} given)"
 
@@ -351,8 +364,14 @@ class Fixed(Threshold):
         if np.isnan(self.value):
             raise DataError("a threshold must be a number, found NaN: give a value on the scale of the scores")
         labels = np.zeros(len(scores), dtype=bool) if anomalous is None else anomalous
+        self.fit_cuts(tally(scores, labels, weight).cuts(), len(scores))
+
+    def fit_cuts(self, cuts: Cuts, n_scores: int) -> Self:
+        """Look up what the given value does (see :meth:`Threshold.fit_cuts`)."""
+        super().fit_cuts(cuts, n_scores)
         self.value_ = float(self.value)
-        self.point_ = _point(scores, labels, weight, self.value_)
+        self.point_ = replace(self.point_, threshold=self.value_)
+        return self
 
     def _reason(self) -> str:
         return "given, not chosen"
@@ -506,16 +525,17 @@ def abnormality(estimator: BaseEstimator, X: Table) -> Floats:
     raise DataError(f"a scoring estimator needs score_samples, decision_function or predict_proba, {name} has none")
 
 
-def counted(weight: Weights | None) -> Floats | None:
-    """Weights as numbers of observations.
+def counted(weight: Weights | None, n: int) -> Floats:
+    """Weights as numbers of observations, 1 for each row without weights.
 
     Counts stay what they are. Importances are scaled to a mean of 1: a row is one observation, whatever it weighs.
 
     Args:
-        weight: checked weights of some rows, length n.
+        weight: checked weights of some rows, length n, one of them above 0.
+        n: number of rows.
     """
-    if weight is None or not len(weight):
-        return None
+    if weight is None:
+        return np.ones(n)
     return weight.astype(np.float64) if weight.dtype == np.int64 else weight / weight.mean()
 
 
