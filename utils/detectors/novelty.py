@@ -1,0 +1,772 @@
+"""Novelty rules for log sessions: what no normal session in training has shown is abnormal.
+
+No rule learns anything but a list of known things: event types, sets of them, lengths, count vectors. Landauer,
+Skopik, Wurzenberger, "A Critical Review of Common Log Data Sets Used for Evaluation of Sequence-based Anomaly Detection
+Techniques", FSE 2024, shows that such rules are the baseline that sequence models must beat.
+
+All rules share one contract. They are fitted on normal sessions only: rows that ``y`` marks as anomalies are left out.
+``score_samples`` rises with abnormality and is 1 or more exactly where the rule fires; below 1 it ranks what is known
+by how rare it was in training. Work is done once for each distinct sequence, so a table of distinct sequences with a
+``weight`` (sessions that each stands for) gives the same rule as the sessions themselves. A fitted rule keeps distinct
+vectors with their frequencies, no training rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from utils.datasets import sessions
+from utils.errors import DataError, SchemaError
+from utils.features import log_sessions
+from utils.features.log_sessions import Distinct, Ints, Vocabulary
+
+Floats = NDArray[np.float64]
+
+FIRES = 1.0
+"""A score from here on means that the rule fires."""
+
+LEAST_VALUES = 3
+"""An event whose count takes fewer values than this does not vary freely: it is there or not."""
+
+CELLS = 4_000_000
+"""Most distances that are held at a time."""
+
+MOST_DIFFERENCES = 3
+LONGEST_NAME = 60
+BELOW_ONE = float(np.nextafter(1.0, 0.0))
+
+
+class _SessionRule(BaseEstimator):  # type: ignore[misc]
+    """What all rules share: distinct sequences in, scores and sentences for all sessions out."""
+
+    events: str
+    sentence_: str
+
+    def fit(self, X: pl.DataFrame, y: object = None, weight: object = None) -> Self:
+        """Learn what is known from normal sessions.
+
+        Args:
+            X: one row a session, with a list column of events (integers or texts).
+            y: true for an anomaly, shape (n,); anomalies and rows without a label are left out. ``None``: all rows are
+                normal.
+            weight: how many sessions each row stands for, shape (n,); rows of weight 0 are left out.
+
+        Returns:
+            The rule itself.
+
+        Raises:
+            SchemaError: if the column is missing or holds no lists of integers or texts.
+            DataError: if no normal session is left, a weight is no number from 0 on, or a parameter is out of range.
+        """
+        self._check_parameters()
+        rows, weights = _normal_rows(X, y, weight)
+        if not rows.any():
+            raise DataError(f"a rule needs normal sessions to learn from, found none in {X.height} rows: give some")
+        seen = log_sessions.distinct(X.filter(pl.Series(rows)), self.events, weight=weights[rows])
+        self.vocabulary_ = seen.sequences.vocabulary
+        self.n_sessions_ = float(seen.counts.sum())
+        self._learn(seen)
+        return self
+
+    def score_samples(self, X: pl.DataFrame) -> Floats:
+        """Score sessions; HIGHER = MORE ABNORMAL, and 1 or more where the rule fires.
+
+        Args:
+            X: n sessions.
+
+        Returns:
+            Scores from 0 on, float64, shape (n,).
+
+        Raises:
+            SchemaError: if the column is missing or holds events of another kind than in training.
+        """
+        seen = self._distinct(X)
+        return self._rate(seen).astype(np.float64)[seen.inverse]
+
+    def fires(self, X: pl.DataFrame) -> NDArray[np.bool_]:
+        """Tell for which sessions the rule fires.
+
+        Args:
+            X: n sessions.
+
+        Returns:
+            True where the score is 1 or more, shape (n,).
+
+        Raises:
+            SchemaError: as ``score_samples``.
+        """
+        return self.score_samples(X) >= FIRES
+
+    def explain(self, X: pl.DataFrame) -> list[str]:
+        """Say for each session in one sentence why the rule fires, or why not.
+
+        Args:
+            X: n sessions.
+
+        Returns:
+            n sentences.
+
+        Raises:
+            SchemaError: as ``score_samples``.
+        """
+        seen = self._distinct(X)
+        sentences = self._say(seen)
+        return [sentences[row] for row in seen.inverse.tolist()]
+
+    def _distinct(self, X: pl.DataFrame) -> Distinct:
+        check_is_fitted(self)
+        return log_sessions.distinct(X, self.events, vocabulary=self.vocabulary_)
+
+    def _of_training(self, sessions: float) -> str:
+        return f"{sessions:,.0f} of {self.n_sessions_:,.0f} training sessions"
+
+    def _surprise(self, sessions: Floats) -> Floats:
+        """Rarity from 0 (in all training sessions) to nearly 1 (in one): logarithm of how rare, over that of one."""
+        share = np.log(self.n_sessions_ / np.maximum(sessions, 1e-300)) / np.log1p(self.n_sessions_)
+        clipped: Floats = np.clip(share, 0.0, BELOW_ONE)
+        return clipped
+
+    def _check_parameters(self) -> None:
+        """Check the parameters.
+
+        Raises:
+            DataError: if one is out of range.
+        """
+
+    def _learn(self, seen: Distinct) -> None:
+        raise NotImplementedError
+
+    def _rate(self, seen: Distinct) -> Floats:
+        raise NotImplementedError
+
+    def _say(self, seen: Distinct) -> list[str]:
+        raise NotImplementedError
+
+
+class UnseenEvent(_SessionRule):
+    """Fires where an event type occurs that no training session has; HIGHER = MORE ABNORMAL.
+
+    Score: number of such events in the session; if there is none, the rarity of its rarest event.
+
+    Attributes:
+        vocabulary_: the known event types.
+        sentence_: the rule in words.
+    """
+
+    def __init__(self, events: str = "events") -> None:
+        self.events = events
+
+    def _learn(self, seen: Distinct) -> None:
+        self.sessions_with_ = _presence(log_sessions.count_vectors(seen.sequences)).T @ seen.counts
+        self.sentence_ = (
+            f"abnormal if an event type occurs that none of {self.n_sessions_:,.0f} training sessions has "
+            f"({self.vocabulary_.unseen} are known)"
+        )
+
+    def _rate(self, seen: Distinct) -> Floats:
+        counts = log_sessions.count_vectors(seen.sequences)
+        unseen = _column(counts, self.vocabulary_.unseen)
+        return np.where(unseen > 0, unseen, _highest(counts, self._surprise(self.sessions_with_)))
+
+    def _say(self, seen: Distinct) -> list[str]:
+        unseen, sentences = _unseen_events(seen), []
+        for row in range(len(seen.sequences)):
+            codes = np.asarray(seen.sequences[row])
+            if names := unseen.get(row):
+                sentences.append(f"{_listed(names)} in none of {self.n_sessions_:,.0f} training sessions")
+            elif codes.size:
+                rarest = codes[np.argmin(self.sessions_with_[codes])]
+                name, among = _event(self.vocabulary_, rarest), self._of_training(self.sessions_with_[rarest])
+                sentences.append(f"every event type is known; the rarest, {name}, in {among}")
+            else:
+                sentences.append("the session has no events")
+        return sentences
+
+
+class SessionLength(_SessionRule):
+    """Fires where a session has fewer or more events than the training sessions; HIGHER = MORE ABNORMAL.
+
+    Score: outside the known lengths 1 + |ln((n + 1) / (bound + 1))|, inside the distance from the median as a share of
+    the distance to the bound (slightly below 1 on the bound).
+
+    Attributes:
+        shortest_: smallest length that is normal.
+        longest_: largest length that is normal.
+        median_: median length of the training sessions.
+        sentence_: the rule in words.
+    """
+
+    def __init__(self, events: str = "events", *, lower: float = 0.0, upper: float = 1.0) -> None:
+        """Choose the bounds.
+
+        Args:
+            events: list column of the events.
+            lower: share of the training sessions that may be shorter than normal, 0..1; 0 takes the shortest.
+            upper: share of the training sessions that may not be longer than normal, ``lower``..1; 1 takes the longest.
+        """
+        self.events = events
+        self.lower = lower
+        self.upper = upper
+
+    def _check_parameters(self) -> None:
+        if not 0 <= self.lower <= self.upper <= 1:
+            found = f"lower={self.lower} and upper={self.upper}"
+            raise DataError(f"quantiles must be 0 <= lower <= upper <= 1, found {found}: give shares")
+
+    def _learn(self, seen: Distinct) -> None:
+        lengths = seen.sequences.lengths
+        self.shortest_, self.median_, self.longest_ = (
+            _quantile(lengths, seen.counts, share) for share in (self.lower, 0.5, self.upper)
+        )
+        self.shortest_, self.longest_ = min(self.shortest_, self.median_), max(self.longest_, self.median_)
+        self.sentence_ = (
+            f"abnormal if a session has fewer than {self.shortest_:,} or more than {self.longest_:,} events "
+            f"(quantiles {self.lower:g} and {self.upper:g} of {self.n_sessions_:,.0f} training sessions)"
+        )
+
+    def _rate(self, seen: Distinct) -> Floats:
+        lengths = seen.sequences.lengths.astype(np.float64)
+        bound = np.where(lengths < self.median_, self.shortest_, self.longest_)
+        inside = np.abs(lengths - self.median_) / (np.abs(bound - self.median_) + 1)
+        outside = (lengths < self.shortest_) | (lengths > self.longest_)
+        score: Floats = np.where(outside, FIRES + np.abs(np.log((lengths + 1) / (bound + 1))), inside)
+        return score
+
+    def _say(self, seen: Distinct) -> list[str]:
+        normal = f"training sessions have {self.shortest_:,} to {self.longest_:,}"
+        sentences = []
+        for length in seen.sequences.lengths.tolist():
+            less, more = self.shortest_ - length, length - self.longest_
+            how = f", {less:,} fewer" if less > 0 else f", {more:,} more" if more > 0 else ""
+            sentences.append(f"{length:,} events{how}: {normal}")
+        return sentences
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Distinct vectors of the training sessions, the most frequent first.
+
+    Attributes:
+        vectors: counts, shape (k, codes).
+        sessions: training sessions that have each, shape (k,).
+        keys: the same vectors as lists, with their row.
+        rows: the known vector of each vector that it was made of.
+    """
+
+    vectors: sparse.csr_matrix
+    sessions: Floats
+    keys: pl.DataFrame
+    rows: Ints
+
+    @classmethod
+    def of(cls, vectors: sparse.csr_matrix, weight: Floats) -> "_Known":
+        keys = _keys(vectors)
+        found = sessions.distinct_sequences(pl.DataFrame({"events": keys}))
+        group = found.sequence_id.to_numpy().astype(np.int64)
+        total = np.bincount(group, weight, minlength=found.table.height).astype(np.float64)
+        first = np.zeros(len(total), np.int64)
+        first[group[::-1]] = np.arange(len(group))[::-1]
+        order = np.argsort(-total, kind="stable")
+        rank = np.argsort(order)
+        table = pl.DataFrame({"key": keys.gather(first[order]), "place": np.arange(len(order))})
+        return cls(vectors[first[order]], total[order], table, rank[group])
+
+    def find(self, vectors: sparse.csr_matrix) -> Ints:
+        """Row of each vector, -1 where it is not known."""
+        asked = pl.DataFrame({"key": _keys(vectors)})
+        found = asked.join(self.keys, on="key", how="left", maintain_order="left", nulls_equal=True)
+        return found["place"].fill_null(-1).to_numpy().astype(np.int64)
+
+    def nearest(self, vectors: sparse.csr_matrix) -> tuple[Ints, Floats]:
+        """Row of the nearest known vector of each (the most frequent of equally near ones), and the distance.
+
+        The distance is the sum of absolute differences: |a| + |b| - 2 sum(min(a, b)). Each count is written as so many
+        ones in columns of its own, so that the sum of minima is a product of sparse matrices.
+        """
+        most = np.asarray(self.vectors.max(axis=0).todense()).ravel().astype(np.int64)
+        known, totals = _unary(self.vectors, most), _totals(self.vectors)
+        step = max(1, CELLS // len(totals))
+        parts = [
+            _totals(part)[:, None] + totals - 2 * np.asarray((_unary(part, most) @ known.T).todense())
+            for part in (vectors[first : first + step] for first in range(0, vectors.shape[0], step))
+        ]
+        rows = [part.argmin(axis=1) for part in parts]
+        least = [part.min(axis=1) for part in parts]
+        return np.concatenate([np.zeros(0, np.int64), *rows]), np.concatenate([np.zeros(0), *least])
+
+
+class _UnseenVector(_SessionRule):
+    """Fires where the vector of a session is none of the known ones."""
+
+    thing: ClassVar[str]
+
+    def _represent(self, seen: Distinct) -> sparse.csr_matrix:
+        raise NotImplementedError
+
+    def _learn(self, seen: Distinct) -> None:
+        self.known_ = _Known.of(self._represent(seen), seen.counts)
+        self.sentence_ = (
+            f"abnormal if {self.thing} of the session is none of the {len(self.known_.sessions):,} of "
+            f"{self.n_sessions_:,.0f} training sessions"
+        )
+
+    def _rate(self, seen: Distinct) -> Floats:
+        vectors = self._represent(seen)
+        place = self.known_.find(vectors)
+        score = self._surprise(self.known_.sessions[place])
+        new = place < 0
+        score[new] = self.known_.nearest(vectors[new])[1]
+        return score
+
+    def _say(self, seen: Distinct) -> list[str]:
+        vectors = self._represent(seen)
+        place = self.known_.find(vectors)
+        differing = _Differences(seen, vectors, self.known_, np.flatnonzero(place < 0))
+        return [
+            f"{self.thing} is known from {self._of_training(self.known_.sessions[known])}"
+            if known >= 0
+            else f"{self.thing} is in no training session; {self._differs(differing, row)}"
+            for row, known in enumerate(place.tolist())
+        ]
+
+    def _differs(self, differing: "_Differences", row: int) -> str:
+        return differing.counts(row)
+
+
+class UnseenEventSet(_UnseenVector):
+    """Fires where the set of event types of a session is that of no training session; HIGHER = MORE ABNORMAL.
+
+    Score: number of event types by which the set differs from the nearest known set; for a known set its rarity.
+
+    Attributes:
+        sentence_: the rule in words.
+    """
+
+    thing = "the set of event types"
+
+    def __init__(self, events: str = "events") -> None:
+        self.events = events
+
+    def _represent(self, seen: Distinct) -> sparse.csr_matrix:
+        return _presence(log_sessions.count_vectors(seen.sequences))
+
+    def _differs(self, differing: "_Differences", row: int) -> str:
+        return differing.types(row)
+
+
+class UnseenCountVector(_UnseenVector):
+    """Fires where the event counts of a session are those of no training session; HIGHER = MORE ABNORMAL.
+
+    Score: sum of absolute differences from the nearest known count vector; for a known one its rarity.
+
+    Attributes:
+        sentence_: the rule in words.
+    """
+
+    thing = "the count vector"
+
+    def __init__(self, events: str = "events") -> None:
+        self.events = events
+
+    def _represent(self, seen: Distinct) -> sparse.csr_matrix:
+        return log_sessions.count_vectors(seen.sequences)
+
+
+class StructuralVector(_UnseenVector):
+    """Fires where the counts of all but the free events are those of no training session; HIGHER = MORE ABNORMAL.
+
+    Score: as :class:`UnseenCountVector`, without the free events.
+
+    Attributes:
+        sentence_: the rule in words.
+    """
+
+    thing = "the structure (counts without the free events)"
+
+    def __init__(self, events: str = "events", *, free: Sequence[Any] = ()) -> None:
+        """Name the free events.
+
+        Args:
+            events: list column of the events.
+            free: event types whose counts vary freely and are not looked at; one that training lacks is not free.
+        """
+        self.events = events
+        self.free = free
+
+    def _represent(self, seen: Distinct) -> sparse.csr_matrix:
+        codes = self.vocabulary_.places(self.free)
+        return _without(log_sessions.count_vectors(seen.sequences), codes)
+
+
+class BackOffNovelty(_SessionRule):
+    """Fires on new event counts, except where new counts are what normal sessions keep showing; HIGHER = MORE ABNORMAL.
+
+    A session whose count vector is known is normal. For a new one the rule backs off to the structure, the counts
+    without the free events: it fires if training knows fewer than ``m`` distinct count vectors with that structure.
+
+    Which events are free, and m, are chosen on held-out normal sessions: each training session is held out once, the
+    others are the training set (leave-one-out, computed in closed form: only a session whose count vector occurs once
+    can raise an alarm). Neither an anomaly nor a session outside ``fit`` is ever looked at.
+
+    * **Free events.** Freeing an event can only lower the false alarms, and blinds the rule, so each must earn it.
+      Starting from none, the event that removes most held-out alarms, averaged over m = 1, 2, 4, ... (so that events
+      count that gather many vectors, not accidents of a single session), is freed as long as it removes at least
+      ``least_share`` of the alarms that there are without free events. An event with fewer than three different counts
+      does not vary.
+    * **m.** A structure must be let through if that removes at least the same share of alarms, averaged likewise. m is
+      the geometric mean of the largest m that lets all these through and the largest number of vectors among the
+      smaller structures: as far, in ratio, from closing what must be open as from opening what need not be.
+
+    Score: 2 minus the share of m that training knows where the rule fires; 2 plus the distance from the nearest
+    structure where the structure is new; below 1/2 a known vector's rarity, from 1/2 to 1 new vectors let through.
+
+    Attributes:
+        free_: the free events.
+        m_: the least number of known vectors with which a structure is let through.
+        false_alarm_rate_: share of held-out training sessions on which the rule fires.
+        choice_: one row a step of the choice: event, alarms_before, alarms_after (mean number of held-out sessions),
+            share (of the alarms without free events), freed.
+        sentence_: the rule in words.
+    """
+
+    def __init__(
+        self,
+        events: str = "events",
+        *,
+        free: Sequence[Any] | None = None,
+        m: int | None = None,
+        least_share: float = 0.1,
+    ) -> None:
+        """Leave the choice to the validation, or fix it.
+
+        Args:
+            events: list column of the events.
+            free: event types whose counts vary freely; chosen on held-out normal sessions by default.
+            m: least number of distinct vectors with which a structure is let through; chosen likewise by default.
+            least_share: share of the held-out alarms that an event must remove to be freed, above 0, at most 1.
+        """
+        self.events = events
+        self.free = free
+        self.m = m
+        self.least_share = least_share
+
+    def _check_parameters(self) -> None:
+        if not 0 < self.least_share <= 1:
+            raise DataError(f"least_share must be above 0 and at most 1, found {self.least_share}: give a share")
+        if self.m is not None and self.m < 1:
+            raise DataError(f"m must be at least 1, found {self.m}: give a number of count vectors, or None")
+
+    def _learn(self, seen: Distinct) -> None:
+        self.known_ = _Known.of(log_sessions.count_vectors(seen.sequences), seen.counts)
+        held_out = _HeldOut(self.known_, self.least_share)
+        codes, self.choice_ = held_out.free_events(self.vocabulary_)
+        if self.free is not None:
+            codes = self.vocabulary_.places(self.free)
+        self.free_ = tuple(self.vocabulary_.events.gather(codes))
+        structures = _without(self.known_.vectors, codes)
+        self.structures_ = _Known.of(structures, self.known_.sessions)
+        self.vectors_per_structure_ = np.bincount(self.structures_.rows)
+        self.m_ = self.m if self.m is not None else held_out.least_vectors(self.structures_.rows)
+        alarms = held_out.alarms(self.structures_.rows, np.array([self.m_]))
+        self.false_alarm_rate_ = alarms / self.n_sessions_
+        self.sentence_ = (
+            f"abnormal if the count vector is none of the {len(self.known_.sessions):,} of {self.n_sessions_:,.0f} "
+            f"training sessions and fewer than {self.m_:,} of these have its structure ({self._structure()})"
+        )
+
+    def _structure(self) -> str:
+        return f"its counts without {_listed([_short(event) for event in self.free_])}" if self.free_ else "all counts"
+
+    def _back_off(self, seen: Distinct) -> tuple[sparse.csr_matrix, sparse.csr_matrix, Ints, Ints]:
+        """Count vectors and structures, place of the known vector or -1, and known vectors with the structure."""
+        vectors = log_sessions.count_vectors(seen.sequences)
+        structures = _without(vectors, self.vocabulary_.places(self.free_))
+        place = self.structures_.find(structures)
+        support = np.where(place < 0, 0, self.vectors_per_structure_[place])
+        return vectors, structures, self.known_.find(vectors), support
+
+    def _rate(self, seen: Distinct) -> Floats:
+        _, structures, place, support = self._back_off(seen)
+        fired = 2 - support / self.m_
+        passed = 0.5 + 0.5 * self.m_ / (support + 1)
+        score = np.where(support < self.m_, fired, passed)
+        score = np.where(place >= 0, self._surprise(self.known_.sessions[place]) / 2, score)
+        new = (place < 0) & (support == 0)
+        score[new] += self.structures_.nearest(structures[new])[1]
+        return score
+
+    def _say(self, seen: Distinct) -> list[str]:
+        vectors, structures, place, support = self._back_off(seen)
+        fires = (place < 0) & (support < self.m_)
+        whole = _Differences(seen, vectors, self.known_, np.flatnonzero(fires & (support > 0)))
+        part = _Differences(seen, structures, self.structures_, np.flatnonzero(fires & (support == 0)))
+        sentences = []
+        for row, (known, similar) in enumerate(zip(place.tolist(), support.tolist(), strict=True)):
+            if known >= 0:
+                sentence = f"the count vector is known from {self._of_training(self.known_.sessions[known])}"
+            elif similar >= self.m_:
+                has = f"{similar:,} known vectors have its structure ({self._structure()}), at least {self.m_:,}"
+                sentence = f"the count vector is new, but {has}: its counts vary freely"
+            elif similar:
+                has = f"{similar:,} known vectors have its structure ({self._structure()}), fewer than {self.m_:,}"
+                sentence = f"the count vector is new and {has}; {whole.counts(row)}"
+            else:
+                sentence = f"the count vector is new and so is its structure ({self._structure()}); {part.counts(row)}"
+            sentences.append(sentence)
+        return sentences
+
+
+class _HeldOut:
+    """Alarms of the back-off rule on training sessions, each held out once.
+
+    A session that is held out raises an alarm if no other has its count vector and fewer than m of the other vectors
+    have its structure.
+    """
+
+    def __init__(self, known: _Known, least_share: float) -> None:
+        self.vectors = known.vectors
+        self.single = (known.sessions == 1).astype(np.float64)
+        self.levels = 2 ** np.arange(int(np.log2(len(self.single))) + 1)
+        self.least = max(least_share * self.single.sum(), 1.0)
+
+    def alarms(self, structure: Ints, levels: Ints) -> float:
+        """Sessions that raise an alarm, averaged over several m.
+
+        Args:
+            structure: number of the structure of each known vector.
+            levels: values of m, ascending.
+        """
+        return float(self.single @ (1 - self._quiet(np.bincount(structure), levels)[structure]))
+
+    @staticmethod
+    def _quiet(vectors: Ints, levels: Ints) -> Floats:
+        """Share of the values of m at which a structure with so many vectors is let through, one of them held out."""
+        quiet: Floats = np.searchsorted(levels, vectors - 1, side="right") / len(levels)
+        return quiet
+
+    def free_events(self, vocabulary: Vocabulary) -> tuple[Ints, pl.DataFrame]:
+        """Free one event after the other while it pays; the codes, and the steps as a table."""
+        hashes = _Hashes(self.vectors)
+        left, freed, steps = _varying(self.vectors), list[int](), []
+        before = self.alarms(hashes.groups(), self.levels)
+        while left:
+            after, best = min((self.alarms(hashes.groups(code), self.levels), code) for code in left)
+            pays = before - after >= self.least
+            steps.append((vocabulary.name(best), before, after, (before - after) / max(self.single.sum(), 1.0), pays))
+            if not pays:
+                break
+            hashes.drop(best)
+            left.remove(best)
+            freed.append(best)
+            before = after
+        names = {"event": pl.String, "alarms_before": pl.Float64, "alarms_after": pl.Float64, "share": pl.Float64}
+        return np.array(sorted(freed), np.int64), pl.DataFrame(steps, {**names, "freed": pl.Boolean}, orient="row")
+
+    def least_vectors(self, structure: Ints) -> int:
+        """m: between the structures that must be let through and those below them that need not be."""
+        vectors = np.bincount(structure)
+        must = np.bincount(structure, self.single) * self._quiet(vectors, self.levels) >= self.least
+        if not must.any():
+            return int(vectors.max()) + 1
+        highest = int(vectors[must].min()) - 1
+        lowest = int(vectors[~must & (vectors <= highest)].max(initial=1))
+        return int(np.ceil(np.sqrt(lowest * highest)))
+
+
+class _Hashes:
+    """Structures of many candidate sets of free events, told apart by a hash that is linear in the counts.
+
+    Dropping an event subtracts its part, so that each candidate costs one subtraction. Used to choose only; what a rule
+    knows is compared exactly.
+    """
+
+    def __init__(self, vectors: sparse.csr_matrix) -> None:
+        factors = np.random.default_rng(0).integers(1, 2**63, vectors.shape[1], dtype=np.uint64) | np.uint64(1)
+        parts = vectors.astype(np.uint64).multiply(factors[None, :]).tocsr()
+        self.columns = parts.tocsc()
+        self.total = np.asarray(parts.sum(axis=1, dtype=np.uint64)).ravel()
+
+    def groups(self, code: int | None = None) -> Ints:
+        """Number of the structure of each vector, one event more dropped."""
+        total = self.total if code is None else self._without(code)
+        return np.unique(total, return_inverse=True)[1].astype(np.int64)
+
+    def drop(self, code: int) -> None:
+        """Drop an event for good."""
+        self.total = self._without(code)
+
+    def _without(self, code: int) -> NDArray[np.uint64]:
+        span = slice(self.columns.indptr[code], self.columns.indptr[code + 1])
+        total = self.total.copy()
+        total[self.columns.indices[span]] -= self.columns.data[span]
+        return total
+
+
+class _Differences:
+    """How new vectors differ from the nearest known ones, in words."""
+
+    def __init__(self, seen: Distinct, vectors: sparse.csr_matrix, known: _Known, new: Ints) -> None:
+        self.vocabulary = seen.sequences.vocabulary
+        self.unseen = _unseen_events(seen) if new.size else {}
+        self.nearest = known.vectors[known.nearest(vectors[new])[0]]
+        self.delta = (vectors[new] - self.nearest).tocsr()
+        self.delta.eliminate_zeros()
+        self.place = {row: place for place, row in enumerate(new.tolist())}
+
+    def counts(self, row: int) -> str:
+        """Name the events whose counts differ most, and both counts."""
+        differing = [f"{name} occurs {_times(here)}, not {_times(there)}" for name, here, there in self._differing(row)]
+        return f"against the nearest one, {_and(differing)}"
+
+    def types(self, row: int) -> str:
+        """Name the event types that the nearest set lacks, and those that it has besides."""
+        differing = self._differing(row)
+        lacks = [name for name, here, _ in differing if here]
+        has = [name for name, here, _ in differing if not here]
+        parts = [f"{verb} {_and(names)}" for verb, names in (("lacks", lacks), ("has", has)) if names]
+        return f"the nearest one {' and '.join(parts)}"
+
+    def _differing(self, row: int) -> list[tuple[str, int, int]]:
+        at = self.place[row]
+        span = slice(self.delta.indptr[at], self.delta.indptr[at + 1])
+        codes, deltas = self.delta.indices[span], self.delta.data[span]
+        order = np.lexsort((codes, -np.abs(deltas), codes != self.vocabulary.unseen))
+        named = []
+        for code, delta in zip(codes[order].tolist(), deltas[order].tolist(), strict=True):
+            there = int(self.nearest[at, code])
+            named.append((self._name(row, code), there + int(delta), there))
+        return named
+
+    def _name(self, row: int, code: int) -> str:
+        if code == self.vocabulary.unseen:
+            return f"unseen {_listed(self.unseen[row])}"
+        return _event(self.vocabulary, code)
+
+
+def _normal_rows(X: pl.DataFrame, y: object, weight: object) -> tuple[NDArray[np.bool_], Floats]:
+    """Tell which rows to learn from, and how many sessions each stands for.
+
+    Raises:
+        SchemaError: if the labels are neither Boolean nor 0 and 1.
+        DataError: if labels or weights are not one a row, or a weight is no number from 0 on.
+    """
+    weights = np.ones(X.height) if weight is None else np.asarray(weight, dtype=np.float64)
+    if weights.shape != (X.height,) or not (np.isfinite(weights) & (weights >= 0)).all():
+        found = f"{weights.size} with the least {weights.min(initial=np.inf)}"
+        raise DataError(f"weights must be {X.height} finite numbers from 0 on, found {found}: count the sessions")
+    if y is None:
+        return weights > 0, weights
+    labels = y if isinstance(y, pl.Series) else pl.Series(np.asarray(y).ravel().tolist(), strict=False)
+    if labels.len() != X.height:
+        raise DataError(f"there must be one label for each of {X.height} sessions, found {labels.len()}: align them")
+    if not (labels.dtype == pl.Boolean or labels.dtype == pl.Null or labels.drop_nulls().is_in([0, 1]).all()):
+        raise SchemaError("labels must be true for an anomaly and false for a normal session: recode them")
+    return (~labels.cast(pl.Boolean)).fill_null(value=False).to_numpy() & (weights > 0), weights
+
+
+def _keys(vectors: sparse.csr_matrix) -> pl.Series:
+    """Write each row as a list of its columns and counts, which is equal exactly for equal rows."""
+    pairs = np.empty(2 * vectors.nnz, np.int64)
+    pairs[0::2], pairs[1::2] = vectors.indices, vectors.data
+    return log_sessions.list_column(pl.Series(pairs), 2 * vectors.indptr.astype(np.int64), "key")
+
+
+def _presence(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    return (counts > 0).astype(np.int64)
+
+
+def _without(vectors: sparse.csr_matrix, codes: Ints) -> sparse.csr_matrix:
+    """Set some columns to zero."""
+    left = vectors.copy()
+    left.data[np.isin(left.indices, codes)] = 0
+    left.eliminate_zeros()
+    return left
+
+
+def _unary(vectors: sparse.csr_matrix, most: Ints) -> sparse.csr_matrix:
+    """Write a count c of column j as ones in the first c of the ``most[j]`` columns that stand for j."""
+    columns = vectors.indices.astype(np.int64)
+    times = np.minimum(vectors.data.astype(np.int64), most[columns])
+    begins = np.concatenate([[0], np.cumsum(most)])
+    ends = np.concatenate([[0], np.cumsum(times)])
+    places = np.repeat(begins[columns] - ends[:-1], times) + np.arange(ends[-1])
+    return sparse.csr_matrix((np.ones(len(places)), places, ends[vectors.indptr]), (vectors.shape[0], begins[-1]))
+
+
+def _totals(vectors: sparse.csr_matrix) -> Floats:
+    return np.asarray(vectors.sum(axis=1), dtype=np.float64).ravel()
+
+
+def _column(vectors: sparse.csr_matrix, code: int) -> Floats:
+    return np.asarray(vectors[:, [code]].todense(), dtype=np.float64).ravel()
+
+
+def _highest(vectors: sparse.csr_matrix, values: Floats) -> Floats:
+    """Highest value among the columns that a row has; 0 for an empty row."""
+    held = sparse.csr_matrix((values[vectors.indices], vectors.indices, vectors.indptr), vectors.shape)
+    return np.asarray(held.max(axis=1).todense(), dtype=np.float64).ravel()
+
+
+def _varying(vectors: sparse.csr_matrix) -> list[int]:
+    """Codes of the events whose counts take at least three values."""
+    held = vectors.tocoo()
+    table = (
+        pl.DataFrame({"code": held.col, "count": held.data})
+        .group_by("code")
+        .agg(pl.len().alias("rows"), pl.col("count").n_unique().alias("values"))
+    )
+    values = pl.col("values") + (pl.col("rows") < vectors.shape[0]).cast(pl.UInt32)
+    return sorted(table.filter(values >= LEAST_VALUES)["code"].to_list())
+
+
+def _quantile(values: Ints, weight: Floats, share: float) -> int:
+    """Smallest value that at least this share of the weight does not exceed."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weight[order]) / weight.sum()
+    place = int(np.searchsorted(reached, share - 1e-12))
+    return int(values[order[min(place, len(order) - 1)]])
+
+
+def _unseen_events(seen: Distinct) -> dict[int, list[str]]:
+    """Names of the unseen events of each distinct session that has some, as they stand in the data."""
+    sequences = seen.sequences
+    unseen = np.flatnonzero(sequences.codes == sequences.vocabulary.unseen)
+    if not unseen.size:
+        return {}
+    flat = seen.events.explode(empty_as_null=False, keep_nulls=False).gather(unseen)
+    table = pl.DataFrame({"row": sequences.rows[unseen], "event": flat.cast(pl.String).fill_null("(null)")})
+    names = table.group_by("row", maintain_order=True).agg(pl.col("event").unique(maintain_order=True))
+    return {row: [_short(event) for event in events] for row, events in names.iter_rows()}
+
+
+def _short(event: object) -> str:
+    text = str(event)
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 3]}..."
+
+
+def _event(vocabulary: Vocabulary, code: int) -> str:
+    return f"event {_short(vocabulary.name(int(code)))}"
+
+
+def _times(count: int) -> str:
+    return "never" if count == 0 else "once" if count == 1 else f"{count:,} times"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"event{'s' if len(names) > 1 else ''} {_and(names)}"
+
+
+def _and(parts: Iterable[str]) -> str:
+    """Join with commas and a final "and", at most three and the number of the others."""
+    named = list(parts)
+    more = len(named) - MOST_DIFFERENCES
+    if more > 0:
+        named = [*named[:MOST_DIFFERENCES], f"{more} more"]
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
