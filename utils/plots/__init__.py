@@ -1,6 +1,7 @@
 """Functions that return plotly figures in the house style; none of them shows, prints or saves anything."""
 
 from utils.plots.exploration import audit_map, balance, correlation_map, distributions
+from utils.plots.features import correlation_groups, log_effect, most_informative, signal_map, stability_bars
 from utils.plots.portrait import portraits
 from utils.plots.static import svg
 from utils.plots.style import use_house_style
@@ -8,9 +9,14 @@ from utils.plots.style import use_house_style
 __all__ = [
     "audit_map",
     "balance",
+    "correlation_groups",
     "correlation_map",
     "distributions",
+    "log_effect",
+    "most_informative",
     "portraits",
+    "signal_map",
+    "stability_bars",
     "svg",
     "use_house_style",
 ]
