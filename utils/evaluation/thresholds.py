@@ -7,7 +7,7 @@ taken, the one that misses least.
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from utils.errors import DataError
 from utils.evaluation.inputs import Bools, Floats, Values, Weights, as_labels, as_scores, as_weights
+from utils.evaluation.splits import Split, k_fold
 from utils.settings import SEED
 
 Rows = NDArray[np.int64]
@@ -457,8 +458,9 @@ def out_of_fold(
     estimator: BaseEstimator,
     X: Table,
     y: Values | None = None,
-    folds: int | Iterable[Any] = 5,
+    folds: int | Iterable[Split | tuple[Any, Any]] = 5,
     *,
+    groups: Values | None = None,
     weight: Values | None = None,
     only_normals: bool = False,
     seed: int = SEED,
@@ -469,8 +471,9 @@ def out_of_fold(
         estimator: anything that :func:`abnormality` can score; it is cloned, never fitted itself.
         X: polars frame or array of n rows.
         y: true for an anomaly, length n.
-        folds: number of random folds (stratified by ``y``), or the folds themselves: objects with ``train`` and
-            ``test`` or pairs of them, row indices; each row must stand in exactly one test part.
+        folds: number of random folds (:func:`~utils.evaluation.splits.k_fold`, stratified by ``y``), or the folds
+            themselves, as splits or pairs of row numbers (train, test); each row must stand in exactly one test part.
+        groups: group of each row, length n; no group stands in two random folds.
         weight: how many rows each row stands for, handed to ``fit`` as ``weight`` or ``sample_weight``.
         only_normals: fit on the normal rows of each training part only, as novelty detectors want it.
         seed: seed of random folds.
@@ -487,7 +490,7 @@ def out_of_fold(
     if only_normals and labels is None:
         raise DataError("fitting on normals only needs labels, found none: give y")
     scores, times = np.full(n, np.nan), np.zeros(n, dtype=np.int64)
-    for train, test in _parts(folds, n, labels, seed):
+    for train, test in _parts(folds, n, labels, groups, seed):
         rows = train[~labels[train]] if only_normals and labels is not None else train
         model = _fitted(clone(estimator), _rows(X, rows), None if labels is None else labels[rows], mass, rows)
         scores[test] = abnormality(model, _rows(X, test))
@@ -610,25 +613,14 @@ def _rows(X: Table, rows: Rows) -> Table:
     return X[rows]
 
 
-def _parts(folds: int | Iterable[Any], n: int, labels: Bools | None, seed: int) -> Iterable[tuple[Rows, Rows]]:
+def _parts(
+    folds: int | Iterable[Split | tuple[Any, Any]], n: int, labels: Bools | None, groups: Values | None, seed: int
+) -> Iterator[tuple[Rows, Rows]]:
     if isinstance(folds, int):
-        return _random_parts(folds, n, labels, seed)
-    pairs = ((fold.train, fold.test) if hasattr(fold, "train") else fold for fold in folds)
-    return ((np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)) for train, test in pairs)
-
-
-def _random_parts(folds: int, n: int, labels: Bools | None, seed: int) -> Iterable[tuple[Rows, Rows]]:
-    """Deal the shuffled rows of each class to the folds in turn."""
-    fewest = n if labels is None else min(int(labels.sum()), int((~labels).sum()))
-    if not 2 <= folds <= fewest:
-        raise DataError(f"folds must be 2 to the {fewest:,} rows of the smaller class, found {folds}: take fewer")
-    generator = np.random.default_rng(seed)
-    fold = np.empty(n, dtype=np.int64)
-    classes = [np.ones(n, dtype=bool)] if labels is None else [~labels, labels]
-    for members in classes:
-        rows = generator.permutation(np.flatnonzero(members))
-        fold[rows] = np.arange(len(rows)) % folds
-    return ((np.flatnonzero(fold != place), np.flatnonzero(fold == place)) for place in range(folds))
+        folds = k_fold(np.zeros(n, dtype=bool) if labels is None else labels, folds, seed, groups)
+    for fold in folds:
+        train, test = (fold.train, fold.test) if isinstance(fold, Split) else fold
+        yield np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)
 
 
 def _fitted(model: BaseEstimator, X: Table, y: Bools | None, weight: Weights | None, rows: Rows) -> BaseEstimator:

@@ -1,5 +1,15 @@
 """Functions that return plotly figures in the house style; none of them shows, prints or saves anything."""
 
+from utils.plots.evaluation import (
+    alarm_rates,
+    chosen_where,
+    confusion_matrix,
+    precision_recall,
+    roc,
+    rule_scoreboard,
+    score_distribution,
+    threshold_curve,
+)
 from utils.plots.exploration import audit_map, balance, correlation_map, distributions
 from utils.plots.features import correlation_groups, log_effect, most_informative, signal_map, stability_bars
 from utils.plots.portrait import portraits
@@ -7,16 +17,24 @@ from utils.plots.static import svg
 from utils.plots.style import use_house_style
 
 __all__ = [
+    "alarm_rates",
     "audit_map",
     "balance",
+    "chosen_where",
+    "confusion_matrix",
     "correlation_groups",
     "correlation_map",
     "distributions",
     "log_effect",
     "most_informative",
     "portraits",
+    "precision_recall",
+    "roc",
+    "rule_scoreboard",
+    "score_distribution",
     "signal_map",
     "stability_bars",
     "svg",
+    "threshold_curve",
     "use_house_style",
 ]
