@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import hdfs_logs, report  # noqa: F401 (registers the log cases)
+from benchmarks import hdfs_logs, log_windows, report  # noqa: F401 (registers the cases)
 from benchmarks.registry import CASES, Row, Scale
 from utils.errors import LabError
 

@@ -622,7 +622,7 @@ class _Differences:
 
     def counts(self, row: int) -> str:
         """Name the events whose counts differ most, and both counts."""
-        differing = [f"{name} occurs {_times(here)}, not {_times(there)}" for name, here, there in self._differing(row)]
+        differing = [f"{name} occurs {here:,} instead of {there:,} times" for name, here, there in self._differing(row)]
         return f"against the nearest one, {_and(differing)}"
 
     def types(self, row: int) -> str:
@@ -753,10 +753,6 @@ def _short(event: object) -> str:
 
 def _event(vocabulary: Vocabulary, code: int) -> str:
     return f"event {_short(vocabulary.name(int(code)))}"
-
-
-def _times(count: int) -> str:
-    return "never" if count == 0 else "once" if count == 1 else f"{count:,} times"
 
 
 def _listed(names: Sequence[str]) -> str:
