@@ -170,8 +170,8 @@ def test_unknown_cases_and_no_rounds_are_refused(cases, wrong, capsys):
     assert wrong[-1] in capsys.readouterr().err
 
 
-def test_all_cases_run_through_the_command(tmp_path, capsys):
-    code = command.main(["--to", str(tmp_path)], scale=TINY)
+def test_the_log_cases_run_through_the_command(tmp_path, capsys):
+    code = command.main(["sessionise", "sessions", "simulate", "--to", str(tmp_path)], scale=TINY)
     stored = json.loads((tmp_path / "results.json").read_text())["rows"]
     assert [one["case"] for one in stored] == [
         "sessionise lines in memory",
