@@ -121,6 +121,32 @@ def by_identifier(
     return _gather(identify(used, pattern, text="_text"), keep)
 
 
+def by_name(
+    lines: pl.DataFrame,
+    *,
+    order: str = "LineId",
+    event: str = "EventId",
+    keep: Sequence[str] = (),
+) -> pl.DataFrame:
+    """Group lines whose session is named already, in a column ``session``, as :func:`identify` does.
+
+    Args:
+        lines: one row a log line; those without a name are left out.
+        order: column that puts the lines in order.
+        event: column with the event of the line.
+        keep: further columns whose values are gathered as lists, in line order.
+
+    Returns:
+        One row a session, in order of first appearance; columns as the module describes.
+
+    Raises:
+        SchemaError: if a column is missing.
+    """
+    _require(lines, [SESSION, order, event, *keep])
+    named = lines.select(SESSION, *_roles(order, event, keep))
+    return _gather(named.filter(pl.col(SESSION).is_not_null()) if named[SESSION].has_nulls() else named, keep)
+
+
 def by_time_window(
     lines: pl.DataFrame,
     time: str,

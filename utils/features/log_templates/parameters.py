@@ -1,0 +1,61 @@
+"""The values of lines: what stands in each line where its template has ``<*>``."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from utils.features.log_templates.masking import VARIABLE, Block, Numbers, Places, compiled
+
+NAME = "parameters"
+REPLACED = re.escape("\ufffd".encode())
+
+
+def empty() -> pl.Series:
+    """No values of no lines."""
+    return pl.Series(NAME, [], dtype=pl.List(pl.String))
+
+
+def extract(block: Block, rows: Numbers, holes: Sequence[Sequence[tuple[int, int]]]) -> pl.Series:
+    """Take the values out of the lines of a block.
+
+    Args:
+        block: the lines.
+        rows: number of each line's skeleton.
+        holes: for each skeleton, where the values of its template stand in it, see :func:`find_holes`.
+
+    Returns:
+        For each line the list of its values, as they stand in it.
+    """
+    first_hole = np.cumsum([0, *(len(found) for found in holes)])
+    flat = np.array([hole for found in holes for hole in found], dtype=np.int64).reshape(-1, 2)
+    offsets = np.concatenate(([0], np.cumsum(np.diff(first_hole)[rows])))
+    begin, end = np.zeros(offsets[-1], dtype=np.int64), np.zeros(offsets[-1], dtype=np.int64)
+    compiled().locate(
+        *block, rows, first_hole, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1]), begin, end
+    )
+    values = _texts(block, begin, end)
+    lists = pa.LargeListArray.from_arrays(pa.array(offsets), values.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return pl.Series(NAME, lists, dtype=pl.List(pl.String))
+
+
+def find_holes(skeleton: bytes, template: str) -> list[tuple[int, int]]:
+    """Find where the values of a template stand in one of its skeletons: begin and end in bytes."""
+    pieces = [re.escape(piece.encode()).replace(REPLACED, b".{1,3}?") for piece in template.split(VARIABLE)]
+    found = re.fullmatch(b"(.+?)".join(pieces), skeleton, re.DOTALL)
+    return [found.span(group) for group in range(1, len(pieces))] if found else []
+
+
+def _texts(block: Block, begin: Places, end: Places) -> pl.Series:
+    """Pieces of the block as texts; bytes that are no UTF-8 are shown as such."""
+    offsets = np.concatenate(([0], np.cumsum(end - begin)))
+    data = np.empty(offsets[-1], dtype=np.uint8)
+    compiled().cut(block.data, begin, end, offsets, data)
+    buffers = [None, pa.py_buffer(offsets.astype(np.int64)), pa.py_buffer(data)]
+    raw = pl.Series(pa.LargeBinaryArray.from_buffers(pa.large_binary(), begin.size, buffers), dtype=pl.Binary)
+    texts = raw.cast(pl.String, strict=False)
+    if texts.null_count():
+        texts = pl.Series([value.decode("utf-8", "replace") for value in raw], dtype=pl.String)
+    return texts
