@@ -106,7 +106,7 @@ def percentile(values: Floats, value: float, level: float, how: str) -> Interval
     if known.size < values.size:
         notes.append(f"{values.size - known.size:,} without a value")
     if known.min() == known.max():
-        notes.append("all equal: too few errors to show a spread")
+        notes.append("all equal, so they show no spread")
     low, high = np.quantile(known, tails(level))
     return Interval(min(float(low), value), max(float(high), value), ", ".join(notes))
 
