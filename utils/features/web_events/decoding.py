@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 ROUNDS = 4
 DELIMITER = r"\';\'"
-PLUS_FOR_SPACE = re.compile(r"(?<=[^\s+])\+(?=[^\s+])")
+PLUS_FOR_SPACE = re.compile(r"(?<=[^\s+\d])\+(?=[^\s+])|(?<=[^\s+])\+(?=[^\s+\d])")
 PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 UNICODE_PERCENT = re.compile(r"%[uU]([0-9a-fA-F]{4})")
 BACKSLASH = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
@@ -70,13 +70,14 @@ def canonical(text: str) -> str:
     """Lower-case a decoded text and write every kind of space as one blank, and line breaks as one.
 
     Comments that SQL reads as a space (``/**/``) and control characters are spaces too, what stands in a conditional
-    comment (``/*!50000 ...*/``) is kept, in a text without blanks a ``+`` between characters is one, NUL is left out.
+    comment (``/*!50000 ...*/``) is kept, in a text without blanks a ``+`` that
+    does not stand between digits is one, NUL is left out.
     """
     lower = text.lower()
-    if "/*" in lower:
-        lower = COMMENT.sub(" ", INNER.sub(" ", lower))
     if "+" in lower and " " not in lower:
         lower = PLUS_FOR_SPACE.sub(" ", lower)
+    if "/*" in lower:
+        lower = COMMENT.sub(" ", INNER.sub(" ", lower))
     return lower if lower.isalnum() else _spaced(lower.replace("\0", ""))
 
 
