@@ -22,6 +22,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Weights = Ints | Floats
 NAMED = 5
+"""Names that an error lists."""
+
+TIME_UNITS = ("ms", "us", "ns")
+"""Resolutions that numpy and polars share; others are read as microseconds."""
 
 
 def as_series(values: Values) -> pl.Series:
@@ -29,6 +33,8 @@ def as_series(values: Values) -> pl.Series:
     if isinstance(values, pl.Series):
         return values
     if isinstance(values, np.ndarray):
+        if values.dtype.kind in "mM" and np.datetime_data(values.dtype)[0] not in TIME_UNITS:
+            values = values.astype(f"{values.dtype.kind}8[us]")
         return pl.Series(values.tolist() if values.dtype == object else values)
     return pl.Series(list(values) if isinstance(values, Sequence) else np.asarray(values))
 
