@@ -3,7 +3,7 @@
 Every figure is made of aggregates (measures, counts, bins), never of rows of the data.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -132,7 +132,8 @@ def correlation_groups(choice: Selection, name: str, *, limit: float = 0.95, mos
         "absolute correlation with the feature that stays",
         height=_height(table.height),
     )
-    labels = [f"{_cut(one)}  ←  {_cut(other)}" for other, one in table.select("feature", "representative").iter_rows()]
+    pairs = table.select("representative", "feature").iter_rows()
+    labels = _short((f"{_cut(one)}  ←  {_cut(other)}" for one, other in pairs), 3 * LONGEST_NAME)
     shades = [(INK, NORMAL)[place % 2] for place in table["group"].rank("dense").to_list()]
     strength = table["correlation"].abs()
     figure.add_scatter(
@@ -145,7 +146,9 @@ def correlation_groups(choice: Selection, name: str, *, limit: float = 0.95, mos
     low = min(limit, float(strength.min()))  # type: ignore[arg-type]
     figure.update_xaxes(range=[low - 0.05 * (1 - low) - 0.002, 1.002])
     figure.add_vline(x=limit, line={"color": UNCLASSIFIED, "dash": "dot"})
-    return figure.update_yaxes(categoryorder="array", categoryarray=labels[::-1], showgrid=True, gridcolor=GRID)
+    return figure.update_yaxes(
+        type="category", categoryorder="array", categoryarray=labels[::-1], showgrid=True, gridcolor=GRID
+    )
 
 
 def log_effect(frame: pl.DataFrame, roles: Roles, column: str, *, unit: float = 1.0, bins: int = 40) -> go.Figure:
@@ -253,12 +256,19 @@ def _add_legend(figure: go.Figure, verdicts: Sequence[str]) -> None:
 
 def _named_rows(figure: go.Figure, features: pl.Series, place: int) -> None:
     figure.update_yaxes(
-        categoryorder="array", categoryarray=_short(features)[::-1], tickfont_size=11, row=place, col=1, dtick=1
+        type="category",
+        categoryorder="array",
+        categoryarray=_short(features)[::-1],
+        tickfont_size=11,
+        dtick=1,
+        row=place,
+        col=1,
     )
 
 
 def _in_order(figure: go.Figure, features: pl.Series) -> go.Figure:
-    return figure.update_yaxes(categoryorder="array", categoryarray=_short(features)[::-1], showgrid=False)
+    names = _short(features)[::-1]
+    return figure.update_yaxes(type="category", categoryorder="array", categoryarray=names, showgrid=False)
 
 
 def _finite(frame: pl.DataFrame, roles: Roles, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -318,16 +328,16 @@ def _height(rows: int) -> int:
     return 170 + ROW * rows
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+def _cut(name: str, longest: int = LONGEST_NAME) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
-def _short(names: pl.Series) -> list[str]:
+def _short(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
     """Names that fit beside a figure, still different from each other."""
     taken: dict[str, int] = {}
     shown = []
     for name in names:
-        cut = _cut(name)
+        cut = _cut(name, longest)
         taken[cut] = taken.get(cut, 0) + 1
         shown.append(cut if taken[cut] == 1 else f"{cut} ({taken[cut]})")
     return shown

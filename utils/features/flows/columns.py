@@ -120,9 +120,10 @@ def fit_column(values: pl.Series, options: Options) -> Column:
 
 def texts(values: pl.Series) -> pl.Series:
     """Write the values of a nominal column as texts; whole numbers without a decimal point."""
-    if values.dtype.is_float():
-        return values.cast(pl.Int64, strict=False).cast(pl.String)
-    return values.cast(pl.String)
+    if isinstance(values.dtype, pl.String):
+        return values
+    whole = values.cast(pl.Int64, strict=False) if values.dtype.is_float() else values
+    return whole.cast(pl.String)
 
 
 def numbers(values: pl.Series) -> Numbers:
@@ -133,16 +134,21 @@ def numbers(values: pl.Series) -> Numbers:
 
 def logarithm(values: Numbers, unit: Numbers | float) -> Numbers:
     """Compute sign(x) log(1 + |x| / unit), the same as log1p for positive values of unit 1; never infinite."""
-    with np.errstate(over="ignore"):
-        magnitude = np.minimum(np.abs(values) / unit, np.finfo(np.float64).max)
-    return np.asarray(np.copysign(np.log1p(magnitude), values))
+    magnitude = np.abs(values)
+    if np.any(np.not_equal(unit, 1.0)):
+        with np.errstate(over="ignore"):
+            magnitude /= unit
+        np.minimum(magnitude, np.finfo(np.float64).max, out=magnitude)
+    np.log1p(magnitude, out=magnitude)
+    return np.asarray(np.copysign(magnitude, values))
 
 
 def skewness(values: Numbers) -> float:
     """Third standardised moment; 0 for a column of equal values."""
     centred = _centred(values)
-    variance = float(np.mean(centred**2))
-    return float(np.mean(centred**3)) / variance**1.5 if variance > 0 else 0.0
+    squares = centred * centred
+    variance = float(squares.mean())
+    return float(np.dot(squares, centred)) / len(centred) / variance**1.5 if variance > 0 else 0.0
 
 
 def _is_nominal(values: pl.Series, declared: Kind | None) -> bool:
@@ -234,7 +240,7 @@ def _without_spread(
 
 
 def _is_binary(known: Numbers) -> bool:
-    return bool(np.isin(known, (0.0, 1.0)).all())
+    return bool(known.min() == 0 and known.max() == 1 and ((known == 0) | (known == 1)).all())
 
 
 def _scaled(name: str, known: Numbers, options: Options) -> dict[str, object]:
@@ -251,14 +257,15 @@ def _log_of(name: str, known: Numbers, wanted: bool | tuple[str, ...]) -> tuple[
     """Whether to take the logarithm, and in which unit."""
     if wanted is False or (isinstance(wanted, tuple) and name not in wanted):
         return "", 1.0
-    unit = _unit(known)
     kind = "signed log1p" if known.min() < 0 else "log1p"
     if isinstance(wanted, tuple):
-        return kind, unit
-    before = abs(skewness(known)) if known.min() >= 0 else abs(skewness(np.abs(known)))
+        return kind, _unit(known)
+    magnitudes = np.abs(known)
+    before = abs(skewness(magnitudes))
     if before <= SKEWNESS_LIMIT:
         return "", 1.0
-    after = skewness(logarithm(np.abs(known), unit))
+    unit = _unit(known)
+    after = skewness(logarithm(magnitudes, unit))
     return (kind, unit) if abs(after) <= SKEWNESS_LEFT * before else ("", 1.0)
 
 
@@ -266,6 +273,8 @@ def _unit(known: Numbers) -> float:
     """One, or what is small in this column if it spans decades below one, such as seconds."""
     magnitudes = np.abs(known)
     positive = magnitudes[magnitudes > 0]
+    if positive.min(initial=1.0) >= 1:
+        return 1.0
     small = float(np.quantile(positive, 0.05))
     return small if small < 1 and positive.max() / small >= DECADES_BELOW_ONE else 1.0
 

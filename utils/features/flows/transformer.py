@@ -23,6 +23,10 @@ NOMINALS = ("onehot", "native")
 MISSINGS = ("fill", "keep")
 DTYPES = ("float64", "float32")
 DECLARED_KINDS = ("numeric", "binary", "nominal")
+BLOCK = 1_024
+FEW_ROWS = 8
+"""Up to so many rows it is faster to read them as Python values than to plan a query."""
+
 MOST_NATIVE = 250
 """Categories that HistGradientBoosting can tell apart (255), less some for ``<other>`` and ``<missing>``."""
 
@@ -264,15 +268,23 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not table.names:
             return 0
         values = _numbers_of(frame, table.names)
+        for start in range(0, frame.height, BLOCK):
+            block = slice(start, start + BLOCK)
+            self._write_block(values[block], out[block])
+        return len(table.shown) + len(table.flagged)
+
+    def _write_block(self, values: NDArray[np.float64], out: Matrix) -> None:
+        """Fill the leading columns of some rows: so few that they stay in the processor's cache for all steps."""
+        table, shown = self._numeric, len(self._numeric.shown)
         absent = ~np.isfinite(values)
         if absent.any():
             _replace(values, table, keep=self.missing == "keep")
+        if table.flagged.size:
+            out[:, shown : shown + len(table.flagged)] = absent[:, table.flagged]
         _scale(values, table)
-        shown, flagged = len(table.shown), len(table.flagged)
         limit = np.finfo(out.dtype).max
-        out[:, :shown] = np.clip(values[:, table.shown], -limit, limit)
-        out[:, shown : shown + flagged] = absent[:, table.flagged]
-        return shown + flagged
+        np.clip(values, -limit, limit, out=values)
+        out[:, :shown] = values if shown == values.shape[1] else values[:, table.shown]
 
     def _write_codes(self, values: pl.Series, column: Column, out: Matrix, start: int) -> int:
         """Fill the columns of one nominal column from ``start`` on, and say how many they are."""
@@ -288,7 +300,7 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Check the columns that are used against those of training."""
         used = [column for column in self.columns_ if column.kind != "dropped"]
         _require_present(frame, [column.name for column in used])
-        schema = frame.schema
+        schema = dict(zip(frame.columns, frame.dtypes, strict=True))
         wrong = [column for column in used if not _fits(schema[column.name], column)]
         if wrong:
             each = ", ".join(f"{column.name!r} {column.dtype} (found {schema[column.name]})" for column in wrong[:6])
@@ -349,6 +361,10 @@ def _numeric_of(columns: Sequence[Column]) -> _Numeric:
 
 def _numbers_of(frame: pl.DataFrame, names: list[str]) -> NDArray[np.float64]:
     """A new matrix (rows, columns), missing values NaN."""
+    if frame.height <= FEW_ROWS and pl.Duration not in frame.dtypes:
+        place = {name: number for number, name in enumerate(frame.columns)}
+        rows = [[row[place[name]] for name in names] for row in frame.rows()]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
     chosen = frame.select(names)
     if any(isinstance(dtype, pl.Duration) for dtype in chosen.dtypes):
         chosen = chosen.with_columns(pl.col(pl.Duration).to_physical())
@@ -380,6 +396,10 @@ def _codes(values: pl.Series, column: Column) -> plans.Codes:
     known = plans.texts(values)
     other = len(column.categories) if column.pooled else -1
     missing = len(column.labels) - 1 if column.flagged else -1
+    if len(known) <= FEW_ROWS:
+        code = {name: number for number, name in enumerate(column.categories)}
+        found = [missing if text is None else code.get(text, other) for text in known.to_list()]
+        return np.asarray(found, dtype=np.int64)
     places = known.cast(pl.Enum(column.categories), strict=False).to_physical().cast(pl.Int64)
     if not places.has_nulls():
         return places.to_numpy()
