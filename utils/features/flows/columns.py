@@ -276,7 +276,7 @@ def _unit(known: Numbers) -> float:
     if positive.min(initial=1.0) >= 1:
         return 1.0
     small = float(np.quantile(positive, 0.05))
-    return small if small < 1 and positive.max() / small >= DECADES_BELOW_ONE else 1.0
+    return small if small < 1 and positive.max() >= DECADES_BELOW_ONE * small else 1.0
 
 
 def _location(shown: Numbers, scale: str | None) -> tuple[float, float]:
