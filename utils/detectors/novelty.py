@@ -400,6 +400,9 @@ class StructuralVector(_UnseenVector):
         self.events = events
         self.free = free
 
+    def _check_parameters(self) -> None:
+        _require_list(self.free)
+
     def _represent(self, seen: Distinct) -> sparse.csr_matrix:
         codes = self.vocabulary_.places(self.free)
         return _without(log_sessions.count_vectors(seen.sequences), codes)
@@ -462,6 +465,7 @@ class BackOffNovelty(_SessionRule):
             raise DataError(f"least_share must be above 0 and at most 1, found {self.least_share}: give a share")
         if self.m is not None and self.m < 1:
             raise DataError(f"m must be at least 1, found {self.m}: give a number of count vectors, or None")
+        _require_list(self.free or ())
 
     def _learn(self, seen: Distinct) -> None:
         self.known_ = _Known.of(log_sessions.count_vectors(seen.sequences), seen.counts)
@@ -666,9 +670,15 @@ def _normal_rows(X: pl.DataFrame, y: object, weight: object) -> tuple[NDArray[np
     labels = y if isinstance(y, pl.Series) else pl.Series(np.asarray(y).ravel().tolist(), strict=False)
     if labels.len() != X.height:
         raise DataError(f"there must be one label for each of {X.height} sessions, found {labels.len()}: align them")
-    if not (labels.dtype == pl.Boolean or labels.dtype == pl.Null or labels.drop_nulls().is_in([0, 1]).all()):
+    numbers = labels.dtype.is_numeric() and labels.drop_nulls().is_in([0, 1]).all()
+    if not (numbers or labels.dtype in (pl.Boolean, pl.Null)):
         raise SchemaError("labels must be true for an anomaly and false for a normal session: recode them")
     return (~labels.cast(pl.Boolean)).fill_null(value=False).to_numpy() & (weights > 0), weights
+
+
+def _require_list(free: Sequence[Any]) -> None:
+    if isinstance(free, str):
+        raise DataError(f"free must be a list of event types, found {free!r}: write [{free!r}]")
 
 
 def _keys(vectors: sparse.csr_matrix) -> pl.Series:
