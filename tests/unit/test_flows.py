@@ -581,5 +581,5 @@ def test_simulated_flows_go_through(simulator):
     assert np.isfinite(found).all()
     assert set(features.report_["column"]) == set(meaning.features)
     assert not set(features.origins_) & {*meaning.identity, *meaning.withheld}
-    with pytest.raises(SchemaError, match="identity column|withheld"):
+    with pytest.raises(SchemaError, match="features must not contain"):
         FlowFeatures(meaning, columns=[*meaning.features, *[*meaning.identity, *meaning.withheld][:1]]).fit(frame)

@@ -266,7 +266,8 @@ def _nearest(known: Numbers, asked: Numbers) -> Codes:
     right = np.searchsorted(known, asked).clip(1, max(len(known) - 1, 1))
     if len(known) == 1:
         return np.zeros(len(asked), dtype=np.int64)
-    middle = known[right - 1] / 2 + known[right] / 2
+    with np.errstate(invalid="ignore"):
+        middle = known[right - 1] / 2 + known[right] / 2
     return np.asarray(np.where(asked <= middle, right - 1, right))
 
 
@@ -319,11 +320,11 @@ def _area(normal: Numbers, anomalous: Numbers, worth: tuple[float, ...]) -> tupl
 def _rank_auc(rows: Labelled) -> pl.DataFrame:
     """Rank AUC of the numbers and truth values."""
     names = [name for name in rows.frame.columns if is_ordered(rows.frame.schema[name])]
-    plain = rows.frame.select(pl.col(names).to_physical().cast(pl.Float64).fill_nan(None))
     free = "label"
-    while free in plain.columns:
+    while free in names:
         free += "_"
-    table = plain.with_columns(pl.Series(free, rows.label == 1))
+    numbers = pl.col(names).to_physical().cast(pl.Float64).fill_nan(None)
+    table = pl.DataFrame({free: rows.label == 1}).hstack(rows.frame.select(numbers) if names else [])
     return profile.rank_auc(table, free, names).rename({"column": "feature"})
 
 

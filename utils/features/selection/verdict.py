@@ -7,7 +7,7 @@ from typing import Literal
 import polars as pl
 
 from utils.errors import SettingsError
-from utils.features.selection.correlation import LIMIT, Method, correlated_groups
+from utils.features.selection.redundancy import LIMIT, Method, correlated_groups
 from utils.features.selection.screening import gaps
 from utils.features.selection.signal import TOO_GOOD, mutual_information, predictive_power, single_feature_auc
 from utils.features.selection.table import feature_names
