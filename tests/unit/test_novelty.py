@@ -282,10 +282,10 @@ class TestVectors:
         assert rule.score_samples(rows)[1:].tolist() == [2, 1_191]
         assert rule.explain(rows) == [
             "the count vector is known from 1 of 2 training sessions",
-            "the count vector is in no training session; against the nearest one, unseen event x occurs 1 instead of 0 "
-            "times and event b occurs 3 instead of 2 times",
-            "the count vector is in no training session; against the nearest one, event c occurs 1,200 instead of 9 "
-            "times",
+            "the count vector is in no training session; it differs from the nearest one in unseen event x (1 instead "
+            "of 0 times) and event b (3 instead of 2 times)",
+            "the count vector is in no training session; it differs from the nearest one in event c (1,200 instead of "
+            "9 times)",
         ]
 
     def test_free_events_are_not_looked_at(self):
@@ -359,7 +359,7 @@ class TestBackOff:
         assert "its counts vary freely" in passed
         assert "1 known vectors have its structure (its counts without event read), fewer than" in in_closed
         assert "so is its structure" in new
-        assert "event close occurs 2 instead of 1 times" in new
+        assert "event close (2 instead of 1 times)" in new
 
     def test_scores_rank_known_before_passed_before_closed_before_new_structures(self, known):
         rule = BackOffNovelty().fit(known)

@@ -626,8 +626,8 @@ class _Differences:
 
     def counts(self, row: int) -> str:
         """Name the events whose counts differ most, and both counts."""
-        differing = [f"{name} occurs {here:,} instead of {there:,} times" for name, here, there in self._differing(row)]
-        return f"against the nearest one, {_and(differing)}"
+        differing = [f"{name} ({here:,} instead of {there:,} times)" for name, here, there in self._differing(row)]
+        return f"it differs from the nearest one in {_and(differing)}"
 
     def types(self, row: int) -> str:
         """Name the event types that the nearest set lacks, and those that it has besides."""
