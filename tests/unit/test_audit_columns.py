@@ -255,6 +255,7 @@ def test_a006_reads_names_and_documentation():
     )
     assert (found.code, found.severity, found.columns) == ("A006", "medium", ("min_global_degree", "rank"))
     assert audit.computed_over_all_rows(["globalisation", "n_edges"], {"n_edges": "edges of one graph"}) == []
+    assert audit.computed_over_all_rows(["min_global_degree"], {"min_global_degree": "over training graphs"}) == []
 
 
 def test_a007_finds_constant_and_missing_features(noise):

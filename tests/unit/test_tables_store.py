@@ -23,7 +23,7 @@ def processed():
     )
     roles = Roles(
         unit="event", label="is_anomaly", anomaly_type="anomaly_type", features=("size",), identity=("row",),
-        sequence="events", withheld={"late": "comes after the fact"},
+        sequence="events", withheld={"late": "comes after the fact"}, notes={"size": "in bytes"},
     )  # fmt: skip
     return Dataset(
         name="mine", kind="events", source="real", origin="own files", digest="sha256:1", truth="a person said so",

@@ -225,7 +225,7 @@ def _times(view: View) -> list[Finding]:
 
 
 def _fitted(view: View) -> list[Finding]:
-    return _by_offer(columns.computed_over_all_rows(view.measured, view.roles.withheld), view)
+    return _by_offer(columns.computed_over_all_rows(view.measured, {**view.roles.withheld, **view.roles.notes}), view)
 
 
 def _uninformative(view: View) -> list[Finding]:

@@ -290,7 +290,7 @@ def computed_over_all_rows(columns: Iterable[str], notes: Mapping[str, str]) -> 
 
     Args:
         columns: columns to look at.
-        notes: what is documented about each column (reason, description); the name itself is read too.
+        notes: what is documented about each column (reason, description); without a note the name is read.
 
     Returns:
         At most one finding.
@@ -302,7 +302,8 @@ def computed_over_all_rows(columns: Iterable[str], notes: Mapping[str, str]) -> 
     found = tuple(
         name
         for name in names
-        if TRANSDUCTIVE.search(notes.get(name, "")) or "global" in [word.lower() for word in WORD.findall(name)]
+        if TRANSDUCTIVE.search(notes.get(name, name))
+        or (name not in notes and "global" in [word.lower() for word in WORD.findall(name)])
     )
     if not found:
         return []

@@ -238,4 +238,12 @@ def _behavior_roles() -> Roles:
 
 
 def _feature_roles() -> Roles:
-    return Roles(unit="behaviour", label=LABEL, anomaly_type=ANOMALY_TYPE, features=PUBLISHED_FEATURES, identity=(ID,))
+    counted = {name: "counted over all graphs of the file" for name in PUBLISHED_FEATURES if "global" in name}
+    return Roles(
+        unit="behaviour",
+        label=LABEL,
+        anomaly_type=ANOMALY_TYPE,
+        features=PUBLISHED_FEATURES,
+        identity=(ID,),
+        notes=counted,
+    )

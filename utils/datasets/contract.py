@@ -29,6 +29,7 @@ class Roles:
         split: column with the published split (``"train"`` or ``"test"``).
         sequence: list column with the row's events in order, or the key into a frame of distinct sequences.
         withheld: other columns that are no features, each with the reason.
+        notes: how features were computed, where that has to be known to trust them.
     """
 
     unit: str
@@ -41,6 +42,7 @@ class Roles:
     split: str | None = None
     sequence: str | None = None
     withheld: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,95 @@
-"""Processed tables."""
+"""Processed tables: what the features make of a data set, with a side for each row and the meaning of each column.
+
+```python
+from utils import datasets
+from utils.features import tables
+
+made = tables.obtain(datasets.load("api"))     # from data/processed if they are up to date, else built and written
+made["graphs"], made.roles["graphs"].features
+```
+
+Tables hold label, kind of anomaly, group, ``split`` and features; identities, addresses, ports and times stay in the
+frames that :func:`utils.datasets.load` gives, whose rows stand in the same order. Whatever is learned on the way (which
+columns are constant, global degrees, templates, the vocabulary of events) is learned from training rows.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from utils import settings
+from utils.datasets.contract import Dataset
+from utils.errors import DataError
+from utils.features.tables import graphs, rows, sequences, store, texts
+from utils.features.tables.keys import Part
+from utils.features.tables.store import folder, read, write
+
+__all__ = ["build", "folder", "obtain", "read", "write"]
+
+Builder = Callable[[Dataset, int], Iterator[tuple[str, Part]]]
+BUILDERS: Mapping[str, tuple[Builder, ...]] = MappingProxyType(
+    {
+        "call_graph": (graphs.build,),
+        "events": (texts.build, sequences.build),
+        "log": (sequences.build,),
+        "table": (texts.build, rows.build),
+    }
+)
+
+
+def build(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset:
+    """Make the processed tables of a data set.
+
+    Args:
+        dataset: as :func:`utils.datasets.load` gives it.
+        seed: of the division into training and test, where the data came without one.
+
+    Returns:
+        The tables as a data set of kind ``"table"``; the digest says what they were made of and by which code.
+
+    Raises:
+        DataError: if the data set has nothing that features can be made of.
+    """
+    parts: dict[str, Part] = {}
+    for builder in BUILDERS[dataset.kind]:
+        parts |= {name: made for name, made in builder(dataset, seed) if name not in parts}
+    if not parts and dataset.kind == "events":
+        parts = dict(rows.build(dataset, seed))
+    if not parts:
+        found = ", ".join(dataset.frames)
+        raise DataError(f"data set {dataset.name!r} must have columns to make features of, found none in {found}: name "
+                        "features, or events and sessions, in its entry of data/catalog.toml")  # fmt: skip
+    return replace(
+        dataset,
+        kind="table",
+        digest=_digest(dataset, seed),
+        frames={name: made.frame for name, made in parts.items()},
+        roles={name: made.roles for name, made in parts.items()},
+        defects=tuple(defect for made in parts.values() for defect in made.defects),
+    )
+
+
+def obtain(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset:
+    """Read the processed tables if they are whole and up to date, else build and write them.
+
+    Raises:
+        DataError: as :func:`build` and :func:`write`.
+    """
+    if store.digest(dataset.name, dataset.source) == _digest(dataset, seed):
+        with contextlib.suppress(DataError):
+            return read(dataset.name, dataset.source)
+    made = build(dataset, seed=seed)
+    write(made)
+    return made
+
+
+def _digest(dataset: Dataset, seed: int) -> str:
+    """Tables are what the data, the seed and the code of the features make them."""
+    code = hashlib.sha256()
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        code.update(file.read_bytes())
+    recipe = f"{dataset.digest}, {seed}, {code.hexdigest()}"
+    return "sha256:" + hashlib.sha256(recipe.encode()).hexdigest()

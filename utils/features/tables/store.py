@@ -129,7 +129,7 @@ def _description(processed: Dataset) -> dict[str, object]:
 
 def _plain_roles(roles: Roles) -> dict[str, object]:
     plain = {item.name: getattr(roles, item.name) for item in fields(Roles)}
-    return plain | {"withheld": dict(roles.withheld)}
+    return plain | {"withheld": dict(roles.withheld), "notes": dict(roles.notes)}
 
 
 def _roles(plain: Mapping[str, object]) -> Roles:

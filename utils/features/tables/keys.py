@@ -1,0 +1,188 @@
+"""What every processed table has besides its features: label, kind, group, and a side for each row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from utils import settings
+from utils.datasets import profile
+from utils.datasets.contract import Defect, Roles
+from utils.errors import DataError
+from utils.evaluation import splits
+from utils.features.selection import single_feature_auc
+
+SPLIT = "split"
+TWINS = "vector"
+TEST_SHARE = 0.2
+ANSWER_AUC = 0.99
+"""A feature that alone ranks the classes so well says how the data were collected, or is the label."""
+
+
+class Part(NamedTuple):
+    """One processed table on its way.
+
+    Attributes:
+        frame: keys and features, one row for each row of the frame that it was made from unless said otherwise.
+        roles: what its columns mean.
+        defects: what had to be done to rows or columns on the way.
+    """
+
+    frame: pl.DataFrame
+    roles: Roles
+    defects: tuple[Defect, ...] = ()
+
+
+def keys(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+    """Take over label, kind of anomaly, group and published split; identities and times stay behind.
+
+    Rows keep their order, which leads back to what stays behind.
+    """
+    wanted = (roles.label, roles.anomaly_type, roles.group, roles.split)
+    return frame.select(*dict.fromkeys(name for name in wanted if name in frame.columns))
+
+
+def part(
+    kept: pl.DataFrame, columns: pl.DataFrame, roles: Roles, withheld: Mapping[str, str] | None = None, unit: str = ""
+) -> Part:
+    """Put keys and other columns side by side; these are features, but for those that are withheld.
+
+    Raises:
+        DataError: if a feature has the name of a key.
+    """
+    if shared := set(kept.columns) & set(columns.columns):
+        raise DataError(f"a feature must not be called as a key, found {', '.join(sorted(shared))}: rename the column")
+    meaning = Roles(
+        unit=unit or roles.unit,
+        label=_present(roles.label, kept),
+        anomaly_type=_present(roles.anomaly_type, kept),
+        group=_present(roles.group, kept),
+        split=_present(roles.split, kept),
+    )
+    return widened(Part(kept, meaning), columns, withheld)
+
+
+def widened(made: Part, columns: pl.DataFrame, withheld: Mapping[str, str] | None = None) -> Part:
+    """Add columns to a table: features, but for those that are withheld."""
+    withheld = dict(withheld or {})
+    frame = pl.concat([made.frame, columns], how="horizontal")
+    features = (*made.roles.features, *(name for name in columns.columns if name not in withheld))
+    roles = replace(made.roles, features=features, withheld=dict(made.roles.withheld) | withheld)
+    return made._replace(frame=frame, roles=roles)
+
+
+def divided(made: Part, seed: int, order: Sequence[int] | pl.Series | None = None) -> Part:
+    """Give each row a side, ``"train"`` or ``"test"``, unless the data came with one.
+
+    With an order (where sessions begin in a log) the last fifth is the test part. Else a fifth is drawn at random:
+    whole groups, with equal shares of the classes where there are enough of each. Rows that are equal in all features
+    become a group, ``vector``, where there are none.
+
+    Args:
+        made: the table.
+        seed: of the draw.
+        order: for each row its place in time.
+
+    Returns:
+        The table with a column ``split``; what could not be done is among its defects.
+    """
+    if made.roles.split is not None:
+        return made
+    made = made if order is not None or made.roles.group else _twins_grouped(made)
+    side, problem = _drawn(made, seed) if order is None else _latest(made, order)
+    frame = made.frame.drop(SPLIT, strict=False).with_columns(side)
+    found = (Defect(problem, made.frame.height, "divided without regard to it"),) if problem else ()
+    return made._replace(frame=frame, roles=replace(made.roles, split=SPLIT), defects=(*made.defects, *found))
+
+
+def training(made: Part) -> pl.Series:
+    """Mask of the training rows of a divided table."""
+    return made.frame[made.roles.split or SPLIT] == "train"
+
+
+def without_answers(made: Part) -> Part:
+    """Drop features that alone tell the classes apart in training; it takes a divided table.
+
+    Such a column says how the classes were collected, or is the label by another name, and any model that sees it is
+    graded on that.
+    """
+    label = made.roles.label
+    rows = made.frame.filter(training(made))
+    if label is None or rows[label].drop_nulls().n_unique() < 2:
+        return made
+    measured = single_feature_auc(rows, label, profile.numeric(rows, made.roles.features))
+    strength = pl.max_horizontal("auc", "rank_auc", 1 - pl.col("rank_auc"))
+    answers = measured.select("feature", strength.alias("auc")).filter(pl.col("auc") >= ANSWER_AUC)
+    if answers.is_empty():
+        return made
+    listed = ", ".join(f"{name} ({area:.3f})" for name, area in answers.iter_rows())
+    return _dropped(made, answers["feature"].to_list(), f"features that alone give the answer (AUC): {listed}")
+
+
+def without_constants(made: Part) -> Part:
+    """Drop features that have one value in all training rows; it takes a divided table."""
+    rows = made.frame.filter(training(made)).select(made.roles.features)
+    varied = rows.select(pl.all().drop_nulls().n_unique() + pl.all().is_null().any()).row(0) if rows.width else ()
+    idle = [name for name, values in zip(rows.columns, varied, strict=True) if values <= 1]
+    if not idle or len(idle) == rows.width:
+        return made
+    return _dropped(made, idle, f"features with one value in training: {', '.join(idle)[:300]}")
+
+
+def _dropped(made: Part, names: Sequence[str], what: str) -> Part:
+    kept = tuple(name for name in made.roles.features if name not in set(names))
+    notes = {name: note for name, note in made.roles.notes.items() if name in kept}
+    note = Defect(what, made.frame.height, "left out")
+    return Part(made.frame.drop(names), replace(made.roles, features=kept, notes=notes), (*made.defects, note))
+
+
+def _twins_grouped(made: Part) -> Part:
+    """Number rows that are equal in all features, if there are any, so that they stay on one side.
+
+    The numbers are shuffled: in the order of the rows they would tell what the order tells.
+    """
+    if not made.roles.features or not made.frame.height:
+        return made
+    vector = splits.distinct_rows(made.frame, made.roles.features)
+    distinct = int(vector.max()) + 1
+    if distinct == vector.size:
+        return made
+    shuffled = np.random.default_rng(settings.SEED).permutation(distinct)[vector]
+    frame = made.frame.drop(TWINS, strict=False).with_columns(pl.Series(TWINS, shuffled, dtype=pl.UInt32))
+    return made._replace(frame=frame, roles=replace(made.roles, group=TWINS))
+
+
+def _present(name: str | None, frame: pl.DataFrame) -> str | None:
+    return name if name in frame.columns else None
+
+
+def _drawn(made: Part, seed: int) -> tuple[pl.Series, str]:
+    """Draw sides at random, with regard to the label if that can be done."""
+    frame, roles = made.frame, made.roles
+    things = frame[roles.group] if roles.group else pl.Series(range(frame.height))
+    label = frame[roles.label] if roles.label else None
+    problem = ""
+    for y in [label, None] if label is not None else [None]:
+        try:
+            split = splits.grouped(y, things, TEST_SHARE, seed)
+        except DataError as error:
+            problem = problem or str(error)
+            continue
+        return _sides(frame.height, split.test), problem
+    return _sides(frame.height, np.array([], np.int64)), problem
+
+
+def _latest(made: Part, order: Sequence[int] | pl.Series) -> tuple[pl.Series, str]:
+    try:
+        split = splits.by_time(np.asarray(order), TEST_SHARE)
+    except DataError as error:
+        return _sides(made.frame.height, np.array([], np.int64)), str(error)
+    return _sides(made.frame.height, split.test), ""
+
+
+def _sides(rows: int, test: np.ndarray) -> pl.Series:
+    side = np.full(rows, "train", dtype=object)
+    side[test] = "test"
+    return pl.Series(SPLIT, side, dtype=pl.String)
