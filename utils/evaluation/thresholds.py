@@ -45,7 +45,7 @@ class Point:
     false_alarm_rate: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cuts:
     """Every different decision that a threshold can make on some scores, fewest alarms first.
 
@@ -108,7 +108,7 @@ class Cuts:
         return Point(*(float(column[place]) for column in columns))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tally:
     """How much of each class stands at each distinct score.
 

@@ -48,7 +48,7 @@ def threshold_curve(
     figure = new_figure(title, "threshold on the score (higher is more abnormal)", "share (%)")
     for name, (colour, dash) in MEASURES.items():
         figure.add_scatter(
-            x=_compact(shown["threshold"]),
+            x=shown["threshold"].to_numpy(),
             y=_compact(100 * shown[name]),
             name="F1" if name == "f1" else name,
             mode="lines",
@@ -199,7 +199,7 @@ def score_distribution(
         counts = np.histogram(np.clip(values[members], edges[0], edges[-1]), edges)[0]
         shares = 100 * counts / max(int(counts.sum()), 1)
         figure.add_scatter(
-            x=_compact(edges),
+            x=edges,
             y=_compact(np.append(shares, 0.0)),
             name=verdict,
             mode="lines",

@@ -49,7 +49,7 @@ SMOOTHING = 5.0
 SHOWN_VALUES = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ColumnRule:
     """The rule on one column.
 
@@ -427,7 +427,7 @@ def shortcut_strength(
     return table.sort("balanced_accuracy", descending=True, maintain_order=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Target:
     """Labels, weights and folds of some rows."""
 
@@ -445,7 +445,7 @@ class _Target:
         return self.totals[0] / sum(self.totals)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Shares:
     """Anomaly shares of the values of a nominal column, of all rows and as the other folds see them."""
 

@@ -276,7 +276,7 @@ class QuantileRule(Rule):
         return np.asarray(-np.log10(p) + 0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Tail:
     """The upper tail of one feature on normal rows, thinned towards its middle.
 
