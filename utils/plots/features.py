@@ -3,7 +3,7 @@
 Every figure is made of aggregates (measures, counts, bins), never of rows of the data.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,7 +14,7 @@ from utils.datasets import profile
 from utils.datasets.contract import Roles
 from utils.errors import SchemaError
 from utils.features.selection import TOO_GOOD, VERDICTS, Selection, Stability
-from utils.plots.style import ANOMALY, GRID, INK, NORMAL, TRAIN, UNCLASSIFIED, new_figure
+from utils.plots.style import ANOMALY, INK, NORMAL, TRAIN, UNCLASSIFIED, new_figure
 from utils.plots.style import VERDICTS as CLASSES
 
 MARKS: Mapping[str, tuple[str, str]] = {
@@ -27,6 +27,7 @@ MARKS: Mapping[str, tuple[str, str]] = {
 }
 """Colour and symbol of each verdict: the symbol says it without the colour."""
 
+NO_LABELS = "No data set has labels, so none can be told"
 LONGEST_NAME = 34
 ROW = 19
 """Height of one feature in a figure, in pixels."""
@@ -39,17 +40,13 @@ def signal_map(selections: Mapping[str, Selection], *, most: int = 40) -> go.Fig
         selections: choice of features by name of the data set; those without labels are left out.
         most: most features of one data set, the strongest first.
     """
-    shown = {name: _strongest(choice.table, most) for name, choice in selections.items()}
-    shown = {name: table for name, table in shown.items() if table.height}
-    figure = _panels("Which features carry signal, and which give the answer away?", shown)
+    title = "Which features carry signal, and which give the answer away?"
+    shown = _strongest(selections, "auc", most)
+    if not shown:
+        return _said(f"{title} {NO_LABELS}")
+    figure = _panels(title, shown, "area under the ROC curve of the feature alone, with its 95 % interval")
     for place, table in enumerate(shown.values(), start=1):
         _add_signal(figure, table, place)
-    figure.update_xaxes(
-        title_text="area under the ROC curve of the feature alone, with its 95 % interval", row=len(shown)
-    )
-    _add_legend(
-        figure, [verdict for verdict in VERDICTS if any(verdict in set(one["verdict"]) for one in shown.values())]
-    )
     return figure
 
 
@@ -60,23 +57,15 @@ def most_informative(selections: Mapping[str, Selection], *, most: int = 12) -> 
         selections: choice of features by name of the data set; those without labels are left out.
         most: features of each data set.
     """
-    shown = {
-        name: choice.table.drop_nulls("information")
-        .sort("information", descending=True, maintain_order=True)
-        .head(most)
-        for name, choice in selections.items()
-    }
-    shown = {name: table for name, table in shown.items() if table.height}
-    figure = _panels("Which features say most about the label?", shown)
+    title = "Which features say most about the label?"
+    shown = _strongest(selections, "information", most)
+    if not shown:
+        return _said(f"{title} {NO_LABELS}")
+    figure = _panels(title, shown, "mutual information (bits), and its share of the label's entropy")
     for place, table in enumerate(shown.values(), start=1):
         for verdict in VERDICTS:
             _add_information(figure, table.filter(verdict=verdict), verdict, place)
-        _named_rows(figure, table["feature"], place)
         figure.update_xaxes(rangemode="tozero", row=place, col=1)
-    figure.update_xaxes(title_text="mutual information (bits), and its share of the label's entropy", row=len(shown))
-    _add_legend(
-        figure, [verdict for verdict in VERDICTS if any(verdict in set(one["verdict"]) for one in shown.values())]
-    )
     return figure
 
 
@@ -89,6 +78,7 @@ def stability_bars(measured: Stability, name: str, *, most: int = 20) -> go.Figu
         most: most features shown, those chosen most often first.
     """
     table = measured.table.head(most)
+    table = table.with_columns(_shown(table))
     title = f"{name}: would other rows have chosen the same {measured.top} features?"
     note = f"stability {measured.index:.2f} ({measured.low:.2f} to {measured.high:.2f}): {measured.verdict}"
     figure = new_figure(
@@ -100,7 +90,7 @@ def stability_bars(measured: Stability, name: str, *, most: int = 20) -> go.Figu
         part = table.filter(chosen=chosen)
         if part.height:
             figure.add_bar(
-                y=_short(part["feature"]),
+                y=part["shown"].to_list(),
                 x=_compact(100 * part["frequency"]),
                 error_x=_reach(100 * part["frequency"], 100 * part["low"], 100 * part["high"]),
                 name=words,
@@ -110,7 +100,7 @@ def stability_bars(measured: Stability, name: str, *, most: int = 20) -> go.Figu
                 hovertemplate="%{y}<br>%{x:.0f} %, mean rank %{customdata:.1f}<extra></extra>",
             )
     figure.update_layout(margin_t=96).update_xaxes(range=[0, 102])
-    return _in_order(figure, table["feature"])
+    return figure.update_yaxes(**_rows_named(table["shown"]), showgrid=False)
 
 
 def correlation_groups(choice: Selection, name: str, *, limit: float = 0.95, most: int = 40) -> go.Figure:
@@ -146,9 +136,7 @@ def correlation_groups(choice: Selection, name: str, *, limit: float = 0.95, mos
     low = min(limit, float(strength.min()))  # type: ignore[arg-type]
     figure.update_xaxes(range=[low - 0.05 * (1 - low) - 0.002, 1.002])
     figure.add_vline(x=limit, line={"color": UNCLASSIFIED, "dash": "dot"})
-    return figure.update_yaxes(
-        type="category", categoryorder="array", categoryarray=labels[::-1], showgrid=True, gridcolor=GRID
-    )
+    return figure.update_yaxes(**_rows_named(labels))
 
 
 def log_effect(frame: pl.DataFrame, roles: Roles, column: str, *, unit: float = 1.0, bins: int = 40) -> go.Figure:
@@ -184,23 +172,25 @@ def log_effect(frame: pl.DataFrame, roles: Roles, column: str, *, unit: float = 
     return _dressed(figure, f"What the logarithm does to {column}").update_layout(legend_y=1.1)
 
 
-def _strongest(table: pl.DataFrame, most: int) -> pl.DataFrame:
-    return table.drop_nulls("auc").sort("auc", descending=True, maintain_order=True).head(most)
+def _strongest(selections: Mapping[str, Selection], measure: str, most: int) -> dict[str, pl.DataFrame]:
+    """The features with the highest measure by data set, with names that fit beside a figure as ``shown``."""
+    tables = {
+        name: choice.table.drop_nulls(measure).sort(measure, descending=True, maintain_order=True).head(most)
+        for name, choice in selections.items()
+    }
+    return {name: table.with_columns(_shown(table)) for name, table in tables.items() if table.height}
 
 
-def _panels(title: str, shown: Mapping[str, pl.DataFrame]) -> go.Figure:
-    """One panel below the other, each as high as it has features."""
-    if not shown:
-        return _said(f"{title} No data set has labels, so none can be told")
+def _panels(title: str, shown: Mapping[str, pl.DataFrame], measure: str) -> go.Figure:
+    """One panel below the other, each as high as it has features, with one legend of verdicts."""
     heights = [table.height + 2 for table in shown.values()]
     total = 110 + ROW * sum(heights) + 70 * len(heights)
-    figure = make_subplots(
-        len(shown),
-        1,
-        subplot_titles=list(shown),
-        row_heights=heights,
-        vertical_spacing=min(0.9 / len(shown), 58 / total),
-    )
+    space = min(0.9 / len(shown), 58 / total)
+    figure = make_subplots(len(shown), 1, subplot_titles=list(shown), row_heights=heights, vertical_spacing=space)
+    for place, table in enumerate(shown.values(), start=1):
+        figure.update_yaxes(**_rows_named(table["shown"]), tickfont_size=11, dtick=1, row=place, col=1)
+    figure.update_xaxes(title_text=measure, row=len(shown))
+    _add_legend(figure, set().union(*(table["verdict"] for table in shown.values())))
     return _dressed(figure, title).update_layout(height=total, legend_y=1 + 24 / (total - 166))
 
 
@@ -211,7 +201,7 @@ def _add_signal(figure: go.Figure, table: pl.DataFrame, place: int) -> None:
             colour, symbol = MARKS[verdict]
             figure.add_scatter(
                 x=_compact(part["auc"]),
-                y=_short(part["feature"]),
+                y=part["shown"].to_list(),
                 error_x=_reach(part["auc"], part["auc_low"], part["auc_high"]) | {"color": colour},
                 mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 9},
@@ -224,14 +214,13 @@ def _add_signal(figure: go.Figure, table: pl.DataFrame, place: int) -> None:
     low = min(0.5, float(table["auc"].min()))  # type: ignore[arg-type]
     figure.update_xaxes(range=[low - 0.02, 1.01], row=place, col=1)
     figure.add_vline(x=TOO_GOOD, line={"color": ANOMALY, "dash": "dot", "width": 1}, row=place, col=1)
-    _named_rows(figure, table["feature"], place)
 
 
 def _add_information(figure: go.Figure, part: pl.DataFrame, verdict: str, place: int) -> None:
     if part.height:
         figure.add_bar(
             x=_compact(part["information"]),
-            y=_short(part["feature"]),
+            y=part["shown"].to_list(),
             orientation="h",
             marker_color=MARKS[verdict][0],
             name=verdict,
@@ -245,30 +234,21 @@ def _add_information(figure: go.Figure, part: pl.DataFrame, verdict: str, place:
         )
 
 
-def _add_legend(figure: go.Figure, verdicts: Sequence[str]) -> None:
+def _add_legend(figure: go.Figure, verdicts: Collection[str]) -> None:
     """Entries of the legend, once for all panels."""
-    for verdict in verdicts:
+    for verdict in (verdict for verdict in VERDICTS if verdict in verdicts):
         colour, symbol = MARKS[verdict]
-        figure.add_scatter(
-            x=[None], y=[None], mode="markers", name=verdict, marker={"color": colour, "symbol": symbol, "size": 9}
-        )
+        marker = {"color": colour, "symbol": symbol, "size": 9}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=verdict, marker=marker)
 
 
-def _named_rows(figure: go.Figure, features: pl.Series, place: int) -> None:
-    figure.update_yaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=_short(features)[::-1],
-        tickfont_size=11,
-        dtick=1,
-        row=place,
-        col=1,
-    )
+def _shown(table: pl.DataFrame) -> pl.Series:
+    return pl.Series("shown", _short(table["feature"]), dtype=pl.String)
 
 
-def _in_order(figure: go.Figure, features: pl.Series) -> go.Figure:
-    names = _short(features)[::-1]
-    return figure.update_yaxes(type="category", categoryorder="array", categoryarray=names, showgrid=False)
+def _rows_named(names: Sequence[str] | pl.Series) -> dict[str, object]:
+    """An axis with these names from top to bottom, whatever they look like."""
+    return {"type": "category", "categoryorder": "array", "categoryarray": list(names)[::-1]}
 
 
 def _finite(frame: pl.DataFrame, roles: Roles, column: str) -> tuple[np.ndarray, np.ndarray]:

@@ -20,10 +20,14 @@ FOLDS = 4
 """Folds of the published predictive power score."""
 
 BINS = 256
-"""Equal-weight bins for the area under the curve: any threshold is seen, no row is learned by heart."""
+ROWS_A_SHARE = 10
+"""Most equal-weight bins for the area under the curve, and rows for each: thresholds are seen, no row is learned."""
 
 SMOOTHING = 5.0
 """Rows of the overall share mixed into the share of every code."""
+
+ENOUGH = 10
+"""Rows that each class must have before a rank AUC counts: 10 against 10 reach 0.97 once in 10,000 by chance."""
 
 INFORMATION_BINS = 64
 ROWS_A_BIN = 20
@@ -104,7 +108,8 @@ def single_feature_auc(
 
     Returns:
         One row a feature: ``feature``, ``auc`` with its 95 % interval ``low`` and ``high``, ``rank_auc`` (null for
-        texts), ``too_good`` (``auc`` at least 0.98); nulls where a class is missing.
+        texts), ``too_good`` (one of the two at least 0.98 or, by rank, at most 0.02); nulls where a class is
+        missing.
 
     Raises:
         SettingsError: if there are fewer than two folds.
@@ -125,7 +130,9 @@ def single_feature_auc(
         measured, schema={"feature": pl.String} | dict.fromkeys(("auc", "low", "high"), pl.Float64), orient="row"
     )
     ranked = table.join(_rank_auc(rows), on="feature", how="left", maintain_order="left")
-    return ranked.with_columns(too_good=pl.col("auc") >= TOO_GOOD)
+    by_rank = pl.max_horizontal("rank_auc", 1 - pl.col("rank_auc")) >= TOO_GOOD
+    enough = bool(np.bincount(rows.label, minlength=2).min() >= ENOUGH)
+    return ranked.with_columns(too_good=(pl.col("auc") >= TOO_GOOD) | (by_rank.fill_null(False) & enough))
 
 
 def mutual_information(
@@ -230,9 +237,13 @@ def _power(
     places = _positions(values, code) if is_ordered(values.dtype) else None
     said = _predicted(counts.training, places)
     f1 = _weighted_f1(counts.cells, said)
-    powers = np.clip((f1 - naive) / (1 - naive) if naive < 1 else np.zeros(folds), 0.0, 1.0)
-    mean = float(np.clip((f1.mean() - naive) / (1 - naive), 0.0, 1.0)) if naive < 1 else 0.0
-    return mean, float(f1.mean()), naive, float(powers.min()), float(powers.max())
+    left = max(1 - naive, np.finfo(float).tiny)
+    mean, low, high = (float(np.clip(np.round((one - naive) / left, 12), 0.0, 1.0)) for one in _spread(f1))
+    return mean, float(f1.mean()), naive, low, high
+
+
+def _spread(values: Numbers) -> tuple[float, float, float]:
+    return float(values.mean()), float(values.min()), float(values.max())
 
 
 def _positions(values: pl.Series, code: Codes) -> Numbers:
@@ -292,7 +303,8 @@ def _naive_f1(rows: Labelled) -> float:
 
 
 def _auc(values: pl.Series, rows: Labelled, fold: Codes, folds: int) -> tuple[float, float, float]:
-    counts = _count(bins(codes(values), rows.weight, BINS), rows, fold, folds)
+    most = int(np.clip(len(values) // ROWS_A_SHARE, 2, BINS))
+    counts = _count(bins(codes(values), rows.weight, most), rows, fold, folds)
     prior = float(rows.weight[rows.label == 1].sum() / rows.weight.sum())
     training = counts.training
     share = (training[..., 1] + SMOOTHING * prior) / (training.sum(axis=2) + SMOOTHING)

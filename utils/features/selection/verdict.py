@@ -9,7 +9,7 @@ import polars as pl
 from utils.errors import SettingsError
 from utils.features.selection.redundancy import LIMIT, Method, correlated_groups
 from utils.features.selection.screening import gaps
-from utils.features.selection.signal import TOO_GOOD, mutual_information, predictive_power, single_feature_auc
+from utils.features.selection.signal import mutual_information, predictive_power, single_feature_auc
 from utils.features.selection.table import feature_names
 from utils.settings import SEED
 
@@ -164,7 +164,7 @@ def _reason(row: dict[str, object]) -> str:
         KEEP: "",
         CONSTANT: "has one value or none",
         MISSING: "lacks {missing_share:.1%} of its values",
-        TOO_GOOD_VERDICT: f"tells the classes apart alone: AUC {{auc:.3f}}, from {TOO_GOOD} on to be explained",
+        TOO_GOOD_VERDICT: "tells the classes apart alone: AUC {auc:.3f}; explain it before a model sees it",
         CORRELATED: "says what {representative} says: correlation {correlation:.3f}",
         WEAK: "says nothing alone: predictive power {power:.3f}, AUC {auc:.3f}",
     }
