@@ -32,6 +32,7 @@ ROLES = Roles(
     time="when",
     group="vector",
     split="split",
+    sequence="row",
     withheld={"difficulty": "was made by models that saw the labels"},
 )
 START = dt.datetime(2026, 3, 2)
@@ -54,6 +55,7 @@ def flows(n=600, seed=0):
             "when": [START + dt.timedelta(minutes=place) for place in range(n)],
             "vector": np.arange(n),
             "split": "train",
+            "row": np.arange(n),
             "difficulty": np.where(y, 3, 21),
             "is_anomaly": y,
             "anomaly_type": np.where(y, "scan", "normal"),
@@ -222,6 +224,8 @@ def test_long_lists_of_values_are_cut():
     words = FeatureRule().fit(many, y).rule_.words()
     assert words.count("'/") == 6
     assert words.endswith("or one of 4 more")
+    long = pl.DataFrame({"path": np.where(y, "/" + "x" * 500, "/")})
+    assert len(FeatureRule().fit(long, y).rule_.words()) < 60
 
 
 def test_categories_and_enums_are_names():
@@ -240,6 +244,7 @@ def test_categories_and_enums_are_names():
         ("anomaly_type", "would repeat the label"),
         ("vector", "would recognise the group"),
         ("split", "would recognise the published split"),
+        ("row", "would compare the numbers of sequences"),
         ("difficulty", "would use a withheld column, which was made by models that saw the labels"),
     ],
 )
@@ -303,6 +308,7 @@ def test_mean_plus_sigma_is_the_standardised_distance():
     assert np.allclose(one_sided.score_samples(NEW), signed.max(axis=1))
     assert "2 features lies at least 2 standard deviations from its mean" in rule.sentence_
     assert "above its mean" in one_sided.sentence_
+    assert "if size lies at least 3 standard" in MeanPlusSigma(features=["size"]).fit(X, Y).sentence_
     place = int(distance.argmax()) // 2
     assert rule.explain(NEW[[place]])[0].startswith("Anomalous: ")
 

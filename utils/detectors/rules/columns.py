@@ -14,6 +14,9 @@ from utils.evaluation.thresholds import LARGEST, ROUNDING, Threshold
 HIGHEST = LARGEST / 2
 """Largest size of a value that a rule sees; endless values are cut to it, so that a threshold can lie beyond."""
 
+LONGEST_TEXT = 40
+"""Characters of a value that a sentence quotes."""
+
 REFUSED = {
     "identity": "recognise who it was (an identifier, address or port) and not what happened",
     "time": "recognise when it was recorded and not what happened",
@@ -21,6 +24,7 @@ REFUSED = {
     "anomaly_type": "repeat the label",
     "group": "recognise the group and not what happened",
     "split": "recognise the published split and not what happened",
+    "sequence": "compare the numbers of sequences, which say nothing about what is in them",
 }
 
 
@@ -137,7 +141,16 @@ def written(value: object, *, whole: bool = False) -> str:
         return str(value).lower()
     if isinstance(value, int) or (whole and isinstance(value, float) and np.isfinite(value)):
         return str(int(value))
-    return f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return f"{value:.6g}" if isinstance(value, float) else _quoted(str(value))
+
+
+def any_of(features: Sequence[str]) -> str:
+    """Name the one feature, or say how many there are."""
+    return features[0] if len(features) == 1 else f"one of {len(features)} features"
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…")
 
 
 def _can_carry(dtype: pl.DataType) -> bool:

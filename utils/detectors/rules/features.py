@@ -542,12 +542,13 @@ def _nominal_scores(column: pl.Series, rule: ColumnRule) -> Floats:
 
 
 def _nominal_words(rule: ColumnRule) -> str:
-    flagged = [repr(value) for value in rule.flagged]
+    flagged = rule.flagged
+    named = [written(value) for value in flagged[:SHOWN_VALUES]]
+    if len(flagged) > SHOWN_VALUES:
+        named.append(f"one of {len(flagged) - SHOWN_VALUES:,} more")
     if rule.prior >= rule.point.threshold:
-        flagged.append("a value that training has not seen")
-    more = len(flagged) - SHOWN_VALUES
-    listed = ", ".join(flagged[:SHOWN_VALUES]) + (f" or one of {more:,} more" if more > 0 else "")
-    return f"{rule.feature} is {listed}" if flagged else f"{rule.feature} is never conspicuous enough"
+        named.append("a value that training has not seen")
+    return f"{rule.feature} is {' or '.join(named)}" if named else f"{rule.feature} is never conspicuous enough"
 
 
 def _shortcut(column: pl.Series, target: _Target) -> tuple[str, int, float, float, float, float]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from utils.datasets.contract import Roles
-from utils.detectors.rules.columns import HIGHEST, Rule, column_of, numbers, usable_columns
+from utils.detectors.rules.columns import HIGHEST, Rule, any_of, column_of, numbers, usable_columns
 from utils.errors import DataError
 from utils.evaluation.inputs import Floats, Values, Weights, as_labels, as_weights
 from utils.evaluation.thresholds import LARGEST, AlarmRate, Fixed, counted
@@ -110,7 +110,7 @@ class MeanPlusSigma(Rule):
         check_is_fitted(self, "features_")
         side = "from" if self.two_sided else "above"
         return (
-            f"A row is anomalous if one of {len(self.features_)} features lies at least {self.k:g} standard deviations "
+            f"A row is anomalous if {any_of(self.features_)} lies at least {self.k:g} standard deviations "
             f"{side} its mean on normal rows; a missing value never does."
         )
 
@@ -223,7 +223,7 @@ class QuantileRule(Rule):
         if np.isposinf(self.threshold_.value_):
             return f"No row is anomalous: {self.threshold_.describe()}"
         return (
-            f"A row is anomalous if one of {len(self.features_)} features is so {ends} that at most "
+            f"A row is anomalous if {any_of(self.features_)} is so {ends} that at most "
             f"{10**-self.threshold_.value_:.2g} of normal rows are, which flags {self.rate:g} of normal rows; "
             "a missing value never is."
         )
