@@ -43,12 +43,15 @@ NUMBERED_PORTS = frozenset({"sport"})
 
 ENDPOINTS = words_of("src source dst dest destination client server remote local orig originator resp responder peer")
 PLACES = words_of("ip ipv port pt addr address mac eth host h p")
+QUALIFIERS = words_of("number no nr name str string hex int value")
+"""Words that say how a thing is written, after the word that says what it is: ``dst_port_no``."""
+
 FILLERS = words_of("id tcp udp arp hw proto l")
 TIME_MARKS = words_of("start end first last begin stop event log capture frame created received")
 TIME_ENDS = words_of("time seen milliseconds microseconds nanoseconds ms us ns")
 LENGTHS_OF_TIME = words_of("since between inter delta duration elapsed")
 MEASURES = words_of(
-    "count counts number num bytes size length len packets pkts rate ratio share mean avg std min max total sum"
+    "count counts num bytes size length len packets pkts rate ratio share mean avg std min max total sum"
     " duration variance amount score"
 )
 CONTENTS: Mapping[str, str] = MappingProxyType(
@@ -111,6 +114,8 @@ def _by_role(name: str, roles: Roles | None) -> str:
 
 def _by_name(values: pl.Series) -> str:
     words = [word.lower() for word in WORD.findall(values.name)]
+    while len(words) > 1 and words[-1] in QUALIFIERS:
+        words.pop()
     if not words:
         return ""
     last = words[-1]
