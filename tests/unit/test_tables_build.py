@@ -107,29 +107,50 @@ def test_the_last_fifth_of_a_log_is_tested(simulated, built):
 def test_tables_of_the_guide(guided):
     """Every kind of own data gives a table, however small."""
     for name in guided:
-        made = tables.obtain(datasets.load(name))
+        made = tables.build(datasets.load(name))
         loading.assert_roles_complete(replace(made, defects=()))
         assert all(frame.height for frame in made.frames.values())
 
 
-def test_obtain_builds_once(lab, monkeypatch):
+def test_tables_are_built_once(lab, monkeypatch):
     small = small_data.table()
-    first = tables.obtain(small)
+    first = audit.admitted_tables(small)
     monkeypatch.setattr(tables, "build", lambda *_, **__: pytest.fail("built again"))
-    again = tables.obtain(small)
+    again = audit.admitted_tables(small)
     assert again["flows"].equals(first["flows"])
     assert again.roles == first.roles
-    monkeypatch.undo()
-    other = tables.build(small, seed=7)
-    assert other.digest != first.digest
+    assert tables.current(small, seed=7) is None
+    assert tables.current(replace(small, digest="other")) is None
 
 
 def test_damaged_tables_are_built_again(lab):
     small = small_data.table()
-    folder = store.folder(small.name, small.source)
-    tables.obtain(small)
-    (folder / "flows.parquet").write_bytes(b"nothing")
-    assert tables.obtain(small)["flows"].height == 400
+    audit.admitted_tables(small)
+    (store.folder(small.name, small.source) / "flows.parquet").write_bytes(b"nothing")
+    assert tables.current(small) is None
+    assert audit.admitted_tables(small)["flows"].height == 400
+
+
+def test_the_gate_leaves_out_what_has_an_open_grave_finding(lab, simulated):
+    hdfs = simulated["hdfs"]
+    contradicting = hdfs["blocks"].with_columns(is_anomaly=pl.int_range(pl.len()) % 2 == 0)
+    kinds = pl.when("is_anomaly").then(pl.lit("odd")).otherwise(pl.lit("normal"))
+    torn = replace(hdfs, frames=dict(hdfs.frames) | {"blocks": contradicting.with_columns(anomaly_type=kinds)})
+    made = audit.admitted_tables(torn)
+    assert set(made.frames) == {"sequences", "templates"}
+    assert set(made.roles) == {"sequences", "templates"}
+    assert made.missing["blocks"].startswith("A008 Equal rows carry different labels.")
+    assert tables.read("hdfs", "simulated").missing["blocks"] == made.missing["blocks"]
+    assert set(audit.admitted_tables(torn).frames) == {"sequences", "templates"}
+
+
+def test_the_gate_lets_pass_what_the_roles_handle():
+    findings = pl.DataFrame(
+        {"data set": ["tiny", "tiny"], "frame": ["flows", "flows"], "code": ["A002", "A003"], "what": ["a", "b"],
+         "severity": ["high", "medium"], "handled": [True, False]}
+    )  # fmt: skip
+    assert audit.refused(findings) == {}
+    assert list(audit.admit(small_data.table(), findings).frames) == ["flows"]
 
 
 def test_a_data_set_without_features_is_refused(lab):

@@ -30,7 +30,8 @@ the result worthless, *medium* makes it better than it is, *low* is good to know
 data set already keep the flaw out. Only columns that are the label by another name are graded more mildly (medium)
 where they are withheld, because every labelled data set has some.
 
-Every check is also a function of plain tables (``CHECKS["A003"].function``).
+Every check is also a function of plain tables (``CHECKS["A003"].function``). :func:`admitted_tables` is the audit as a
+gate: processed tables with an open finding of severity high are left out.
 """
 
 from utils.audit.checks import CHECKS, Check, check
@@ -44,6 +45,7 @@ from utils.audit.columns import (
     uninformative_columns,
 )
 from utils.audit.finding import Finding, table
+from utils.audit.gate import admit, admitted_tables, refused
 from utils.audit.labels import NATURAL_SHARES, NaturalShare, class_share, gaps
 from utils.audit.rows import conflicting_twins, expected_twin_share, repeats_within_part, twins_across_split
 from utils.audit.sequences import f1_ceiling, truncated_sessions
@@ -62,6 +64,8 @@ __all__ = [
     "Check",
     "Finding",
     "NaturalShare",
+    "admit",
+    "admitted_tables",
     "anomalies_in_own_time",
     "check",
     "class_share",
@@ -76,6 +80,7 @@ __all__ = [
     "label_from_cluster",
     "label_is_a_rule",
     "label_made_columns",
+    "refused",
     "repeats_within_part",
     "results",
     "single_feature_separates",

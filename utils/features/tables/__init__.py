@@ -4,7 +4,7 @@
 from utils import datasets
 from utils.features import tables
 
-made = tables.obtain(datasets.load("api"))     # from data/processed if they are up to date, else built and written
+made = tables.build(datasets.load("api"))
 made["graphs"], made.roles["graphs"].features
 ```
 
@@ -27,7 +27,7 @@ from utils.features.tables import graphs, rows, sequences, store, texts
 from utils.features.tables.keys import Part
 from utils.features.tables.store import folder, read, write
 
-__all__ = ["build", "folder", "obtain", "read", "write"]
+__all__ = ["build", "current", "folder", "read", "write"]
 
 Builder = Callable[[Dataset, int], Iterator[tuple[str, Part]]]
 BUILDERS: Mapping[str, tuple[Builder, ...]] = MappingProxyType(
@@ -72,18 +72,13 @@ def build(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset:
     )
 
 
-def obtain(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset:
-    """Read the processed tables if they are whole and up to date, else build and write them.
-
-    Raises:
-        DataError: as :func:`build` and :func:`write`.
-    """
-    if store.digest(dataset.name, dataset.source) == _digest(dataset, seed):
-        with contextlib.suppress(DataError):
-            return read(dataset.name, dataset.source)
-    made = build(dataset, seed=seed)
-    write(made)
-    return made
+def current(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset | None:
+    """Read the processed tables on disk, or nothing if they are not there, damaged, or of other data, seed or code."""
+    if store.digest(dataset.name, dataset.source) != _digest(dataset, seed):
+        return None
+    with contextlib.suppress(DataError):
+        return read(dataset.name, dataset.source)
+    return None
 
 
 def _digest(dataset: Dataset, seed: int) -> str:
