@@ -666,6 +666,13 @@ def _table(agents: bool) -> _Table:
     return _Table(rows, PatternBank([signature.pattern for _, signature in rows]), weights)
 
 
+def _found(table: _Table, values: Texts, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which signatures each value matches; a missing value matches none."""
+    found = table.bank.contains(texts)
+    found[[value is None for value in values]] = False
+    return found
+
+
 def _canonical(values: Texts) -> list[str]:
     return [_ends(canonical(text.text)) for text in decode_all([value or "" for value in values])]
 
@@ -680,7 +687,7 @@ def _malformed(values: Texts) -> npt.NDArray[np.bool_]:
 
 def _family_scores(values: Texts, agents: bool) -> npt.NDArray[np.float64]:
     table = _table(agents)
-    scores = table.bank.contains(_canonical(values)) @ table.weights
+    scores = _found(table, values, _canonical(values)) @ table.weights
     if agents:
         scores[:, list(FAMILIES).index("scanner")] += MALFORMED_WEIGHT * _malformed(values)
     return np.minimum(scores, MOST_OF_A_FAMILY)
@@ -689,7 +696,7 @@ def _family_scores(values: Texts, agents: bool) -> npt.NDArray[np.float64]:
 def _matches(column: str, values: Texts, agents: bool) -> list[list[tuple[float, Match]]]:
     table, texts = _table(agents), _canonical(values)
     found: list[list[tuple[float, Match]]] = [[] for _ in values]
-    for row, place in np.argwhere(table.bank.contains(texts)).tolist():
+    for row, place in np.argwhere(_found(table, values, texts)).tolist():
         family, signature = table.rows[place]
         excerpt = _excerpt(table.bank.first(place, texts[row]) or "")
         found[row].append((signature.weight, Match(family, signature.name, signature.pattern, column, excerpt)))

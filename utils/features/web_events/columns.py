@@ -85,8 +85,9 @@ def columns_of(frame: pl.DataFrame) -> EventColumns:
     ``user_agent``, ``remote_addr``, ...). A column that looks like a text by its name but is none is left out.
 
     Raises:
-        SchemaError: if no text column is known.
+        SchemaError: if no text column is known, or this is no polars frame.
     """
+    _require_frame(frame)
     known = {name.lower(): name for name in reversed(frame.columns)}
     texts = tuple(known[name] for name in TEXT_NAMES if name in known and _is_text(frame, known[name]))
     if not texts:
@@ -101,14 +102,16 @@ def columns_of(frame: pl.DataFrame) -> EventColumns:
 
 
 def check(frame: pl.DataFrame, columns: EventColumns) -> None:
-    """Check that a frame has the columns, and that texts are text.
+    """Check that a frame has the columns, each with one meaning, and that texts are text.
 
     Raises:
-        SchemaError: if a column is missing or has the wrong type.
+        SchemaError: if a column is missing, has the wrong type or is named twice, or there is no text.
     """
-    if not isinstance(frame, pl.DataFrame):
-        raise SchemaError(f"web events must be a polars frame, found {type(frame).__name__}: convert it with polars")
+    _require_frame(frame)
     named = [*columns.strings, *columns.numbers]
+    if not columns.texts or len(set(named)) < len(named):
+        raise SchemaError(f"EventColumns must name at least one text and no column twice, found {', '.join(named)}: "
+                          "name each column once")  # fmt: skip
     if missing := [name for name in named if name not in frame.columns]:
         found = ", ".join(frame.columns)[:200] or "no column"
         raise SchemaError(f"web events must have {', '.join(missing)}, found {found}: add what is missing")
@@ -143,10 +146,10 @@ class Distinct(NamedTuple):
         return table if self.codes is None else table[self.codes]
 
 
-def distinct(column: pl.Series) -> Distinct:
-    """Find the distinct values of a text column, the missing one last."""
+def distinct(column: pl.Series, few: int = FEW) -> Distinct:
+    """Find the distinct values of a text column, the missing one last; up to ``few`` rows are taken as they are."""
     texts = column.cast(pl.String) if column.dtype != pl.String else column
-    if len(texts) <= FEW:
+    if len(texts) <= few:
         return Distinct(texts.to_list(), None)
     known = texts.drop_nulls().unique(maintain_order=True)
     codes = texts.replace_strict(known, np.arange(len(known)), default=len(known), return_dtype=pl.Int64)
@@ -157,6 +160,11 @@ def present(columns: EventColumns, *, without: Sequence[str] = ()) -> dict[str, 
     """The single columns that are there, by role."""
     named = {field.name: getattr(columns, field.name) for field in fields(columns) if field.name != "texts"}
     return {role: name for role, name in named.items() if name and role not in without}
+
+
+def _require_frame(frame: object) -> None:
+    if not isinstance(frame, pl.DataFrame):
+        raise SchemaError(f"web events must be a polars frame, found {type(frame).__name__}: convert it with polars")
 
 
 def _is_text(frame: pl.DataFrame, name: str) -> bool:

@@ -70,8 +70,8 @@ def canonical(text: str) -> str:
     """Lower-case a decoded text and write every kind of space as one blank, and line breaks as one.
 
     Comments that SQL reads as a space (``/**/``) and control characters are spaces too, what stands in a conditional
-    comment (``/*!50000 ...*/``) is kept, in a text without blanks a ``+`` that
-    does not stand between digits is one, NUL is left out.
+    comment (``/*!50000 ...*/``) is kept. In a text without blanks a ``+`` that does not stand between digits is one.
+    NUL is left out.
     """
     lower = text.lower()
     if "+" in lower and " " not in lower:

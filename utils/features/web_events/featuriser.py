@@ -22,6 +22,7 @@ from utils.features.web_events.blocks import (
     TextBlock,
 )
 from utils.features.web_events.columns import (
+    FEW,
     Distinct,
     EventColumns,
     Ints,
@@ -49,8 +50,8 @@ class WebEventFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     For each text: lexical traits (scaled) and character n-grams (the most frequent of the training texts, tf-idf); for
     the agent its traits; for size and code their logarithm and categories; for source and name of the matched variable
-    which known one it is; for the client how many events its network (/24 or /64) has in training. No address is a
-    feature. Nothing is learned from labels.
+    which known one it is; with ``history``, for the client how many events its network (/24 or /64) has in training. No
+    address is a feature. Nothing is learned from labels.
 
     :meth:`fit_transform` counts for each training row the other rows of its network, as :meth:`transform` does for new
     rows; ``fit(X).transform(X)`` would count the row itself.
@@ -58,14 +59,15 @@ class WebEventFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         columns: what the columns mean; found by their names in :meth:`fit` if not given.
         n_grams: most n-grams for each text; 0 for none.
-        history: whether the client's network counts; without it no address is read.
+        history: whether the number of events of the client's network in training is a feature; without it no address
+            is read. It tells of clients that training knows: measure it on clients that training does not know.
 
     Attributes:
         columns_: the columns that are read.
         blocks_: the fitted parts, by column.
     """
 
-    def __init__(self, columns: EventColumns | None = None, n_grams: int = 256, history: bool = True) -> None:
+    def __init__(self, columns: EventColumns | None = None, n_grams: int = 256, history: bool = False) -> None:
         self.columns = columns
         self.n_grams = n_grams
         self.history = history
@@ -123,7 +125,7 @@ class WebEventFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"WebEventFeatures needs at least one event and n_grams of 0 or more, {found}: correct it")
         self.columns_ = columns
         self.titles_ = short_names([*columns.texts, *present(columns).values()], X.columns)
-        values = self._values(X)
+        values = self._values(X, few=0)
         self.blocks_ = {name: block.fit(found.values, _counts(found)) for (name, block), found
                         in zip(self._new_blocks().items(), values.values(), strict=True)}  # fmt: skip
         return values
@@ -132,10 +134,10 @@ class WebEventFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         texts: dict[str, Block] = {name: TextBlock(self.n_grams) for name in self.columns_.texts}
         return texts | {name: SINGLE[role]() for role, name in present(self.columns_).items()}
 
-    def _values(self, X: pl.DataFrame) -> dict[str, Distinct]:
+    def _values(self, X: pl.DataFrame, few: int = FEW) -> dict[str, Distinct]:
         numeric = self.columns_.numbers
         read = [*self.columns_.texts, *present(self.columns_).values()]
-        return {name: distinct(numbers.as_texts(X[name]) if name in numeric else X[name]) for name in read}
+        return {name: distinct(numbers.as_texts(X[name]) if name in numeric else X[name], few) for name in read}
 
     def _assemble(self, values: dict[str, Distinct], own: int) -> Features:
         parts = [found.spread(self.blocks_[name].transform(found.values, own)) for name, found in values.items()]
@@ -174,9 +176,8 @@ def traits(frame: pl.DataFrame, columns: EventColumns | None = None) -> pl.DataF
 
 
 def _counts(found: Distinct) -> Ints:
-    if found.codes is None:
-        return np.ones(len(found.values), dtype=np.int64)
-    return np.bincount(found.codes, minlength=len(found.values))
+    codes = np.arange(len(found.values)) if found.codes is None else found.codes
+    return np.bincount(codes, minlength=len(found.values))
 
 
 def _described(title: str, found: Distinct, named: tuple[str, ...], measure: Callable[..., Any]) -> pl.DataFrame:

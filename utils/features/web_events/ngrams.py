@@ -37,7 +37,7 @@ def _symbols() -> npt.NDArray[np.uint8]:
 
 
 SYMBOL_OF = _symbols()
-TEXT_OF = ["^", *"abcdefghijklmnopqrstuvwxyz", "0", "_", *PUNCTUATION.decode(), "?ctrl", "?other"]
+TEXT_OF = ["⊣", *"abcdefghijklmnopqrstuvwxyz", "0", "␣", *PUNCTUATION.decode(), "␛", "¿"]
 
 
 def grams(batch: Joined) -> tuple[Ints, Ints]:
@@ -62,7 +62,7 @@ def grams(batch: Joined) -> tuple[Ints, Ints]:
 
 
 def gram_text(number: int) -> str:
-    """Write an n-gram down: ``^`` is the edge, ``0`` a stretch of digits, ``_`` one of spaces."""
+    """Write an n-gram down: ``⊣`` is an edge, ``0``, ``␣``, ``␛`` and ``¿`` are digits, spaces, controls and others."""
     order = next(order for order in reversed(ORDERS) if number >= STARTS[order])
     code = number - STARTS[order]
     places = [code >> BITS * at & (1 << BITS) - 1 for at in reversed(range(order))]

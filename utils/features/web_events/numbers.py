@@ -32,5 +32,5 @@ def as_texts(column: pl.Series) -> pl.Series:
     """Write a column of numbers as text, so that numbers and texts are read alike; NaN is missing."""
     if not column.dtype.is_numeric():
         return column.cast(pl.String)
-    whole = column.fill_nan(None).cast(pl.Int64, strict=False) if column.dtype.is_float() else column
-    return whole.cast(pl.String)
+    known = column.fill_nan(None) if column.dtype.is_float() else column
+    return (known if column.dtype.is_integer() else known.cast(pl.Int64, strict=False)).cast(pl.String)
