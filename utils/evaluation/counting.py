@@ -17,11 +17,13 @@ import numpy as np
 from utils.errors import DataError
 from utils.evaluation import inputs
 from utils.evaluation.inputs import Bools, Floats, Ints, Values
-from utils.evaluation.intervals import resample
+from utils.evaluation.intervals import chunks, resample
 
 CELLS = 4
 ANOMALOUS_CELLS = np.array([True, False, True, False])
 LARGEST_KEY = 1 << 62
+PRIOR = 0.25
+"""Units of each class that the Bayesian bootstrap puts above, and below, all scores."""
 
 
 class Ranking(NamedTuple):
@@ -190,6 +192,27 @@ def cumulate(drawn: Floats, order: Order) -> Ranking:
     taken = drawn if order.kind is None else drawn[:, order.kind]
     tp, fp = (np.cumsum(taken * part, axis=1) for part in (order.tp, order.fp))
     return Ranking(tp, fp) if order.ends is None else Ranking(tp[:, order.ends], fp[:, order.ends])
+
+
+def draw_rankings(units: Units, order: Order, draws: int, seed: int) -> Iterator[Ranking]:
+    """Draw rankings of independent units by the Bayesian bootstrap, a few at a time.
+
+    Each unit gets a random weight in place of a whole number of copies, and a quarter of a unit of each class stands
+    above and below all scores (:data:`PRIOR`), so that a perfect ranking of few anomalies is not taken for a sure one.
+
+    Source:
+        Rubin, "The Bayesian bootstrap", Annals of Statistics 1981; Muliere and Secchi, "Bayesian nonparametric
+        predictive inference and bootstrap techniques", 1996 (with prior observations).
+    """
+    rng = np.random.default_rng(seed)
+    for rows in chunks(draws, units.counts.size):
+        ranks = cumulate(rng.standard_gamma(units.counts, size=(rows, units.counts.size)), order)
+        above, below = rng.standard_gamma(PRIOR, size=(2, 2, rows, 1))
+        tp, fp = (
+            np.concatenate([first, first + part, first + part[:, -1:] + last], axis=1)
+            for first, part, last in zip(above, ranks, below, strict=True)
+        )
+        yield Ranking(tp, fp)
 
 
 def is_ranking(metric: str) -> bool:

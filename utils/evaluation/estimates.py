@@ -5,11 +5,13 @@ Sources of the intervals:
     "F*: an interpretable transformation of the F-measure", Machine Learning 2021), so Wilson's interval of J gives that
     of F1 ("Wilson indirect" of Lam, Gopal and Qian, "Confidence intervals for the F1 score", 2023); Jeffreys' prior on
     the cells for what is no share (Goutte and Gaussier, "A probabilistic interpretation of precision, recall and
-    F-score", ECIR 2005; Brown, Cai and DasGupta, Statistical Science 2001); the bootstrap for rankings, groups and
-    importances (Efron and Tibshirani 1993).
+    F-score", ECIR 2005; Brown, Cai and DasGupta, Statistical Science 2001); the Bayesian bootstrap for rankings (Rubin
+    1981, see :func:`utils.evaluation.counting.draw_rankings`); the bootstrap for groups and importances (Efron and
+    Tibshirani 1993). With 15 to 30 anomalies the plain percentile bootstrap of a ROC-AUC near .95 holds the truth in
+    half to nine tenths of the cases where it promises .95, which is why it is not used there.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -20,7 +22,7 @@ from utils import settings
 from utils.datasets.contract import NORMAL
 from utils.errors import DataError
 from utils.evaluation import counting, inputs, intervals
-from utils.evaluation.counting import Sample
+from utils.evaluation.counting import Order, Ranking, Sample, Units
 from utils.evaluation.inputs import Bools, Floats, Ints, Values
 from utils.evaluation.intervals import LEVEL, RESAMPLES, Interval
 from utils.evaluation.shares import as_share, matched
@@ -222,8 +224,8 @@ def evaluate(
 ) -> list[Estimate]:
     """Estimate everything that verdicts, scores and decisions allow, each number with its interval.
 
-    Intervals of metrics of decisions are Wilson's (shares, F1) and Jeffreys' (the rest); with groups or importances,
-    and for metrics of rankings, they come from the bootstrap.
+    Intervals of metrics of decisions are Wilson's (shares, F1) and Jeffreys' (the rest), those of metrics of rankings
+    come from the Bayesian bootstrap; with groups or importances all come from the bootstrap.
 
     Args:
         y: verdicts, true for an anomaly (rows,).
@@ -238,7 +240,7 @@ def evaluate(
         shares: shares of anomalies, as in ``0.01``, for which precision, F1 and average precision are given besides; or
             the share of each anomaly type and of ``"normal"``.
         rates: false-alarm rates at which the recall is given.
-        stratified: for the bootstrap, keep the number of anomalies and normals.
+        stratified: bootstrap with the number of anomalies and normals kept, for rankings, groups and importances.
         level: nominal coverage.
         resamples: bootstrap draws; 0 for no bootstrap intervals (for repeated splits, see :func:`over_splits`).
         seed: seed of the draws.
@@ -260,7 +262,8 @@ def evaluate(
     if ranks is not None:
         at_rates = [f"recall_at_far_{as_share(rate)}" for rate in rates]
         stated = [f"average_precision_at_share_{share}" for share in listed]
-        found += _ranking_estimates(plan, ranks, ["average_precision", "roc_auc", *at_rates, *stated])
+        ranked = ["average_precision", "roc_auc", *at_rates, *stated]
+        found += _ranking_estimates(plan, ranks, ranked, bayesian=rows.independent and not stratified)
     if alarms is not None and anomaly_type is not None:
         kinds = _types(rows.y, anomaly_type)
         found += _type_estimates(plan, kinds, alarms, chosen)
@@ -412,32 +415,40 @@ def _resampled_decisions(plan: _Plan, alarms: Bools, names: Sequence[str], chose
     return found
 
 
-def _ranking_estimates(plan: _Plan, scores: Floats, names: Sequence[str]) -> list[Estimate]:
+def _ranking_estimates(plan: _Plan, scores: Floats, names: Sequence[str], *, bayesian: bool = False) -> list[Estimate]:
     units, (order,) = counting.ranking_units(plan.rows, scores)
     formulas = {name: counting.ranking_formula(name) for name in names}
     whole = counting.cumulate(units.counts[None, :].astype(np.float64), order)
     drawn: dict[str, list[Floats]] = {name: [np.empty(0)] for name in names}
     if plan.resamples and units.counts.sum():
-        for chunk in counting.draw(units, plan.resamples, plan.seed, plan.stratified):
-            ranks = counting.cumulate(chunk, order)
+        for ranks in _drawn_rankings(plan, units, order, bayesian):
             for name, formula in formulas.items():
                 drawn[name].append(formula(ranks))
     counted = counting.cells(counting.cell_of(plan.rows.y, plan.rows.y), plan.rows.counts)
     found = []
     for name, formula in formulas.items():
         value = float(formula(whole)[0])
-        interval = _bootstrapped(plan, np.concatenate(drawn[name]), value)
+        interval = _bootstrapped(plan, np.concatenate(drawn[name]), value, bayesian=bayesian)
         found.append(_estimate(plan, name, value, interval, counted, None))
     return found
 
 
-def _bootstrapped(plan: _Plan, drawn: Floats, value: float) -> Interval:
+def _drawn_rankings(plan: _Plan, units: Units, order: Order, bayesian: bool) -> Iterator[Ranking]:
+    if bayesian:
+        return counting.draw_rankings(units, order, plan.resamples, plan.seed)
+    drawn = counting.draw(units, plan.resamples, plan.seed, plan.stratified)
+    return (counting.cumulate(chunk, order) for chunk in drawn)
+
+
+def _bootstrapped(plan: _Plan, drawn: Floats, value: float, *, bayesian: bool = False) -> Interval:
     if not plan.resamples:
         return Interval(np.nan, np.nan, "no interval asked for")
     of = " of groups" if plan.rows.groups is not None else ""
     kept = ", stratified" if plan.stratified else ""
-    how = f"bootstrap {intervals.percent(plan.level)}, {plan.resamples:,} resamples{of}{kept}"
-    return intervals.percentile(drawn, value, plan.level, how)
+    level = intervals.percent(plan.level)
+    how = f"bootstrap {level}, {plan.resamples:,} resamples{of}{kept}"
+    name = f"Bayesian bootstrap {level}, {plan.resamples:,} draws" if bayesian else how
+    return intervals.percentile(drawn, value, plan.level, name)
 
 
 def _estimate(

@@ -32,11 +32,12 @@ def as_series(values: Values) -> pl.Series:
     """Take values of any type as a series; nothing is checked."""
     if isinstance(values, pl.Series):
         return values
-    if isinstance(values, np.ndarray):
-        if values.dtype.kind in "mM" and np.datetime_data(values.dtype)[0] not in TIME_UNITS:
-            values = values.astype(f"{values.dtype.kind}8[us]")
-        return pl.Series(values.tolist() if values.dtype == object else values)
-    return pl.Series(list(values) if isinstance(values, Sequence) else np.asarray(values))
+    if isinstance(values, Sequence):
+        return pl.Series(list(values))
+    array = np.asarray(values)
+    if array.dtype.kind in "mM" and np.datetime_data(array.dtype)[0] not in TIME_UNITS:
+        array = array.astype(f"{array.dtype.kind}8[us]")
+    return pl.Series(array.tolist() if array.dtype == object else array)
 
 
 def as_labels(y: Values, what: str = "labels") -> Bools:

@@ -12,6 +12,7 @@ Sources:
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from scipy import stats
@@ -22,7 +23,7 @@ from utils.evaluation.inputs import Floats, Ints
 LEVEL = 0.95
 RESAMPLES = 1_000
 CHUNK = 1 << 18
-"""Multiplicities that are held at once: two megabytes, so that they stay in the processor's cache."""
+"""Numbers that are drawn at once: two megabytes, so that they stay in the processor's cache."""
 
 CHEAP_UNITS = 20
 """Drawing units one by one costs less than one binomial draw a kind of unit up to so many units a kind."""
@@ -130,12 +131,17 @@ def resample(counts: Ints, resamples: int, seed: int, strata: Ints | None = None
         raise DataError(f"a bootstrap needs units and resamples, found {counts.sum():,} and {resamples:,}: give some")
     rng = np.random.default_rng(seed)
     members = [np.arange(counts.size)] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
-    step = max(1, CHUNK // counts.size)
-    for start in range(0, resamples, step):
-        drawn = np.empty((min(step, resamples - start), counts.size), dtype=np.int64)
+    for rows in chunks(resamples, counts.size):
+        drawn = np.empty((rows, counts.size), dtype=np.int64)
         for kinds in members:
             drawn[:, kinds] = _multinomial(rng, counts[kinds], len(drawn))
         yield drawn
+
+
+def chunks(draws: int, size: int) -> Iterator[int]:
+    """Divide draws into lots of which each, times ``size``, fits the processor's cache."""
+    step = max(1, CHUNK // max(size, 1))
+    return (min(step, draws - start) for start in range(0, draws, step))
 
 
 def corrected_error(values: Floats, test_share: float) -> float:
@@ -208,7 +214,7 @@ def tails(level: float) -> tuple[float, float]:
 
 def normal_quantile(level: float) -> float:
     """Half width of a two-sided interval in standard errors: 1.96 for 95 %."""
-    return float(stats.norm.ppf(tails(level)[1]))
+    return NormalDist().inv_cdf(tails(level)[1])
 
 
 def percent(share: float) -> str:
