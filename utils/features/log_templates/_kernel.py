@@ -4,16 +4,30 @@ A line is read once, from left to right: words, delimiters and white space are h
 count as one and the same byte. :mod:`.masking` says in words what looks like a value. The same loop writes the
 skeleton out where it is asked for.
 """
-# ruff: noqa: ANN001, ANN202 (numba finds the types of compiled functions itself)
-# mypy: disable-error-code="no-untyped-def, untyped-decorator, assignment"
+# ruff: noqa: ANN001, ANN202, SIM110 (numba finds the types of compiled functions itself)
+# mypy: ignore-errors
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 VARIABLE = 1
 MOST_BYTES = 1024
 
-NEWLINE, BLANK, COLON, EQUALS, DOT, SLASH, BACKSLASH, MINUS, AT, DOLLAR = 10, 32, 58, 61, 46, 47, 92, 45, 64, 36
+NEWLINE, RETURN, BLANK, COLON, EQUALS, DOT, SLASH, BACKSLASH, MINUS, AT, DOLLAR = (
+    10,
+    13,
+    32,
+    58,
+    61,
+    46,
+    47,
+    92,
+    45,
+    64,
+    36,
+)
 ROUND, SQUARE, CURLY, LESS, GREATER = 40, 91, 123, 60, 62
 STOPS = (44, 59, 41, 93, 125, 124, 34)
 QUOTES = (34, 39)
@@ -27,9 +41,10 @@ whatever does not stand in a hexadecimal number."""
 TRUTHFUL, CLOCKLIKE, MEASURING = 1 << 10, 1 << 11, 1 << 12
 """Letters with which the words of the lists below begin, so that most words need not be looked up."""
 BREAK = SPACE | DELIMITER | JOINER | FOREIGN
-ONE = np.uint64(1)
+ONE, EIGHT = np.uint64(1), np.uint64(8)
 PRIME = np.uint64(0x100000001B3)
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+LOW_BITS, HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 WORD_PLACES, WORD_SHIFT = 256, 56
 
 
@@ -74,14 +89,53 @@ SUFFIXES = _listed("com net org edu gov mil info biz arpa local lan internal int
 PACKAGES = _listed("com net org edu gov java javax jdk sun android androidx kotlin scala io dev apple")
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@intrinsic
+def _byte(typing, data, place):
+    """Byte ``place`` of the text at the address ``data``: a plain load, where an array would also be counted."""
+
+    def load(context, builder, signature, values):
+        address = builder.add(values[0], values[1])
+        return builder.load(builder.inttoptr(address, ir.IntType(8).as_pointer()))
+
+    return types.uint8(types.uint64, types.uint64), load
+
+
+@intrinsic
+def _eight(typing, data, place):
+    """Eight bytes from ``place`` on as one number, the first one lowest; they need not be aligned."""
+
+    def load(context, builder, signature, values):
+        address = builder.add(values[0], values[1])
+        return builder.load(builder.inttoptr(address, ir.IntType(64).as_pointer()), align=1)
+
+    return types.uint64(types.uint64, types.uint64), load
+
+
+@njit(cache=True, nogil=True)
+def _hash(data, begin, end):
+    """Hash of some bytes, eight at a time."""
+    place, stop = np.uint64(begin), np.uint64(end)
+    value = (stop - place) * PRIME
+    while place + EIGHT <= stop:
+        value = (value ^ _eight(data, place)) * MULTIPLIER
+        value ^= value >> np.uint64(32)
+        place += EIGHT
+    rest = np.uint64(0)
+    while place < stop:
+        rest = (rest << EIGHT) | np.uint64(_byte(data, place))
+        place += ONE
+    value = (value ^ rest) * MULTIPLIER
+    return value ^ (value >> np.uint64(32))
+
+
+@njit(cache=True, nogil=True)
 def _among(data, begin, end, words):
     """Whether a word stands in a list made by ``_listed``."""
     if not 0 < end - begin <= 8:
         return False
     value = np.uint64(0)
     for place in range(end - 1, begin - 1, -1):
-        value = (value << np.uint64(8)) | np.uint64(data[place])
+        value = (value << np.uint64(8)) | np.uint64(_byte(data, place))
     place = (value * MULTIPLIER) >> np.uint64(WORD_SHIFT)
     while words[place] != 0:
         if words[place] == value:
@@ -90,160 +144,153 @@ def _among(data, begin, end, words):
     return False
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _scan(data, begin, end):
-    """End, hash and traits of the bytes up to the next break; hash and traits end where it is clear that it is a value.
+    """End and traits of the bytes up to the next break.
 
     Places are unsigned in this loop: numba would ask of signed ones whether they count from the end.
     """
-    place, stop = np.uint64(begin), np.uint64(end)
-    value, traits = np.uint64(0xCBF29CE484222325), np.uint16(0)
+    place, stop, traits = np.uint64(begin), np.uint64(end), np.uint16(0)
     while place < stop:
-        byte = data[place]
-        trait = TRAIT[byte]
-        if trait & (BREAK | NUMERIC):
-            if not trait & NUMERIC:
-                break
-            traits |= trait
-            place += ONE
-            while place < stop and not TRAIT[data[place]] & BREAK:
-                traits |= TRAIT[data[place]]
-                place += ONE
+        trait = TRAIT[_byte(data, place)]
+        if trait & BREAK:
             break
         traits |= trait
-        value = (value ^ np.uint64(byte)) * PRIME
         place += ONE
-    return np.int64(place), value, traits
+    return np.int64(place), traits
 
 
 @njit(cache=True, nogil=True)
 def _scan_foreign(data, begin, end):
-    place, value = begin, np.uint64(0xCBF29CE484222325)
-    while place < end and TRAIT[data[place]] == FOREIGN:
-        value = (value ^ np.uint64(data[place])) * PRIME
+    place = begin
+    while place < end and TRAIT[_byte(data, place)] == FOREIGN:
         place += 1
-    return place, value, np.uint16(SPOKEN | OTHER)
+    return place, np.uint16(SPOKEN | OTHER)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _address_end(data, begin, stop, end):
     """End of an address of which the scan saw the first part: a URL, a drive with a path, a path with a query."""
-    if data[stop] == COLON and stop + 2 < end and stop > begin:
-        if data[stop + 1] == SLASH and data[stop + 2] == SLASH:
+    if _byte(data, stop) == COLON and stop + 2 < end and stop > begin:
+        if _byte(data, stop + 1) == SLASH and _byte(data, stop + 2) == SLASH:
             stop = _scan(data, stop + 1, end)[0]
-            while stop < end and data[stop] in (COLON, EQUALS) and stop + 1 < end:
+            while stop < end and _byte(data, stop) in (COLON, EQUALS) and stop + 1 < end:
                 stop = _scan(data, stop + 1, end)[0]
-        elif stop == begin + 1 and data[stop + 1] == BACKSLASH:
+        elif stop == begin + 1 and _byte(data, stop + 1) == BACKSLASH:
             stop = _scan(data, stop + 1, end)[0]
-    elif data[begin] == SLASH:
-        while stop < end and data[stop] == EQUALS:
+    elif _byte(data, begin) == SLASH:
+        while stop < end and _byte(data, stop) == EQUALS:
             stop = _scan(data, stop + 1, end)[0]
     return stop
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _leader(data, begin, end):
     """Place of the first two dots in a row behind ``begin``; ``end`` if there are none."""
     for place in range(begin + 1, end - 1):
-        if data[place] == DOT and data[place + 1] == DOT:
+        if _byte(data, place) == DOT and _byte(data, place + 1) == DOT:
             return place
     return end
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _word(data, begin, end):
-    """End, hash and traits of the word or address that begins here."""
-    if TRAIT[data[begin]] == FOREIGN:
+    """End and traits of the word or address that begins here."""
+    if TRAIT[_byte(data, begin)] == FOREIGN:
         return _scan_foreign(data, begin, end)
-    stop, value, traits = _scan(data, begin, end)
-    if stop < end and (data[stop] == COLON or data[stop] == EQUALS):
+    stop, traits = _scan(data, begin, end)
+    if stop < end and (_byte(data, stop) == COLON or _byte(data, stop) == EQUALS):
         whole = _address_end(data, begin, stop, end)
         if whole > stop:
-            return whole, value, np.uint16(NUMERIC | SPOKEN)
-    if traits & DOTTED and stop - begin > 2 and not 48 <= data[begin] <= 57:
+            return whole, np.uint16(NUMERIC | SPOKEN)
+    if traits & DOTTED and stop - begin > 2 and not 48 <= _byte(data, begin) <= 57:
         dots = _leader(data, begin, stop)
         if dots < stop:
             return _scan(data, begin, dots)
-    return stop, value, traits
+    return stop, traits
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _is_dotted_name(data, begin, end):
     """Whether a dotted word reads as a domain name or, from the other end, as the full name of a class or package."""
     first, last = begin, end
-    while data[first] != DOT:
+    while _byte(data, first) != DOT:
         first += 1
-    while data[last - 1] != DOT:
+    while _byte(data, last - 1) != DOT:
         last -= 1
     package = first + 1 < last and _among(data, begin, first, PACKAGES)
-    country = first + 1 < last and end - last == 2 and data[last] >= 97
+    country = first + 1 < last and end - last == 2 and _byte(data, last) >= 97
     if first == begin or not (package or country or _among(data, last, end, SUFFIXES)):
         return False
     for place in range(begin, end):
-        if not TRAIT[data[place]] & (SPOKEN | DOTTED) and data[place] != MINUS and data[place] != DOLLAR:
+        if (
+            not TRAIT[_byte(data, place)] & (SPOKEN | DOTTED)
+            and _byte(data, place) != MINUS
+            and _byte(data, place) != DOLLAR
+        ):
             return False
     return True
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _is_path(data, begin, end, traits):
     """Whether a word with a slash reads as a path: from the root, with a dot, or of four parts and more."""
-    if data[begin] == SLASH or traits & DOTTED:
+    if _byte(data, begin) == SLASH or traits & DOTTED:
         return True
     slashes = 0
     for place in range(begin, end):
-        slashes += data[place] == SLASH
+        slashes += _byte(data, place) == SLASH
     return slashes > 2
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _is_value(data, begin, end, traits):
     """Whether a word looks like a value rather than like a word of the statement."""
     if traits & NUMERIC:
         return True
-    if traits & ADDRESSED and begin + 1 < end and data[begin] != AT and data[end - 1] != AT:
+    if traits & ADDRESSED and begin + 1 < end and _byte(data, begin) != AT and _byte(data, end - 1) != AT:
         return True
     if traits & ROOTED and _is_path(data, begin, end, traits):
         return True
     if traits & DOTTED:
         return _is_dotted_name(data, begin, end)
     if 4 <= end - begin <= 5:
-        return TRAIT[data[begin]] & TRUTHFUL and _among(data, begin, end, TRUTH)
+        return TRAIT[_byte(data, begin)] & TRUTHFUL and _among(data, begin, end, TRUTH)
     return end - begin >= 8 and not traits & OTHER
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _skip_spaces(data, place, end):
-    while place < end and TRAIT[data[place]] == SPACE:
+    while place < end and TRAIT[_byte(data, place)] == SPACE:
         place += 1
     return place
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _is_calendar(data, begin, stop, end):
     """Whether a word is the name of a day or month with the rest of a date behind it."""
-    if data[begin] > 90 or data[begin + 1] < 97 or not _among(data, begin, stop, CALENDAR):
+    if _byte(data, begin) > 90 or _byte(data, begin + 1) < 97 or not _among(data, begin, stop, CALENDAR):
         return False
-    place = stop + 1 if stop < end and data[stop] == 44 else stop
+    place = stop + 1 if stop < end and _byte(data, stop) == 44 else stop
     place = _skip_spaces(data, place, end)
     if place >= end or place == stop:
         return False
-    return 48 <= data[place] <= 57 or (place + 3 <= end and _among(data, place, place + 3, CALENDAR))
+    return 48 <= _byte(data, place) <= 57 or (place + 3 <= end and _among(data, place, place + 3, CALENDAR))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _past_unit(data, stop, end):
     """Place behind the unit of the number that ends at ``stop``; ``stop`` if no unit follows."""
-    if stop + 1 >= end or data[stop] != BLANK or not TRAIT[data[stop + 1]] & MEASURING:
+    if stop + 1 >= end or _byte(data, stop) != BLANK or not TRAIT[_byte(data, stop + 1)] & MEASURING:
         return stop
-    if not 48 <= data[stop - 1] <= 57:
+    if not 48 <= _byte(data, stop - 1) <= 57:
         return stop
     place = min(end, stop + 6)
     for step in range(stop + 1, place):
-        if TRAIT[data[step]] & (BREAK | NUMERIC | DOTTED | ROOTED):
+        if TRAIT[_byte(data, step)] & (BREAK | NUMERIC | DOTTED | ROOTED):
             place = step
             break
-    if place < end and (TRAIT[data[place]] & (NUMERIC | FOREIGN) or data[place] == EQUALS):
+    if place < end and (TRAIT[_byte(data, place)] & (NUMERIC | FOREIGN) or _byte(data, place) == EQUALS):
         return stop
     return place if _among(data, stop + 1, place, UNITS) else stop
 
@@ -251,13 +298,13 @@ def _past_unit(data, stop, end):
 @njit(cache=True, nogil=True)
 def _past_bracket(data, begin, end):
     """Place behind the bracket that closes the one at ``begin``; ``begin`` if there is none."""
-    opened = data[begin]
+    opened = _byte(data, begin)
     closed = opened + 1 if opened == ROUND else opened + 2
     depth = 0
     for place in range(begin, end):
-        if data[place] == opened:
+        if _byte(data, place) == opened:
             depth += 1
-        elif data[place] == closed:
+        elif _byte(data, place) == closed:
             depth -= 1
             if depth == 0:
                 return place + 1
@@ -268,7 +315,7 @@ def _past_bracket(data, begin, end):
 def _past_quote(data, begin, end):
     """Place behind the quotation mark that closes the one at ``begin``; ``begin`` if there is none."""
     for place in range(begin + 1, end):
-        if data[place] == data[begin]:
+        if _byte(data, place) == _byte(data, begin):
             return place + 1
     return begin
 
@@ -279,7 +326,7 @@ def _assigned(data, begin, end):
     place = _skip_spaces(data, begin, end)
     if place == end:
         return begin
-    byte = data[place]
+    byte = _byte(data, place)
     if byte in QUOTES:
         stop = _past_quote(data, place, end)
         return stop if stop > place else -1
@@ -287,62 +334,62 @@ def _assigned(data, begin, end):
         return begin
     if byte in (EQUALS, ROUND, SQUARE, CURLY, LESS, GREATER):
         return -1
-    while place < end and TRAIT[data[place]] != SPACE and data[place] not in STOPS:
-        if data[place] in (ROUND, SQUARE, CURLY):
+    while place < end and TRAIT[_byte(data, place)] != SPACE and _byte(data, place) not in STOPS:
+        if _byte(data, place) in (ROUND, SQUARE, CURLY):
             place = max(place, _past_bracket(data, place, end) - 1)
-        elif data[place] == EQUALS and TRAIT[data[begin]] == SPACE:
+        elif _byte(data, place) == EQUALS and TRAIT[_byte(data, begin)] == SPACE:
             return begin
         place += 1
     return _past_unit(data, place, end)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _behind(data, place, end, before, start):
     """End of the value behind the delimiter just before ``place``; -1 if none begins there.
 
     ``before`` is the byte of the skeleton before the delimiter; at the ``start`` of a line, braces hold the whole text.
     """
-    byte = data[place - 1]
+    byte = _byte(data, place - 1)
     if byte == EQUALS:
         return _assigned(data, place, end)
     if byte == CURLY and not start:
         return _past_bracket(data, place - 1, end) - 1 if _past_bracket(data, place - 1, end) >= place else -1
-    if byte in (ROUND, SQUARE) and place < end and data[place] == (byte + 1 if byte == ROUND else byte + 2):
+    if byte in (ROUND, SQUARE) and place < end and _byte(data, place) == (byte + 1 if byte == ROUND else byte + 2):
         return place if before in (BLANK, EQUALS) else -1
     return -1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _word_value(data, begin, stop, end, traits, before, joined):
     """End of the value that begins with this word; -1 if the word is a word of the statement."""
     core = stop
-    while core - 1 > begin and data[core - 1] in FULL_STOPS:
+    while core - 1 > begin and _byte(data, core - 1) in FULL_STOPS:
         core -= 1
     if _is_value(data, begin, core, traits):
         return _past_unit(data, core, end) if core == stop else core
     if core - begin > 4:
         return -1
     if core - begin == 1:
-        absent = data[begin] == MINUS and ((stop < end and data[stop] in CLOSERS) or before in OPENERS)
+        absent = _byte(data, begin) == MINUS and ((stop < end and _byte(data, stop) in CLOSERS) or before in OPENERS)
         return core if absent else -1
     if (core - begin == 3 and _is_calendar(data, begin, core, end)) or (
-        joined and TRAIT[data[begin]] & CLOCKLIKE and _among(data, begin, core, CLOCK)
+        joined and TRAIT[_byte(data, begin)] & CLOCKLIKE and _among(data, begin, core, CLOCK)
     ):
         return core
     return -1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _copy(data, begin, stop, size, out, first, last):
     """Copy bytes of the line as far as there is room."""
     for place in range(begin, min(stop, begin + MOST_BYTES - size)):
-        out[size] = data[place]
+        out[size] = _byte(data, place)
         if first.size:
             first[size], last[size] = place, place + 1
         size += 1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _put(byte, begin, stop, size, out, first, last):
     """Write one byte that stands for a part of the line."""
     out[size] = byte
@@ -351,11 +398,11 @@ def _put(byte, begin, stop, size, out, first, last):
 
 
 @njit(cache=True, nogil=True)
-def mask(data, begin, end, out, first, last):
+def mask(data, begin, end, out, first, last) -> tuple[int, np.uint64]:
     """Hash the skeleton of one line.
 
     Args:
-        data: bytes of the lines.
+        data: address of the lines.
         begin: where the line begins.
         end: where it ends.
         out: gets the skeleton, if it has room for anything.
@@ -370,44 +417,37 @@ def mask(data, begin, end, out, first, last):
     joined, joined_total = 0, total
     place = _skip_spaces(data, begin, end)
     while place < end and size < MOST_BYTES:
-        trait = TRAIT[data[place]]
+        byte, trait, first_place = _byte(data, place), TRAIT[_byte(data, place)], place
         if trait == SPACE:
-            stop = _skip_spaces(data, place, end)
-            if stop < end:
-                if keep:
-                    _put(BLANK, place, stop, size, out, first, last)
-                size, before = size + 1, BLANK
-                total = (total ^ np.uint64(BLANK)) * MULTIPLIER
-            if data[place] != NEWLINE or stop == end:
-                place = stop
-                continue
-            stop = end
+            place = _skip_spaces(data, place, end)
+            if place == end:
+                break
+            stop = end if byte == NEWLINE else -1
+            byte = BLANK
         elif trait & (DELIMITER | JOINER):
-            byte = data[place]
             place += 1
-            if byte == LESS and place < end and TRAIT[data[place]] & NUMERIC:
+            if byte == LESS and place < end and TRAIT[_byte(data, place)] & NUMERIC:
                 continue
             stop = _behind(data, place, end, before, size == 0)
-            if keep:
-                _put(byte, place - 1, place, size, out, first, last)
-            size, before = size + 1, byte
-            total = (total ^ np.uint64(byte)) * MULTIPLIER
-            if trait == DELIMITER:
-                joined = 0
-            if stop < 0:
-                continue
+            joined = 0 if trait == DELIMITER else joined
         else:
-            word, value, traits = _word(data, place, end)
+            byte = 0
+            word, traits = _word(data, place, end)
             stop = _word_value(data, place, word, end, traits, before, joined > 0)
             if stop < 0:
                 if keep:
                     _copy(data, place, word, size, out, first, last)
                 size, before = min(MOST_BYTES, size + word - place), 0
-                total = (total ^ value) * MULTIPLIER
-                if traits & SPOKEN:
-                    joined = 0
+                total = (total ^ _hash(data, place, word)) * MULTIPLIER
+                joined = 0 if traits & SPOKEN else joined
                 place = word
-                continue
+        if byte:
+            if keep:
+                _put(byte, first_place, place, size, out, first, last)
+            size, before = size + 1, byte
+            total = (total ^ np.uint64(byte)) * MULTIPLIER
+        if stop < 0:
+            continue
         if joined:
             size, total = joined, joined_total
             if keep and first.size:
@@ -415,14 +455,13 @@ def mask(data, begin, end, out, first, last):
         else:
             if keep:
                 _put(VARIABLE, _skip_spaces(data, place, stop), stop, size, out, first, last)
-            size += 1
-            total = (total ^ np.uint64(VARIABLE)) * MULTIPLIER
+            size, total = size + 1, (total ^ np.uint64(VARIABLE)) * MULTIPLIER
             joined, joined_total = size, total
         place, before = stop, VARIABLE
     return size, total
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True)
 def _key(total):
     """Spread the hash over all bits; never 0, which marks a free place."""
     total ^= total >> np.uint64(32)
@@ -432,7 +471,14 @@ def _key(total):
 
 
 @njit(cache=True, nogil=True)
-def number(data, begins, ends, start, hashes, slots, used, rows, examples, counts):
+def write(data, begin, end, out) -> int:
+    """Write the skeleton of one line of an array of bytes; returns its length."""
+    nowhere = np.empty(0, dtype=np.int64)
+    return mask(data.ctypes.data, begin, end, out, nowhere, nowhere)[0]
+
+
+@njit(cache=True, nogil=True)
+def number(data, begins, ends, start, hashes, slots, used, rows, examples, counts) -> tuple[int, int]:
     """Number the skeleton of each line in order of first appearance.
 
     Args:
@@ -451,11 +497,11 @@ def number(data, begins, ends, start, hashes, slots, used, rows, examples, count
         The line at which the table became full (or the number of lines), and the skeletons that it has.
     """
     nothing, nowhere = np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int64)
-    low_bits = np.uint64(hashes.size - 1)
+    low_bits, address = np.uint64(hashes.size - 1), data.ctypes.data
     for row in range(start, begins.size):
         if 2 * used >= hashes.size or used >= counts.size:
             return row, used
-        key = _key(mask(data, begins[row], ends[row], nothing, nowhere, nowhere)[1])
+        key = _key(mask(address, begins[row], ends[row], nothing, nowhere, nowhere)[1])
         place = key & low_bits
         while hashes[place] != 0 and hashes[place] != key:
             place = (place + ONE) & low_bits
@@ -470,7 +516,7 @@ def number(data, begins, ends, start, hashes, slots, used, rows, examples, count
 
 
 @njit(cache=True, nogil=True)
-def insert(keys, numbers, hashes, slots):
+def insert(keys, numbers, hashes, slots) -> None:
     """Fill a larger hash table."""
     low_bits = np.uint64(hashes.size - 1)
     for entry in range(keys.size):
@@ -482,7 +528,7 @@ def insert(keys, numbers, hashes, slots):
 
 
 @njit(cache=True, nogil=True)
-def locate(data, begins, ends, rows, first_hole, hole_begin, hole_end, begin, end):
+def locate(data, begins, ends, rows, first_hole, hole_begin, hole_end, begin, end) -> None:
     """Find the values of each line.
 
     Args:
@@ -502,15 +548,138 @@ def locate(data, begins, ends, rows, first_hole, hole_begin, hole_end, begin, en
     for row in range(begins.size):
         if first_hole[rows[row]] == first_hole[rows[row] + 1]:
             continue
-        mask(data, begins[row], ends[row], out, first, last)
+        mask(data.ctypes.data, begins[row], ends[row], out, first, last)
         for hole in range(first_hole[rows[row]], first_hole[rows[row] + 1]):
             begin[found], end[found] = first[hole_begin[hole]], last[hole_end[hole] - 1]
             found += 1
 
 
 @njit(cache=True, nogil=True)
-def cut(data, begin, end, offsets, out):
+def cut(data, begin, end, offsets, out) -> None:
     """Copy pieces of the data to ``out``, each to where its offset says."""
     for piece in range(begin.size):
         size = end[piece] - begin[piece]
         out[offsets[piece] : offsets[piece] + size] = data[begin[piece] : end[piece]]
+
+
+@njit(cache=True, nogil=True)
+def _candidate(data, begin, end, takes, wanted):
+    """First place from ``begin`` on at which the first step of a pattern takes the byte; ``end`` if there is none.
+
+    If it takes one byte only, that is given as ``wanted``, eight times, and eight bytes are looked at together: a byte
+    is the wanted one where their difference is zero (Warren, "Hacker's Delight", 6-1).
+    """
+    place, stop = np.uint64(begin), np.uint64(end)
+    while wanted and place + EIGHT <= stop:
+        differing = _eight(data, place) ^ wanted
+        if (differing - LOW_BITS) & ~differing & HIGH_BITS:
+            break
+        place += EIGHT
+    while place < stop and not takes[_byte(data, place)] & ONE:
+        place += ONE
+    return np.int64(place)
+
+
+@njit(cache=True, nogil=True)
+def _match(data, begin, end, takes, least, most, places):
+    """Place behind the match that begins here, -1 for none; ``places`` gets where each step began."""
+    place, bit = begin, ONE
+    for step in range(least.size):
+        places[step] = place
+        stop = min(end, place + most[step])
+        first = place
+        while place < stop and takes[_byte(data, place)] & bit:
+            place += 1
+        if place - first < least[step]:
+            return -1
+        bit <<= ONE
+    places[least.size] = place
+    return place
+
+
+@njit(cache=True, nogil=True)
+def _same(data, first, second, size):
+    for place in range(size):
+        if _byte(data, first + place) != _byte(data, second + place):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _name(data, first, last, table, used, begin, end):
+    """Number of the text between two places: an old one, or the next (``used``)."""
+    low_bits = np.uint64(table.size - 1)
+    slot = _key(_hash(data, first, last)) & low_bits
+    while table[slot] != 0:
+        old = table[slot] - 1
+        if end[old] - begin[old] == last - first and _same(data, begin[old], first, last - first):
+            return old
+        slot = (slot + ONE) & low_bits
+    table[slot] = used + 1
+    begin[used], end[used] = first, last
+    return used
+
+
+@njit(cache=True, nogil=True)
+def identify(
+    data, begins, ends, takes, wanted, least, most, group, group_end, table, rows, numbers, begin, end
+) -> tuple[int, int]:
+    """Find the identifiers of lines, each once a line, and number them in order of first appearance.
+
+    Args:
+        data: bytes of the lines.
+        begins: where each line begins.
+        ends: where each line ends.
+        takes: for each byte, the steps of the pattern that take it, as bits.
+        wanted: the byte with which every match begins, eight times; 0 if there are several.
+        least: fewest bytes of each step.
+        most: most bytes of each step.
+        group: step with which the identifier begins.
+        group_end: step before which it ends.
+        table: hash table, all 0.
+        rows: gets the line of each identifier found.
+        numbers: gets its number.
+        begin: gets the place where each distinct identifier begins.
+        end: gets the place where it ends.
+
+    Returns:
+        Identifiers found, -1 if there was no room for them; and how many are distinct.
+    """
+    address, places = data.ctypes.data, np.empty(least.size + 1, dtype=np.int64)
+    found, used = 0, 0
+    for row in range(begins.size):
+        place, stop, before = begins[row], ends[row], found
+        if stop > place and data[stop - 1] == RETURN:
+            stop -= 1
+        while True:
+            place = _candidate(address, place, stop, takes, wanted)
+            if place == stop:
+                break
+            behind = _match(address, place, stop, takes, least, most, places)
+            if behind < 0:
+                place += 1
+                continue
+            if found == rows.size:
+                return -1, 0
+            number = _name(address, places[group], places[group_end], table, used, begin, end)
+            used, own = max(used, number + 1), before
+            while own < found and numbers[own] != number:
+                own += 1
+            if own == found:
+                rows[found], numbers[found] = row, number
+                found += 1
+            place = behind
+    return found, used
+
+
+@njit(cache=True, nogil=True)
+def gather(numbers, offsets, order) -> None:
+    """Stable counting sort: ``order`` gets the places of the numbers, ``offsets`` where each number's places begin."""
+    for number in numbers:
+        offsets[number + 1] += 1
+    for number in range(offsets.size - 1):
+        offsets[number + 1] += offsets[number]
+    ahead = offsets.copy()
+    for place in range(numbers.size):
+        order[ahead[numbers[place]]] = place
+        ahead[numbers[place]] += 1

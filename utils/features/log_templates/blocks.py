@@ -8,7 +8,8 @@ import numpy as np
 
 from utils.features.log_templates.masking import Block, Bytes
 
-BLOCK_BYTES = 1 << 26
+BLOCK_BYTES = 1 << 24
+STEP = 1 << 12
 MARK = b"\xef\xbb\xbf"
 
 
@@ -28,18 +29,23 @@ def of_file(path: str | os.PathLike[str], size: int = BLOCK_BYTES) -> Iterator[B
     with Path(path).open("rb") as file:
         if file.read(len(MARK)) != MARK:
             file.seek(0)
-        while (read := np.frombuffer(file.read(size), dtype=np.uint8)).size:
-            whole, rest = _cut(rest, read)
-            if whole.size:
-                yield Block.of_bytes(whole)
-    if rest.size:
-        yield Block.of_bytes(rest)
+        while True:
+            data = np.empty(rest.size + size, dtype=np.uint8)
+            data[: rest.size] = rest
+            read = file.readinto(data[rest.size :].data)
+            data = data[: rest.size + read]
+            end = _behind_last_break(data, rest.size) if read else data.size
+            if end:
+                yield Block.of_bytes(data[:end])
+            if not read:
+                return
+            rest = data[end:]
 
 
-def _cut(rest: Bytes, read: Bytes) -> tuple[Bytes, Bytes]:
-    """Whole lines, and what is left of the last one."""
-    last = read.tobytes().rfind(b"\n")
-    if last < 0:
-        return rest[:0], np.concatenate((rest, read))
-    whole = np.concatenate((rest, read[: last + 1])) if rest.size else read[: last + 1]
-    return whole, read[last + 1 :].copy()
+def _behind_last_break(data: Bytes, begin: int) -> int:
+    """Place behind the last line break from ``begin`` on; 0 if there is none."""
+    for first in range(data.size - STEP, begin - STEP, -STEP):
+        found = data[max(first, begin) : first + STEP].tobytes().rfind(b"\n")
+        if found >= 0:
+            return max(first, begin) + found + 1
+    return 0

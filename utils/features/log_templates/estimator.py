@@ -153,8 +153,8 @@ class LogTemplates(BaseEstimator):  # type: ignore[misc]
         """
         self._learn()
         new = sorted({text for text in skeletons if text not in self._templates})
-        templates = self._templates | dict(zip(new, self._named(self._merging.apply(new)), strict=True))
-        return [templates[text] for text in skeletons]
+        unseen = dict(zip(new, self._named(self._merging.apply(new)), strict=True))
+        return [self._templates.get(text) or unseen[text] for text in skeletons]
 
     def __getstate__(self) -> dict[str, object]:
         """State without what can be worked out again."""
@@ -171,13 +171,14 @@ class LogTemplates(BaseEstimator):  # type: ignore[misc]
         self.add(skeletons)
         return rows, skeletons
 
-    def add(self, skeletons: Skeletons) -> None:
+    def add(self, skeletons: Skeletons) -> Self:
         """Learn from lines whose skeletons were numbered already."""
         if not hasattr(self, "counts_"):
             self.counts_ = {}
         for text, count in zip(skeletons.texts, skeletons.counts.tolist(), strict=False):
             self.counts_[text] = self.counts_.get(text, 0) + count
         self._forget()
+        return self
 
     def _forget(self) -> None:
         """Drop what follows from the counts, which have changed."""
@@ -200,7 +201,7 @@ class LogTemplates(BaseEstimator):  # type: ignore[misc]
 
     def _table(self, lines: Lines, rows: Numbers, skeletons: Skeletons, wanted: bool) -> pl.DataFrame:
         found = self.describe(skeletons.texts)
-        table = pl.DataFrame({"line": np.arange(1, rows.size + 1)}).with_columns(template_columns(found, rows))
+        table = gathered(template_table(found), rows)
         if not wanted:
             return table
         holes = [
@@ -210,14 +211,22 @@ class LogTemplates(BaseEstimator):  # type: ignore[misc]
         return table.with_columns(pl.concat([parameters.empty(), *parts]))
 
 
-def template_columns(found: Sequence[Template], rows: Numbers) -> list[pl.Series]:
-    """Columns template_id, template and known of the lines whose skeletons have these templates."""
-    columns = {
-        "template_id": pl.Series([template.id for template in found], dtype=pl.String),
-        "template": pl.Series(shown([template.text for template in found]), dtype=pl.String),
-        "known": pl.Series([template.known for template in found], dtype=pl.Boolean),
-    }
-    return [column.gather(rows).alias(name) for name, column in columns.items()]
+def template_table(found: Sequence[Template]) -> pl.DataFrame:
+    """Table of templates: template_id, template (with ``<*>``), known."""
+    return pl.DataFrame(
+        {
+            "template_id": [template.id for template in found],
+            "template": shown([template.text for template in found]),
+            "known": [template.known for template in found],
+        },
+        schema={"template_id": pl.String, "template": pl.String, "known": pl.Boolean},
+    )
+
+
+def gathered(table: pl.DataFrame, rows: Numbers, first_line: int = 1) -> pl.DataFrame:
+    """Rows of a table of skeletons for the lines that have these skeletons, with the column ``line`` before them."""
+    lines = table.select(pl.all().gather(pl.lit(pl.Series(rows))))
+    return lines.insert_column(0, pl.Series("line", np.arange(first_line, first_line + rows.size)))
 
 
 def _numbered(lines: Lines, skeletons: Skeletons) -> Numbers:

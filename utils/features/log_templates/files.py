@@ -4,16 +4,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from utils.datasets import sessions
 from utils.features.log_templates import blocks
-from utils.features.log_templates.estimator import LogTemplates, template_columns
-from utils.features.log_templates.masking import Numbers, Skeletons
+from utils.features.log_templates.estimator import LogTemplates, gathered, template_table
+from utils.features.log_templates.identifiers import Identifiers
+from utils.features.log_templates.masking import Numbers, Places, Skeletons, compiled
 
 PART_LINES = 2_000_000
 
@@ -57,11 +60,9 @@ def parse_file(
         DataError: if the identifier is no regular expression that names something.
         OSError: if the file cannot be read.
     """
-    rows, skeletons, named = _scan(Path(path), identifier, block_bytes)
-    if parser is None:
-        parser = LogTemplates()
-        parser.add(skeletons)
-    return ParsedFile(parser, _frame(rows, parser, skeletons, named, 0))
+    scanned = _scan(Path(path), identifier, block_bytes)
+    parser = parser or scanned.learn()
+    return ParsedFile(parser, scanned.frame(parser, 0, scanned.rows.size))
 
 
 def write_parsed(
@@ -89,13 +90,11 @@ def write_parsed(
         DataError: as :func:`parse_file`.
         OSError: if the file cannot be read or the folder cannot be written; nothing is left behind.
     """
-    rows, skeletons, named = _scan(Path(path), identifier, block_bytes)
-    if parser is None:
-        parser = LogTemplates()
-        parser.add(skeletons)
+    scanned = _scan(Path(path), identifier, block_bytes)
+    parser = parser or scanned.learn()
     with _complete_only(Path(folder)) as unfinished:
-        for number, begin in enumerate(range(0, max(rows.size, 1), PART_LINES)):
-            part = _frame(rows[begin : begin + PART_LINES], parser, skeletons, _between(named, begin), begin)
+        for number, begin in enumerate(range(0, max(scanned.rows.size, 1), PART_LINES)):
+            part = scanned.frame(parser, begin, begin + PART_LINES)
             part.write_parquet(unfinished / f"lines-{number:05d}.parquet")
         parser.templates_.write_parquet(unfinished / "templates.parquet")
     return parser
@@ -119,48 +118,80 @@ def read_sessions(
         DataError: if the identifier is no regular expression that names something.
         OSError: if the file cannot be read.
     """
-    parsed = parse_file(path, parser, identifier=identifier)
-    found = sessions.by_name(parsed.lines, order="line", event="template_id", keep=["line"])
-    return found.rename({"line": "lines"}), parsed.parser
+    scanned = _scan(Path(path), identifier, blocks.BLOCK_BYTES)
+    parser = parser or scanned.learn()
+    offsets, order = np.zeros(scanned.names.len() + 1, dtype=np.int64), np.empty(scanned.line.size, dtype=np.int64)
+    compiled().gather(scanned.number, offsets, order)
+    line = scanned.line[order]
+    table = {
+        sessions.SESSION: scanned.names,
+        "first_line": line[offsets[:-1]] + 1,
+        "last_line": line[offsets[1:] - 1] + 1,
+        "n_events": np.diff(offsets).astype(np.uint32),
+        "events": _lists(offsets, scanned.templates(parser)["template_id"].gather(scanned.rows[line])),
+        "lines": _lists(offsets, pl.Series(line + 1)),
+    }
+    return pl.DataFrame(table), parser
 
 
-def _scan(path: Path, identifier: str | None, block_bytes: int) -> tuple[Numbers, Skeletons, pl.DataFrame | None]:
-    """Number the skeletons of all lines, and name their sessions: ``_row`` and ``session``."""
-    skeletons = Skeletons()
-    rows, named, begin = [np.empty(0, dtype=np.int32)], [], 0
+@dataclass(frozen=True)
+class _Scanned:
+    """What one pass over a file finds.
+
+    Attributes:
+        rows: number of each line's skeleton.
+        skeletons: the skeletons.
+        line: place of each line, or of the line of each identifier found, from 0.
+        number: number of each identifier found.
+        names: the distinct identifiers.
+        named: whether identifiers were looked for.
+    """
+
+    rows: Numbers
+    skeletons: Skeletons
+    line: Places
+    number: Numbers
+    names: pl.Series
+    named: bool
+
+    def learn(self) -> LogTemplates:
+        """Fit a parser."""
+        return LogTemplates().add(self.skeletons)
+
+    def templates(self, parser: LogTemplates) -> pl.DataFrame:
+        """Template of each skeleton."""
+        return template_table(parser.describe(self.skeletons.texts))
+
+    def frame(self, parser: LogTemplates, first: int, end: int) -> pl.DataFrame:
+        """Table of the lines with the places ``first <= place < end``."""
+        begin, stop = np.searchsorted(self.line, [first, end])
+        line = self.line[begin:stop]
+        frame = gathered(self.templates(parser).drop("template"), self.rows[line], first + 1)
+        if not self.named:
+            return frame
+        session = self.names.gather(self.number[begin:stop]).alias(sessions.SESSION)
+        return frame.with_columns(pl.Series("line", line + 1), session)
+
+
+def _scan(path: Path, identifier: str | None, block_bytes: int) -> _Scanned:
+    """Number the skeletons of all lines, and find the identifiers."""
+    skeletons, found = Skeletons(), None if identifier is None else Identifiers(identifier)
+    parts, begin = [np.empty(0, dtype=np.int32)], 0
     for block in blocks.of_file(path, block_bytes):
-        rows.append(skeletons.number(block))
-        if identifier is not None:
-            named.append(sessions.identify(_placed(block.texts(), begin), identifier, text="_text").drop("_text"))
-        begin += rows[-1].size
-    if identifier is None:
-        return np.concatenate(rows), skeletons, None
-    empty = sessions.identify(_placed(pl.Series([], dtype=pl.String), 0), identifier, text="_text").drop("_text")
-    return np.concatenate(rows), skeletons, pl.concat([empty, *named])
+        parts.append(skeletons.number(block))
+        if found is not None:
+            found.find(block, begin)
+        begin += block.begins.size
+    rows = np.concatenate(parts)
+    if found is None:
+        return _Scanned(rows, skeletons, np.arange(rows.size), rows, pl.Series([], dtype=pl.String), False)
+    return _Scanned(rows, skeletons, *found.all(), pl.Series(found.names, dtype=pl.String), True)
 
 
-def _placed(texts: pl.Series, begin: int) -> pl.DataFrame:
-    return pl.DataFrame({"_row": pl.int_range(begin, begin + texts.len(), eager=True), "_text": texts})
-
-
-def _between(named: pl.DataFrame | None, begin: int) -> pl.DataFrame | None:
-    """Names of the lines of one part, counted from its begin."""
-    if named is None:
-        return None
-    first, end = named["_row"].search_sorted(pl.Series([begin, begin + PART_LINES])).to_list()
-    return named[first:end].with_columns(pl.col("_row") - begin)
-
-
-def _frame(
-    rows: Numbers, parser: LogTemplates, skeletons: Skeletons, named: pl.DataFrame | None, begin: int
-) -> pl.DataFrame:
-    used = rows if named is None else rows[named["_row"].to_numpy()]
-    line = np.arange(rows.size) if named is None else named["_row"].to_numpy()
-    columns = template_columns(parser.describe(skeletons.texts), used)
-    frame = pl.DataFrame(
-        [pl.Series("line", line + begin + 1), *(column for column in columns if column.name != "template")]
-    )
-    return frame if named is None else frame.with_columns(named["session"])
+def _lists(offsets: Places, values: pl.Series) -> pl.Series:
+    """Lists that stand in one column on end."""
+    flat = values.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pl.Series(pa.LargeListArray.from_arrays(pa.array(offsets), flat), dtype=pl.List(values.dtype))
 
 
 @contextmanager

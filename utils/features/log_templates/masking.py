@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 WILDCARD = "<*>"
 VARIABLE = "\x01"
-FIRST_CAPACITY = 1 << 12
+FIRST_CAPACITY = 1 << 6
 ASCII = 127
 LIST = re.compile(rf"{VARIABLE}([^{VARIABLE}]+){VARIABLE}(?:\1{VARIABLE})+|{VARIABLE}([^{VARIABLE}]+)(?:{VARIABLE}\2)+")
 
@@ -53,7 +53,8 @@ class Block(NamedTuple):
     @classmethod
     def of_texts(cls, texts: pl.Series) -> "Block":
         """Lay out a String column; null counts as an empty line."""
-        array = texts.fill_null("").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        filled = texts.fill_null("") if texts.has_nulls() else texts
+        array = filled.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
         _, offsets, data = array.buffers()
         places = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
         content = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, dtype=np.uint8)
@@ -68,15 +69,29 @@ class Block(NamedTuple):
         return cls(data, np.concatenate(([0], ends[:-1] + 1))[: ends.size], ends)
 
     def texts(self) -> pl.Series:
-        """The lines of a cut block as texts, each with its line break; bytes that are no UTF-8 are shown as such."""
+        """The lines of a cut block as texts; bytes that are no UTF-8 are shown as such."""
         if self.data.size and self.data.max() > ASCII:
             try:
                 self.data.tobytes().decode("utf-8")
             except UnicodeDecodeError:
                 lines = (self.data[begin:end].tobytes() for begin, end in zip(self.begins, self.ends, strict=True))
-                return pl.Series([line.decode("utf-8", "replace") for line in lines], dtype=pl.String)
+                decoded = [line.decode("utf-8", "replace") for line in lines]
+                return pl.Series(decoded, dtype=pl.String).str.strip_suffix("\r")
         offsets = pa.py_buffer(np.append(self.begins, self.data.size))
-        return pl.Series(pa.LargeStringArray.from_buffers(self.begins.size, offsets, pa.py_buffer(self.data)))
+        whole = pa.LargeStringArray.from_buffers(self.begins.size, offsets, pa.py_buffer(self.data))
+        return pl.Series(whole, dtype=pl.String).str.strip_suffix("\n").str.strip_suffix("\r")
+
+    def pieces(self, begin: Places, end: Places) -> pl.Series:
+        """Pieces of the data as texts; bytes that are no UTF-8 are shown as such."""
+        offsets = np.concatenate(([0], np.cumsum(end - begin)))
+        out = np.empty(offsets[-1], dtype=np.uint8)
+        compiled().cut(self.data, begin, end, offsets, out)
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(out)]
+        raw = pl.Series(pa.LargeBinaryArray.from_buffers(pa.large_binary(), begin.size, buffers), dtype=pl.Binary)
+        texts = raw.cast(pl.String, strict=False)
+        if texts.null_count():
+            texts = pl.Series([value.decode("utf-8", "replace") for value in raw], dtype=pl.String)
+        return texts
 
 
 @dataclass
@@ -131,9 +146,8 @@ def compiled() -> Any:  # noqa: ANN401 (a module of compiled functions)
 def skeleton(block: Block, row: int) -> bytes:
     """Skeleton of one line, as the compiled loops make it: lists are not collapsed yet."""
     kernel = compiled()
-    out, nowhere = np.empty(kernel.MOST_BYTES + 8, dtype=np.uint8), np.empty(0, dtype=np.int64)
-    size, _ = kernel.mask(block.data, block.begins[row], block.ends[row], out, nowhere, nowhere)
-    return out[:size].tobytes()
+    out = np.empty(kernel.MOST_BYTES + 8, dtype=np.uint8)
+    return out[: kernel.write(block.data, block.begins[row], block.ends[row], out)].tobytes()
 
 
 def collapsed(text: str) -> str:

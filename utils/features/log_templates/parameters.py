@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from utils.features.log_templates.masking import VARIABLE, Block, Numbers, Places, compiled
+from utils.features.log_templates.masking import VARIABLE, Block, Numbers, compiled
 
 NAME = "parameters"
 REPLACED = re.escape("\ufffd".encode())
@@ -36,7 +36,7 @@ def extract(block: Block, rows: Numbers, holes: Sequence[Sequence[tuple[int, int
     compiled().locate(
         *block, rows, first_hole, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1]), begin, end
     )
-    values = _texts(block, begin, end)
+    values = block.pieces(begin, end)
     lists = pa.LargeListArray.from_arrays(pa.array(offsets), values.to_arrow(compat_level=pl.CompatLevel.oldest()))
     return pl.Series(NAME, lists, dtype=pl.List(pl.String))
 
@@ -46,16 +46,3 @@ def find_holes(skeleton: bytes, template: str) -> list[tuple[int, int]]:
     pieces = [re.escape(piece.encode()).replace(REPLACED, b".{1,3}?") for piece in template.split(VARIABLE)]
     found = re.fullmatch(b"(.+?)".join(pieces), skeleton, re.DOTALL)
     return [found.span(group) for group in range(1, len(pieces))] if found else []
-
-
-def _texts(block: Block, begin: Places, end: Places) -> pl.Series:
-    """Pieces of the block as texts; bytes that are no UTF-8 are shown as such."""
-    offsets = np.concatenate(([0], np.cumsum(end - begin)))
-    data = np.empty(offsets[-1], dtype=np.uint8)
-    compiled().cut(block.data, begin, end, offsets, data)
-    buffers = [None, pa.py_buffer(offsets.astype(np.int64)), pa.py_buffer(data)]
-    raw = pl.Series(pa.LargeBinaryArray.from_buffers(pa.large_binary(), begin.size, buffers), dtype=pl.Binary)
-    texts = raw.cast(pl.String, strict=False)
-    if texts.null_count():
-        texts = pl.Series([value.decode("utf-8", "replace") for value in raw], dtype=pl.String)
-    return texts
