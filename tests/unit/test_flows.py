@@ -196,10 +196,26 @@ def test_columns_of_one_value_are_dropped_with_the_reason():
 
 def test_rare_and_unseen_categories_share_a_code():
     frame = pl.DataFrame({"kind": ["a"] * 10 + ["b"] * 6 + ["c", "d"]})
-    features = FlowFeatures().fit(frame)
+    features = FlowFeatures(least_rows=5).fit(frame)
     assert list(features.get_feature_names_out()) == ["kind=a", "kind=b", "kind=<other>"]
     asked = pl.DataFrame({"kind": ["a", "c", "never seen", None]})
     np.testing.assert_array_equal(features.transform(asked), [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(("rows", "least"), [(3, 1), (250, 2), (5_000, 5)])
+def test_in_small_tables_rarer_values_have_their_own_code(rows, least):
+    kinds = ["rare"] * least + ["rarer"] * (least - 1)
+    frame = pl.DataFrame({"kind": kinds + ["common"] * (rows - len(kinds))})
+    assert FlowFeatures().fit(frame).columns_[0].categories == ("common", "rare")
+
+
+def test_a_column_of_rare_values_only_is_dropped():
+    frame = pl.DataFrame({"kind": ["a", "b", "c"], "x": [1, 2, 3]})
+    features = FlowFeatures(least_rows=2).fit(frame)
+    assert features.report_["why dropped"].to_list() == ["no value in 2 training rows or more", ""]
+    with_gaps = frame.with_columns(kind=pl.Series(["a", "b", None]))
+    names = FlowFeatures(least_rows=2).fit(with_gaps).get_feature_names_out()
+    assert list(names) == ["x", "kind=<other>", "kind=<missing>"]
 
 
 def test_unseen_categories_are_nothing_where_training_pooled_none():
@@ -455,8 +471,9 @@ def test_wrong_tables_are_refused_in_one_sentence():
     refused(lambda: FlowFeatures().fit(table().head(1)), "must vary", error=DataError)
     lists = pl.DataFrame({"events": [[1, 2], [3]], "x": [1, 2]})
     refused(lambda: FlowFeatures().fit(lists), "'events'", "List(Int64)")
-    words = pl.DataFrame({"text": [f"a sentence about {chr(97 + place % 26) * (place + 1)}" for place in range(60)]})
-    refused(lambda: FlowFeatures().fit(words), "'text'", "60 in 60 rows")
+    words = pl.DataFrame({"text": [f"a sentence about {'x' * place}" for place in range(90)] * 2})
+    assert FlowFeatures().fit(words).columns_[0].kind == "nominal"
+    refused(lambda: FlowFeatures().fit(words.head(120)), "'text'", "90 in 120 rows")
     refused(lambda: FlowFeatures(kinds={"proto": "numeric"}).fit(table()), "'proto'", "String")
     length = pl.DataFrame({"length": [dt.timedelta(seconds=1), dt.timedelta(seconds=2)]})
     refused(lambda: FlowFeatures().fit(length).transform(pl.DataFrame({"length": [1.0]})), "Duration", "found Float64")

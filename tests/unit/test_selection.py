@@ -464,6 +464,8 @@ def test_measures_are_null_without_two_classes():
     assert selection.predictive_power(one, "is_anomaly")["power"].null_count() == 9
     assert selection.single_feature_auc(one, "is_anomaly")["auc"].null_count() == 9
     assert selection.mutual_information(one, "is_anomaly")["information"].null_count() == 9
+    unweighted = frame().with_columns(n=pl.col("is_anomaly").cast(pl.Float64))
+    assert selection.single_feature_auc(unweighted, "is_anomaly", weight="n")["auc"].null_count() == 9
     few = frame().filter(~pl.col("is_anomaly") | (pl.col("is_anomaly").cum_sum() <= 2))
     assert selection.predictive_power(few, "is_anomaly")["power"].null_count() == 9
 

@@ -27,7 +27,11 @@ DECADES_BELOW_ONE = 1_000.0
 
 MOST_KNOTS = 1_000
 MOST_CODES = 32
-FREE_TEXT_ROWS = 50
+LEAST_ROWS = 5
+ROWS_PER_HUNDRED = 100
+FREE_TEXT = 50
+"""Values that a nominal column may have however few rows there are."""
+
 CODE_WORDS = words_of(
     "protocol proto type code class kind category method status state service version vlan tos dscp action os"
 )
@@ -43,7 +47,7 @@ class Options:
     scale: Scale | None
     log: bool | tuple[str, ...]
     most_categories: int
-    least_rows: int
+    least_rows: int | None
     keep_missing: bool
     kinds: Mapping[str, Kind] = field(default_factory=dict)
 
@@ -177,14 +181,16 @@ def _nominal(values: pl.Series, options: Options) -> Column:
     counts = known.drop_nulls().value_counts(name="rows").sort(["rows", values.name], descending=[True, False])
     _refuse_free_text(values, counts.height)
     missing = known.null_count()
-    kept = counts.filter(pl.col("rows") >= options.least_rows).head(options.most_categories)[values.name]
-    dropped = counts.height == 1 and not missing
+    least = options.least_rows or min(LEAST_ROWS, max(1, len(values) // ROWS_PER_HUNDRED))
+    kept = counts.filter(pl.col("rows") >= least).head(options.most_categories)[values.name]
+    why = "" if missing or counts.height > 1 else "the same in all training rows"
+    why = why or ("" if missing or len(kept) else f"no value in {least} training rows or more")
     return Column(
         values.name,
         str(values.dtype),
-        "dropped" if dropped else "nominal",
+        "dropped" if why else "nominal",
         len(values),
-        "the same in all training rows" if dropped else "",
+        why,
         missing=missing,
         flagged=missing > 0,
         categories=tuple(sorted(kept, key=lambda name: (len(name), name) if values.dtype.is_numeric() else name)),
@@ -193,7 +199,7 @@ def _nominal(values: pl.Series, options: Options) -> Column:
 
 
 def _refuse_free_text(values: pl.Series, distinct: int) -> None:
-    if len(values) >= FREE_TEXT_ROWS and distinct > len(values) / 2:
+    if distinct > max(FREE_TEXT, len(values) / 2):
         found = f"nominal column {values.name!r} must repeat its values, found {distinct:,} in {len(values):,} rows"
         raise SchemaError(f"{found}: free text and identifiers are no features of a flow, leave it out")
 

@@ -88,7 +88,7 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         log: ``True`` to take the logarithm by the rule, ``False`` for never, or the names of the columns to take it of.
         missing: ``"fill"`` or ``"keep"``.
         most_categories: most categories of one column.
-        least_rows: fewest training rows of a category of its own.
+        least_rows: fewest training rows of a category of its own; ``None`` for 5, or 1 % of the rows if that is less.
         dtype: ``"float64"`` or ``"float32"``.
 
     Attributes:
@@ -115,7 +115,7 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         log: bool | Sequence[str] = True,
         missing: Literal["fill", "keep"] = "fill",
         most_categories: int = 100,
-        least_rows: int = 5,
+        least_rows: int | None = None,
         dtype: Literal["float64", "float32"] = "float64",
     ) -> None:
         self.roles = roles
@@ -201,7 +201,7 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise SettingsError(
                 f"most_categories must be in 1..{most}, found {self.most_categories}: choose such a number"
             )
-        if self.least_rows < 1:
+        if self.least_rows is not None and self.least_rows < 1:
             raise SettingsError(f"least_rows must be 1 or more, found {self.least_rows}: choose such a number")
         if isinstance(self.log, str):
             raise SettingsError(f"log must be True, False or a list of names, found {self.log!r}: write [{self.log!r}]")

@@ -32,8 +32,8 @@ class Labelled:
 
     @property
     def usable(self) -> bool:
-        """Whether both classes are there."""
-        return bool(self.label.any()) and not bool(self.label.all())
+        """Whether both classes are there, with a weight."""
+        return all(self.weight[self.label == one_class].sum() > 0 for one_class in (0, 1))
 
 
 def feature_names(frame: pl.DataFrame, features: Sequence[str] | None, label: str | None = None) -> list[str]:
