@@ -95,7 +95,8 @@ def single_feature_auc(
     """Area under the ROC curve of one feature alone, for features of any type and any shape of dependence.
 
     ``auc`` scores each row by the smoothed anomaly share of its code (up to 256 bins, or its category) in the other
-    folds, so direction and shape do not matter and rare values earn nothing; ``rank_auc`` takes the number itself
+    folds, so direction and shape do not matter and rare values earn nothing (below 0.5, where noise ends up because
+    the other folds have what this one lacks, it is 0.5); ``rank_auc`` takes the number itself
     as the score (:func:`utils.datasets.profile.rank_auc`: below 0.5 small values are anomalous; unweighted).
 
     Args:
@@ -238,7 +239,7 @@ def _power(
     said = _predicted(counts.training, places)
     f1 = _weighted_f1(counts.cells, said)
     left = max(1 - naive, np.finfo(float).tiny)
-    mean, low, high = (float(np.clip(np.round((one - naive) / left, 12), 0.0, 1.0)) for one in _spread(f1))
+    mean, low, high = (min(max(0.0, round((one - naive) / left, 12)), 1.0) for one in _spread(f1))
     return mean, float(f1.mean()), naive, low, high
 
 
@@ -326,7 +327,7 @@ def _area(normal: Numbers, anomalous: Numbers, worth: tuple[float, ...]) -> tupl
     reach = float(ndtri((1 + CONFIDENCE) / 2)) * float(np.sqrt(spread)) / (inside * (1 - inside))
     middle = np.log(inside / (1 - inside))
     low, high = (float(1 / (1 + np.exp(-np.clip(middle + sign * reach, -700, 700)))) for sign in (-1, 1))
-    return area, min(low, area), max(high, area)
+    return max(area, 0.5), min(low, area), max(high, area, 0.5)
 
 
 def _rank_auc(rows: Labelled) -> pl.DataFrame:
