@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import hdfs_logs, log_windows, report  # noqa: F401 (registers the cases)
+from benchmarks import call_graphs, hdfs_logs, log_windows, report, web_events  # noqa: F401 (registers the cases)
 from benchmarks.registry import CASES, Row, Scale
 from utils.errors import LabError
 

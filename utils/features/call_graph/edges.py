@@ -153,6 +153,8 @@ def _read_long(frame: pl.DataFrame, columns: Columns, ids: pl.Series | None) -> 
     if graph.has_nulls():
         found = f"found none in {graph.null_count()} of {frame.height} rows"
         raise DataError(f"column {columns.graph!r} must name the graph of each edge, {found}: drop or complete them")
+    if ids is not None and graph.dtype == pl.Null:
+        graph = graph.cast(ids.dtype)
     first = _run_starts(graph)
     runs = graph.gather(first)
     wanted = runs.unique(maintain_order=True) if ids is None else _checked_ids(ids, graph)
@@ -162,7 +164,7 @@ def _read_long(frame: pl.DataFrame, columns: Columns, ids: pl.Series | None) -> 
 
 def _run_starts(graph: pl.Series) -> Ints:
     """Rows in which another graph begins than that of the row before."""
-    starts = np.flatnonzero((graph != graph.shift()).fill_null(True).to_numpy())
+    starts = np.flatnonzero(graph.ne_missing(graph.shift()).to_numpy())
     return starts.astype(np.int64)
 
 
@@ -203,20 +205,10 @@ def _coded(source: pl.Series, target: pl.Series) -> tuple[Ints, pl.Series]:
         codes = both.replace_strict(distinct, numbers, return_dtype=pl.UInt32)
         return codes.to_numpy(), distinct.cast(pl.String)
     texts = pl.concat([source.cast(pl.String), target.cast(pl.String)])
-    coded = texts.cast(pl.Categorical(pl.Categories.random()))
-    return _dense(coded.to_physical().to_numpy(), coded.unique())
-
-
-def _dense(codes: Ints, distinct: pl.Series) -> tuple[Ints, pl.Series]:
-    """Put categories in the order of their codes, and close gaps in these."""
-    order = distinct.to_physical().arg_sort()
-    taken = distinct.to_physical().gather(order).to_numpy()
-    texts = distinct.gather(order).cast(pl.String)
-    if len(taken) == 0 or int(taken[-1]) == len(taken) - 1:
-        return codes, texts
-    number = np.zeros(int(taken[-1]) + 1, np.uint32)
-    number[taken] = np.arange(len(taken))
-    return number[codes], texts
+    categories = pl.Categories.random()
+    coded = texts.cast(pl.Categorical(categories))
+    endpoints = categories.to_series()  # lives only as long as a column that uses it
+    return coded.to_physical().to_numpy(), endpoints
 
 
 def _stable_order(number: Ints) -> Ints:
@@ -245,7 +237,7 @@ def _as_list(lists: pl.Series) -> pl.Series:
 
 def _checked_ids(ids: pl.Series, graph: pl.Series) -> pl.Series:
     try:
-        wanted = pl.Series(graph.name, ids).cast(graph.dtype if graph.dtype != pl.Null else ids.dtype)
+        wanted = pl.Series(graph.name, ids).cast(graph.dtype)
     except pl.exceptions.PolarsError:
         raise SchemaError(
             f"ids must have the type of column {graph.name!r}, {graph.dtype}, found {ids.dtype}: convert them"

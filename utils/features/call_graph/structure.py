@@ -103,7 +103,7 @@ def over_edges(value: Floats, weight: Ints, block: Block) -> tuple[Floats, Float
     Returns:
         Four arrays, shape (graphs,); the deviation of a single edge is not a number.
     """
-    used = np.flatnonzero(weight)
+    used = np.flatnonzero(weight > 0)
     value, weight = value[used], weight[used]
     start = np.searchsorted(used, block.node_start)
     n_edges = np.add.reduceat(weight, start)
@@ -149,12 +149,15 @@ def _local_nodes(graph: Ints, ends: Ints, bits: int) -> tuple[Ints, Ints, Ints]:
     """
     edges = len(graph)
     place_bits = (2 * edges).bit_length()
-    keys = ((ends | np.tile(graph << bits, 2)) << place_bits) | np.arange(2 * edges)
+    keys = ends | np.tile(graph << bits, 2)
+    keys <<= place_bits
+    keys |= np.arange(2 * edges)
     keys.sort()
     node = keys >> place_bits
-    first = np.concatenate([[True], node[1:] != node[:-1]])
+    keys &= (1 << place_bits) - 1
+    first = _changes(node)
     number = np.empty(2 * edges, np.int64)
-    number[keys & ((1 << place_bits) - 1)] = np.cumsum(first) - 1
+    number[keys] = np.cumsum(first) - 1
     return number[:edges], number[edges:], node[first]
 
 
@@ -163,9 +166,17 @@ def _distinct(source: Ints, target: Ints, nodes: int) -> Edges:
     bits = nodes.bit_length()
     keys = (source << bits) | target
     keys.sort()
-    new = np.concatenate([[True], keys[1:] != keys[:-1]])
+    new = _changes(keys)
     kept = keys if new.all() else keys[new]
     return Edges(kept >> bits, kept & ((1 << bits) - 1))
+
+
+def _changes(keys: Ints) -> npt.NDArray[np.bool_]:
+    """Tell which of some sorted keys, at least one, is not that before it."""
+    new = np.empty(len(keys), bool)
+    new[0] = True
+    np.not_equal(keys[1:], keys[:-1], out=new[1:])
+    return new
 
 
 def _graph_of(block: Block) -> Ints:
