@@ -129,11 +129,11 @@ class TestPairedBootstrap:
         assert "resamples of groups" in honest.method
 
     def test_equal_models_are_told_apart_no_more_often_than_promised(self):
-        rng, repeats = np.random.default_rng(4), 400
+        rng, repeats = np.random.default_rng(4), 250
         wrong = {"f1": 0, "roc_auc": 0}
         for k in range(repeats):
-            y = rng.random(150) < 0.3
-            first, second = (rng.normal(size=150) + 1.5 * y for _ in range(2))
+            y = rng.random(100) < 0.3
+            first, second = (rng.normal(size=100) + 1.5 * y for _ in range(2))
             for metric, a, b in (("f1", first > 1, second > 1), ("roc_auc", first, second)):
                 found = comparison.paired_bootstrap(metric, y, a, b, resamples=200, seed=k)
                 wrong[metric] += "better" in found.verdict

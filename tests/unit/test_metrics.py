@@ -297,6 +297,11 @@ class TestEvaluate:
         assert found["f1"] == by_name(given)["f1"]
         assert metrics.evaluate(self.y, decisions=self.y)[0].threshold == "decisions as given"
 
+    @pytest.mark.parametrize("number", [1, 1.0, np.float32(1), np.int64(1)])
+    def test_a_number_decides(self, number):
+        found = metrics.evaluate(self.y, self.scores, threshold=number)
+        assert (found[0].value, found[0].threshold) == (metrics.f1(self.y, self.scores >= 1), "fixed at 1")
+
     def test_deterministic_by_seed(self):
         first, again = (metrics.evaluate(self.y, self.scores, threshold=1.0, seed=3) for _ in range(2))
         other = metrics.evaluate(self.y, self.scores, threshold=1.0, seed=4)

@@ -419,6 +419,7 @@ class TestDistinctRows:
         assert splits.distinct_rows(frame).tolist() == [0, 0, 1, 1, 2]
         assert splits.distinct_rows(frame, ["a"]).tolist() == [0, 0, 1, 1, 2]
         assert splits.distinct_rows(frame.head(0)).tolist() == []
+        assert splits.distinct_rows(pl.DataFrame({"row": [1, 1], "code": [2, 2], "1": [3, 4]})).tolist() == [0, 1]
 
     @quick
     @given(st.lists(st.tuples(st.sampled_from("xy"), st.floats() | st.none()), max_size=20))

@@ -13,7 +13,7 @@ Sources of the intervals:
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -35,6 +35,7 @@ LOWEST = {"mcc": -1.0}
 """Smallest possible value of the metrics that can fall below 0."""
 
 
+@runtime_checkable
 class FittedThreshold(Protocol):
     """A threshold that was chosen on other data, as in :mod:`utils.evaluation.thresholds`."""
 
@@ -369,9 +370,9 @@ def _decide(
         return None, None
     if scores is None or isinstance(threshold, str):
         raise DataError("a threshold needs scores, and words need decisions, found neither pair: give one of the two")
-    if isinstance(threshold, int | float):
-        return scores >= threshold, f"fixed at {threshold:g}"
-    return inputs.as_decisions(threshold.predict(scores), rows), threshold.describe()
+    if isinstance(threshold, FittedThreshold):
+        return inputs.as_decisions(threshold.predict(scores), rows), threshold.describe()
+    return scores >= float(threshold), f"fixed at {float(threshold):g}"
 
 
 def _decision_estimates(plan: _Plan, alarms: Bools, names: Sequence[str], chosen: str | None) -> list[Estimate]:

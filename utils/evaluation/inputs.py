@@ -116,30 +116,35 @@ def as_names(values: Values, rows: int, what: str) -> pl.Series:
     return series.cast(pl.String)
 
 
-def codes(values: Values | pl.DataFrame, rows: int | None = None, what: str = "groups") -> Ints:
+def codes(values: Values, rows: int | None = None, what: str = "groups") -> Ints:
     """Number the distinct values 0, 1, ... in order of first appearance; a missing value stands alone.
 
     Args:
-        values: one value a row, of any type, or a frame whose whole rows are compared.
+        values: one value a row, of any type (rows,).
         rows: how many there must be; ``None`` for any number.
         what: how an error calls them.
 
     Returns:
-        The number of each row's value (n,).
+        The number of each row's value (rows,).
 
     Raises:
         DataError: if there are not ``rows`` values.
     """
-    frame = values if isinstance(values, pl.DataFrame) else as_series(values).alias("value").to_frame()
+    series = as_series(values)
     if rows is not None:
-        _require_length(frame, rows, what)
-    keys = frame.columns
-    alone = pl.all_horizontal(pl.col(key).is_null() for key in keys) if len(keys) == 1 else pl.lit(False)
-    numbered = frame.lazy().with_row_index("_row").with_columns(pl.when(alone).then("_row").alias("_alone"))
-    groups = numbered.group_by(*keys, "_alone", maintain_order=True).agg("_row").with_row_index("_code")
-    return np.asarray(
-        groups.select("_code", "_row").explode("_row").sort("_row").collect()["_code"].to_numpy(), dtype=np.int64
-    )
+        _require_length(series, rows, what)
+    if not series.null_count():
+        return row_codes(pl.DataFrame({"value": series}))
+    alone = pl.when(pl.col("value").is_null()).then(pl.int_range(pl.len()))
+    return row_codes(pl.DataFrame({"value": series}).with_columns(alone.alias("alone")))
+
+
+def row_codes(frame: pl.DataFrame) -> Ints:
+    """Number the distinct rows of a frame 0, 1, ... in order of first appearance; missing values are equal (rows,)."""
+    keys = frame.lazy().rename({name: str(place) for place, name in enumerate(frame.columns)})
+    groups = keys.with_row_index("row").group_by(pl.exclude("row"), maintain_order=True).agg("row")
+    numbered = groups.select("row").with_row_index("code").explode("row").sort("row").collect()
+    return np.asarray(numbered["code"].to_numpy(), dtype=np.int64)
 
 
 def listed(names: Sequence[object]) -> str:
@@ -169,6 +174,6 @@ def _numbers(series: pl.Series, what: str, expected: str) -> Floats:
     return series.cast(pl.Float64).to_numpy()
 
 
-def _require_length(values: pl.Series | pl.DataFrame | np.ndarray, rows: int, what: str) -> None:
+def _require_length(values: pl.Series | np.ndarray, rows: int, what: str) -> None:
     if len(values) != rows:
         raise DataError(f"{what} must be given for each of {rows:,} rows, found {len(values):,}: take the same rows")

@@ -330,7 +330,7 @@ def distinct_rows(frame: pl.DataFrame, columns: Sequence[str] | None = None) -> 
     missing = [name for name in names if name not in frame.columns]
     if missing or not names:
         raise SchemaError(f"the table must have the columns {missing}, found {frame.columns}: rename or add them")
-    return inputs.codes(frame.select(pl.struct(names).alias("row")))
+    return inputs.row_codes(frame.select(names))
 
 
 def linked(entities: pl.DataFrame, *, same_kind: bool = False) -> Ints:
@@ -520,7 +520,7 @@ def _shuffled_by_class(things: _Things, rng: np.random.Generator) -> Ints:
 
 def _draw_groups(sizes: Floats, share: float, rng: np.random.Generator) -> Bools:
     """Draw groups at random, then move as few kinds of groups as bring the class shares nearest; best of some draws."""
-    kind = inputs.codes(pl.DataFrame(sizes))
+    kind = inputs.row_codes(pl.DataFrame(sizes))
     first = np.unique(kind, return_index=True)[1]
     vectors, counts = sizes[first], np.bincount(kind)
     tries = [_balanced(vectors, counts, share, rng) for _ in range(TRIES)]
@@ -579,7 +579,7 @@ def _deal_rows(things: _Things, folds: int, rng: np.random.Generator) -> Ints:
 def _deal_groups(things: _Things, folds: int, rng: np.random.Generator) -> Ints:
     """Deal groups of one kind evenly, and what is left over, the largest first, where its classes are scarcest."""
     sizes = things.sizes()
-    kind = inputs.codes(pl.DataFrame(sizes))
+    kind = inputs.row_codes(pl.DataFrame(sizes))
     order = rng.permutation(kind.size)
     order = order[np.argsort(kind[order], kind="stable")]
     counts = np.bincount(kind)
