@@ -7,18 +7,18 @@ measured on training rows.
 from collections.abc import Iterator, Mapping
 
 import polars as pl
+import polars.selectors as cs
 
 from utils import settings
 from utils.datasets import sessions
 from utils.datasets.contract import Dataset, Roles
-from utils.features import call_graph, log_sessions, log_templates, selection, web_events
+from utils.features import call_graph, log_sessions, log_templates, selection, tables, web_events
 from utils.features.flows import FlowFeatures
 from utils.features.selection import Selection, Stability
 from utils.features.tables.graphs import BEHAVIORS, EDGES, GRAPHS, ID
 from utils.features.tables.sequences import BLOCKS, EVENTS, LINE_IDS, LINES, WEIGHT
 
 WINDOW = 10
-MOST_WORDS = 50
 TRAIN = "train"
 
 Table = tuple[str, str]
@@ -38,7 +38,7 @@ def learnable(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, pl.Data
         for table, frame in dataset.frames.items():
             roles = dataset.roles[table]
             rows = frame.filter(pl.col(roles.split) == TRAIN) if roles.split else frame
-            features = [feature for feature in roles.features if not _is_free_text(frame[feature])]
+            features = tables.measurable(frame, roles)
             if features:
                 yield (name, table), rows, roles, features
 
@@ -118,6 +118,36 @@ def typed_tables(dataset: Dataset) -> list[str]:
     ]
 
 
+def heaviest_tail(rows: pl.DataFrame, features: list[str]) -> str | None:
+    """Name the feature whose largest values lie furthest from its middle.
+
+    Args:
+        rows: training rows.
+        features: columns to look at; those that are not numbers or never negative are passed over.
+
+    Returns:
+        The feature with the highest ratio of the 99 % quantile to the median (at least 1); nothing if none passes 10.
+    """
+    numbers = rows.select(pl.col(features)).select(cs.numeric())
+    ratios = numbers.select(pl.all().quantile(0.99) / pl.all().median().clip(1)).row(0) if numbers.width else ()
+    known = {name: ratio for name, ratio in zip(numbers.columns, ratios, strict=True) if ratio is not None}
+    largest = max(known, key=lambda name: known[name], default=None)
+    return largest if largest is not None and known[largest] > 10 else None
+
+
+def results(
+    name: str, made: Dataset, chosen: Mapping[Table, Selection], stable: Mapping[Table, Stability]
+) -> dict[str, float]:
+    """Numbers of one data set for the record of a run: tables, rows, features by verdict, stability of the choice."""
+    own = {table: choice for (owner, table), choice in chosen.items() if owner == name}
+    found = {"tables": float(len(made.frames)), "rows": float(sum(frame.height for frame in made.frames.values()))}
+    for table, choice in own.items():
+        found |= {f"{table}_features": float(choice.table.height), f"{table}_kept": float(len(choice.kept))}
+        strongest = choice.table["auc"].max() if choice.table["auc"].count() else None
+        found |= {f"{table}_best_single_auc": float(strongest)} if isinstance(strongest, float) else {}
+    return found | {f"{table}_stability": each.index for (owner, table), each in stable.items() if owner == name}
+
+
 def degrees_by_counting(dataset: Dataset, processed: Dataset) -> pl.DataFrame:
     """Compare global degrees counted over training graphs with those counted over all graphs, test graphs included.
 
@@ -180,10 +210,6 @@ def reductions(processed: Mapping[str, Dataset]) -> pl.DataFrame:
             if EVENTS in frame.columns and frame.height:
                 rows.append({"data set": name, "table": table, **_reduced(frame)})
     return pl.DataFrame(rows)
-
-
-def _is_free_text(values: pl.Series) -> bool:
-    return values.dtype == pl.String and values.n_unique() > MOST_WORDS
 
 
 def _two_classes(rows: pl.DataFrame, roles: Roles) -> str | None:

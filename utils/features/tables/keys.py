@@ -17,6 +17,10 @@ from utils.features.selection import single_feature_auc
 SPLIT = "split"
 TWINS = "vector"
 TEST_SHARE = 0.2
+MOST_WORDS = 50
+ROWS_A_WORD = 100
+"""A text of more distinct values, and with fewer rows for each, is free text; others name kinds."""
+
 ANSWER_AUC = 0.99
 """A feature that alone ranks the classes so well says how the data were collected, or is the label."""
 
@@ -95,6 +99,21 @@ def divided(made: Part, seed: int, order: Sequence[int] | pl.Series | None = Non
     frame = made.frame.drop(SPLIT, strict=False).with_columns(side)
     found = (Defect(problem, made.frame.height, "divided without regard to it"),) if problem else ()
     return made._replace(frame=frame, roles=replace(made.roles, split=SPLIT), defects=(*made.defects, *found))
+
+
+def measurable(frame: pl.DataFrame, roles: Roles, *, numeric: bool = False) -> list[str]:
+    """Features of a table that are measured or name a kind: no free texts.
+
+    Args:
+        frame: processed table.
+        roles: what its columns mean.
+        numeric: numbers only.
+    """
+    if numeric:
+        return profile.numeric(frame, roles.features)
+    most = max(MOST_WORDS, frame.height // ROWS_A_WORD)
+    texts = {name for name in roles.features if frame.schema[name] == pl.String}
+    return [name for name in roles.features if name not in texts or frame[name].n_unique() <= most]
 
 
 def training(made: Part) -> pl.Series:

@@ -7,9 +7,8 @@ import polars as pl
 from utils.datasets.contract import Dataset, Roles
 from utils.errors import SchemaError
 from utils.features import web_events
-from utils.features.tables.keys import Part, divided, keys, part, without_answers, without_constants
+from utils.features.tables.keys import MOST_WORDS, Part, divided, keys, part, without_answers, without_constants
 
-MOST_WORDS = 50
 LENGTH = "length"
 
 

@@ -1,0 +1,37 @@
+"""The rule to beat: what simple rules reach on every processed table, fitted on training rows, judged on test rows.
+
+Each function returns tables for a notebook. Values come with 95 % intervals (``low``, ``high``); ``optimistic_f1`` is
+what choosing the threshold on the test rows would have shown, ``trivial_f1`` what flagging every row gives.
+"""
+
+from utils.detectors.baselines.judging import Table, labelled_tables
+from utils.detectors.baselines.normals import alarm_tables, limits
+from utils.detectors.baselines.sessions import NOVELTY, session_draws, session_rules
+from utils.detectors.baselines.texts import signatures
+from utils.detectors.baselines.thresholds import (
+    Judged,
+    as_published,
+    best_rules,
+    judge,
+    over_splits,
+    overview,
+    shortcuts,
+)
+
+__all__ = [
+    "NOVELTY",
+    "Judged",
+    "Table",
+    "alarm_tables",
+    "as_published",
+    "best_rules",
+    "judge",
+    "labelled_tables",
+    "limits",
+    "over_splits",
+    "overview",
+    "session_draws",
+    "session_rules",
+    "shortcuts",
+    "signatures",
+]

@@ -1,0 +1,47 @@
+"""Tables with labels on both sides of their split, and what decisions on them are worth."""
+
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+from utils.datasets.contract import Dataset, Roles
+from utils.errors import DataError
+from utils.evaluation import metrics, splits
+from utils.evaluation.inputs import Values
+from utils.evaluation.splits import Split
+from utils.features import tables
+
+Table = tuple[str, str]
+"""Name of a data set and of one of its processed tables."""
+
+
+def labelled_tables(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, pl.DataFrame, Roles, Split]]:
+    """Go through the tables with a label and both classes on both sides of their split."""
+    for name, dataset in processed.items():
+        for table, frame in dataset.frames.items():
+            roles = dataset.roles[table]
+            if roles.label and roles.split and tables.measurable(frame, roles):
+                sides = frame.group_by(roles.split).agg(pl.col(roles.label).drop_nulls().n_unique().alias("classes"))
+                if sides.height == 2 and (sides["classes"] == 2).all():
+                    yield (name, table), frame, roles, splits.published(frame, roles)
+
+
+def label_of(roles: Roles) -> str:
+    """Name the label.
+
+    Raises:
+        DataError: if there is none.
+    """
+    if roles.label is None:
+        raise DataError("a rule is judged by labels, found none: choose a labelled table")
+    return roles.label
+
+
+def decided(y: Values, flagged: Values, weight: Values | None = None) -> dict[str, float]:
+    """Share of normals flagged (``real``), recall, precision and F1 of decisions."""
+    return {
+        "real": metrics.false_alarm_rate(y, flagged, weight),
+        "recall": metrics.recall(y, flagged, weight),
+        "precision": metrics.precision(y, flagged, weight),
+        "f1": metrics.f1(y, flagged, weight),
+    }

@@ -1,0 +1,79 @@
+"""Limits learned from normal rows alone, and whether the alarm rate that they promise is the one they have."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from utils import settings
+from utils.datasets.contract import Dataset
+from utils.detectors.baselines.judging import Table, decided, label_of, labelled_tables
+from utils.detectors.rules import MeanPlusSigma, QuantileRule
+from utils.evaluation import conformal, splits
+from utils.features import tables
+
+CALIBRATION_SHARE = 0.5
+
+
+def limits(processed: Mapping[str, Dataset], *, rate: float = 0.01, k: float = 3.0) -> pl.DataFrame:
+    """Judge limits learned from normal training rows, without a label: mean and deviation, and quantiles.
+
+    Args:
+        processed: processed data sets by name.
+        rate: nominal alarm rate of the quantile rule.
+        k: standard deviations of the other.
+
+    Returns:
+        One row a table and rule: ``nominal`` and ``real`` alarm rate among normals, ``recall``, ``precision``, ``f1``.
+    """
+    found = []
+    for (name, table), frame, roles, split in labelled_tables(processed):
+        train, test = frame[split.train], frame[split.test]
+        normal = train.filter(~pl.col(label_of(roles)))
+        features = tables.measurable(frame, roles, numeric=True)
+        for rule, nominal in ((MeanPlusSigma(k, features), None), (QuantileRule(rate, features), rate)):
+            flagged = rule.fit(normal).predict(test)
+            found.append(
+                {
+                    "data set": name,
+                    "table": table,
+                    "rule": type(rule).__name__,
+                    "nominal": nominal,
+                    **decided(test[label_of(roles)], flagged),
+                }
+            )
+    return pl.DataFrame(found)
+
+
+def alarm_tables(
+    processed: Mapping[str, Dataset], rates: Sequence[float] = (0.01, 0.05, 0.10), *, seed: int = settings.SEED
+) -> dict[Table, pl.DataFrame]:
+    """Nominal beside real alarm rates of two limits, combined by conformal p-values.
+
+    Half of the normal training rows fit the limits, the other half calibrate the p-values, which Fisher's method
+    combines; nothing is learned from anomalies or test rows.
+
+    Args:
+        processed: processed data sets by name.
+        rates: nominal alarm rates.
+        seed: of the division of the normal training rows.
+
+    Returns:
+        By table, what :func:`utils.evaluation.conformal.alarm_table` returns for the test rows.
+    """
+    found = {}
+    for table, frame, roles, split in labelled_tables(processed):
+        test, label = frame[split.test], label_of(roles)
+        normal = frame[split.train].filter(~pl.col(label))
+        groups = normal[roles.group] if roles.group else pl.Series(range(normal.height))
+        halves = splits.grouped(None, groups, CALIBRATION_SHARE, seed)
+        features = tables.measurable(frame, roles, numeric=True)
+        fitted = [
+            rule.fit(normal[halves.train]) for rule in (MeanPlusSigma(3.0, features), QuantileRule(0.01, features))
+        ]
+        calibration, tested = (
+            np.column_stack([rule.score_samples(rows) for rule in fitted]) for rows in (normal[halves.test], test)
+        )
+        combined = conformal.ConformalCombination("fisher").fit(calibration)
+        found[table] = conformal.alarm_table(combined.p_values(tested), test[label], rates)
+    return found
