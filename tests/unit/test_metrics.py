@@ -636,6 +636,8 @@ class TestOverSplits:
         assert (str(none), none.interval) == ("not defined", "1 splits, no value")
         some = metrics.mean_over_splits("f1", [0.7, 0.8, np.nan], 0.2, "row", 5)
         assert some.interval.endswith("1 without a value")
+        sure = metrics.mean_over_splits("f1", [1.0, 1.0], 0.2, "row", 5)
+        assert (sure.low, sure.interval.endswith("all equal, so they show no spread")) == (1.0, True)
         with pytest.raises(DataError, match="the test share must lie between 0 and 1"):
             metrics.mean_over_splits("f1", [0.7, 0.8], 1.0, "row", 5)
 

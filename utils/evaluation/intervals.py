@@ -22,6 +22,7 @@ from utils.evaluation.inputs import Floats, Ints
 
 LEVEL = 0.95
 RESAMPLES = 1_000
+NO_SPREAD = "all equal, so they show no spread"
 CHUNK = 1 << 18
 """Numbers that are drawn at once: two megabytes, so that they stay in the processor's cache."""
 
@@ -107,7 +108,7 @@ def percentile(values: Floats, value: float, level: float, how: str) -> Interval
     if known.size < values.size:
         notes.append(f"{values.size - known.size:,} without a value")
     if known.min() == known.max():
-        notes.append("all equal, so they show no spread")
+        notes.append(NO_SPREAD)
     low, high = np.quantile(known, tails(level))
     return Interval(min(float(low), value), max(float(high), value), ", ".join(notes))
 
@@ -197,7 +198,8 @@ def repeats(
     how = f"{known.size} repeated splits, mean and corrected t {percent(level)}"
     spread = f"sd {sd:.4f}, min {least:.4f}, max {most:.4f}"
     missing = f", {given.size - known.size} without a value" if known.size < given.size else ""
-    interval = Interval(float(limits[0]), float(limits[1]), f"{how}; {spread}{missing}")
+    alike = "" if most > least else f", {NO_SPREAD}"
+    interval = Interval(float(limits[0]), float(limits[1]), f"{how}; {spread}{missing}{alike}")
     return Repeats(mean, sd, least, most, known.size, interval)
 
 
