@@ -27,6 +27,7 @@ from utils.features.web_events.patterns import PatternBank
 ALARM = 1.0
 """Score from which a family, and an event, counts as an attack."""
 MOST_OF_A_FAMILY = 2.0
+HUNDRED = 100
 LONGEST = 1 << 16
 """Of longer texts the beginning and the end are looked at."""
 EXCERPT = 60
@@ -525,11 +526,11 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True)
 class _Table:
-    """Signatures of one kind of field, compiled."""
+    """Signatures of one kind of field, compiled; weights in hundredths."""
 
     rows: tuple[tuple[str, Signature], ...]
     bank: PatternBank
-    weights: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.int64]
 
 
 class Signatures(BaseEstimator):  # type: ignore[misc]
@@ -587,7 +588,7 @@ class Signatures(BaseEstimator):  # type: ignore[misc]
         Raises:
             SchemaError: if a column is missing or has the wrong type.
         """
-        return np.asarray(self._scores(X).sum(axis=1))
+        return np.asarray(self._hundredths(X).sum(axis=1) / HUNDRED)
 
     def families(self, X: pl.DataFrame) -> pl.DataFrame:
         """Say which families each row matches, for labelling.
@@ -601,7 +602,7 @@ class Signatures(BaseEstimator):  # type: ignore[misc]
         Raises:
             SchemaError: if a column is missing or has the wrong type.
         """
-        return pl.DataFrame(self._scores(X) >= ALARM - 1e-9, schema=dict.fromkeys(FAMILIES, pl.Boolean))
+        return pl.DataFrame(self._hundredths(X) >= HUNDRED * ALARM, schema=dict.fromkeys(FAMILIES, pl.Boolean))
 
     def explain(self, X: pl.DataFrame) -> list[str]:
         """Say for each row in one sentence what was found: family, pattern, field and excerpt.
@@ -634,10 +635,11 @@ class Signatures(BaseEstimator):  # type: ignore[misc]
                 rows[row] += found[code]
         return [[match for _, match in sorted(row, key=lambda pair: -pair[0])] for row in rows]
 
-    def _scores(self, X: pl.DataFrame) -> npt.NDArray[np.float64]:
+    def _hundredths(self, X: pl.DataFrame) -> npt.NDArray[np.int64]:
+        """Scores of the families in hundredths: whole numbers have the same sum in every order."""
         self._require_fitted()
         check(X, self.columns_)
-        scores = np.zeros((X.height, len(FAMILIES)))
+        scores = np.zeros((X.height, len(FAMILIES)), dtype=np.int64)
         for column, families in _fields(self.columns_).items():
             values = distinct(X[column])
             np.maximum(scores, values.spread(_family_scores(values.values, families)), out=scores)
@@ -659,10 +661,10 @@ def _fields(columns: EventColumns) -> dict[str, bool]:
 def _table(agents: bool) -> _Table:
     families = AGENT_FAMILIES if agents else FAMILIES
     rows = tuple((family, signature) for family, signatures in families.items() for signature in signatures)
-    weights = np.zeros((len(rows), len(FAMILIES)))
+    weights = np.zeros((len(rows), len(FAMILIES)), dtype=np.int64)
     places = {family: place for place, family in enumerate(FAMILIES)}
     for row, (family, signature) in enumerate(rows):
-        weights[row, places[family]] = signature.weight
+        weights[row, places[family]] = round(HUNDRED * signature.weight)
     return _Table(rows, PatternBank([signature.pattern for _, signature in rows]), weights)
 
 
@@ -685,12 +687,12 @@ def _malformed(values: Texts) -> npt.NDArray[np.bool_]:
     return np.array([value is not None and not is_valid(value) for value in values], dtype=np.bool_)
 
 
-def _family_scores(values: Texts, agents: bool) -> npt.NDArray[np.float64]:
+def _family_scores(values: Texts, agents: bool) -> npt.NDArray[np.int64]:
     table = _table(agents)
     scores = _found(table, values, _canonical(values)) @ table.weights
     if agents:
-        scores[:, list(FAMILIES).index("scanner")] += MALFORMED_WEIGHT * _malformed(values)
-    return np.minimum(scores, MOST_OF_A_FAMILY)
+        scores[:, list(FAMILIES).index("scanner")] += round(HUNDRED * MALFORMED_WEIGHT) * _malformed(values)
+    return np.minimum(scores, round(HUNDRED * MOST_OF_A_FAMILY))
 
 
 def _matches(column: str, values: Texts, agents: bool) -> list[list[tuple[float, Match]]]:
@@ -715,7 +717,7 @@ def _excerpt(text: str) -> str:
 def _sentence(score: float, found: Sequence[Match]) -> str:
     if not found:
         return "No signature matches (score 0)."
-    verdict = "an attack" if score >= ALARM - 1e-9 else f"below the {ALARM:g} of an attack"
+    verdict = "an attack" if score >= ALARM else f"below the {ALARM:g} of an attack"
     listed = "; ".join(f"{match.family}: {match.name} in {match.column} «{match.excerpt}»" for match in found[:4])
     more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
     return f"Score {score:.1f}, {verdict}: {listed}{more}."

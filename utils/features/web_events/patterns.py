@@ -23,18 +23,22 @@ class PatternBank:
 
     Args:
         patterns: regular expressions.
+
+    Attributes:
+        patterns: the regular expressions as they were given.
+        compiled: the same for Python's engine.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self.patterns = tuple(patterns)
         translated = [_ascii(pattern) for pattern in patterns]
-        self._python = [re.compile(_python_end(pattern), re.ASCII | re.DOTALL) for pattern in translated]
+        self.compiled = [re.compile(_python_end(pattern), re.ASCII | re.DOTALL) for pattern in translated]
         self._rust = ["(?s)" + _rust_boundaries(pattern) for pattern in translated]
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Count the matches that do not overlap: one row a text, one column a pattern."""
         if _few(texts):
-            rows = [[len(pattern.findall(text)) for pattern in self._python] for text in texts]
+            rows = [[len(pattern.findall(text)) for pattern in self.compiled] for text in texts]
             return np.array(rows, dtype=np.int64).reshape(len(texts), len(self.patterns))
         found = [pl.col("text").str.count_matches(pattern) for pattern in self._rust]
         return self._select(texts, found).astype(np.int64)
@@ -42,14 +46,14 @@ class PatternBank:
     def contains(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Say which pattern is in which text: one row a text, one column a pattern."""
         if _few(texts):
-            rows = [[pattern.search(text) is not None for pattern in self._python] for text in texts]
+            rows = [[pattern.search(text) is not None for pattern in self.compiled] for text in texts]
             return np.array(rows, dtype=np.bool_).reshape(len(texts), len(self.patterns))
         found = [pl.col("text").str.contains(pattern) for pattern in self._rust]
         return self._select(texts, found).astype(np.bool_)
 
     def first(self, place: int, text: str) -> str | None:
         """The first match of one pattern in a text."""
-        found = self._python[place].search(text)
+        found = self.compiled[place].search(text)
         return found[0] if found else None
 
     def _select(self, texts: Sequence[str], found: Sequence[pl.Expr]) -> npt.NDArray[Any]:
