@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
 import polars as pl
 
@@ -38,6 +39,7 @@ Features = np.ndarray[Any, np.dtype[np.float64]]
 @case("call_graphs")
 def degrees_of_call_graphs(scale: Scale) -> list[Row]:
     """Compute the nine published features, which are about degrees, and the shape features on their own."""
+    networkx()
     edges = simulated_edges(min(scale.sessions, GRAPHS))
     sample = sampled(edges)
     works: dict[str, Callable[[], Any]] = {
@@ -112,16 +114,18 @@ def published_by_loop(edges: pl.DataFrame) -> Features:
     graphs = list(_graphs(edges))
     out = Counter(source for graph in graphs for source, _ in graph.edges)
     into = Counter(target for graph in graphs for _, target in graph.edges)
-    return np.array([_published_of(graph, out, into) for graph in graphs])
+    return np.array([_published_of(graph.edges, dict(graph.in_degree()), out, into) for graph in graphs])
 
 
 def clustering_by_loop(edges: pl.DataFrame) -> Features:
     """Compute the mean clustering coefficient of one graph after the other."""
+    nx = networkx()
     return np.array([[nx.average_clustering(nx.Graph(graph))] for graph in _graphs(edges)])
 
 
 def page_rank_by_loop(edges: pl.DataFrame) -> Features:
     """Compute mean, sample deviation and maximum of PageRank of one graph after the other."""
+    nx = networkx()
     ranks = [np.array(list(nx.pagerank(graph).values())) for graph in _graphs(edges)]
     return np.array([[rank.mean(), rank.std(ddof=1) if len(rank) > 1 else 0.0, rank.max()] for rank in ranks])
 
@@ -148,25 +152,39 @@ def peak_mb(edges: pl.DataFrame) -> float | None:
     return peak
 
 
-def _graphs(edges: pl.DataFrame) -> Iterator[nx.DiGraph]:
+def networkx() -> ModuleType:
+    """Import the baseline, which only this case and the tests need.
+
+    Raises:
+        RuntimeError: if it is not installed.
+    """
+    try:
+        return import_module("networkx")
+    except ImportError:
+        raise RuntimeError("the baseline needs networkx, found none: install the packages of the extra 'dev'") from None
+
+
+def _graphs(edges: pl.DataFrame) -> Iterator[Any]:
+    nx = networkx()
     for part in edges.partition_by("_id", maintain_order=True):
         graph = nx.DiGraph()
         graph.add_edges_from(part.select("from", "to").iter_rows())
         yield graph
 
 
-def _published_of(graph: nx.DiGraph, out: Counter[str], into: Counter[str]) -> list[float]:
+def _published_of(
+    edges: Sequence[tuple[str, str]], arrivals: Mapping[str, int], out: Counter[str], into: Counter[str]
+) -> list[float]:
     """Compute the nine features of one graph, in their order."""
-    sources = np.array([out[source] for source, _ in graph.edges])
-    targets = np.array([into[target] for _, target in graph.edges])
-    local = dict(graph.in_degree())
-    arrivals = np.array([local[target] for _, target in graph.edges])
-    several = len(sources) > 1
+    sources = np.array([out[source] for source, _ in edges])
+    targets = np.array([into[target] for _, target in edges])
+    local = np.array([arrivals[target] for _, target in edges])
+    several = len(edges) > 1
     return [
-        graph.number_of_edges(),
+        len(edges),
         *(sources.mean(), sources.min(), sources.max(), sources.std(ddof=1) if several else np.nan),
         *(targets.mean(), targets.min(), targets.max()),
-        arrivals.std(ddof=1) if several else np.nan,
+        local.std(ddof=1) if several else np.nan,
     ]
 
 

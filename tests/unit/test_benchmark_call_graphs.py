@@ -1,5 +1,6 @@
 """Structure of the call-graph benchmarks at tiny sizes; nothing here looks at how long anything took."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -73,3 +74,9 @@ def test_too_much_memory_is_not_accepted(edges, monkeypatch):
     monkeypatch.setattr(call_graphs.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="2000"))
     with pytest.raises(RuntimeError, match="at most 1500 MB, found 2000"):
         call_graphs.peak_mb(edges)
+
+
+def test_without_networkx_the_case_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "networkx", None)
+    with pytest.raises(RuntimeError, match="needs networkx, found none: install"):
+        registry.CASES["call_graphs"](TINY)
