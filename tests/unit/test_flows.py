@@ -318,6 +318,14 @@ def test_no_row_and_one_row():
     assert features.transform(table().head(1)).shape == (1, 6)
 
 
+def test_many_rows_are_computed_as_a_few_are():
+    frame = table(2_600).with_columns(gaps=pl.when(pl.int_range(pl.len()) % 7 > 0).then("rate"))
+    for scale in ("standard", "quantile"):
+        features = FlowFeatures(scale=scale).fit(frame)
+        parts = [features.transform(part) for part in frame.iter_slices(100)]
+        np.testing.assert_array_equal(features.transform(frame), np.vstack(parts))
+
+
 def test_rows_and_columns_may_come_in_any_order():
     features = FlowFeatures().fit(table())
     found = features.transform(table())

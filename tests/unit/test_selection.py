@@ -82,7 +82,8 @@ def test_each_pair_is_correlated_on_the_rows_that_have_both():
 
 
 def test_weights_count_as_repeated_rows():
-    rows = frame(80).drop("nothing").with_columns(n=pl.int_range(80) % 4)
+    holes = pl.when(pl.int_range(80) % 7 > 0).then("noise")
+    rows = frame(80).drop("nothing").with_columns(n=pl.int_range(80) % 4, noise=holes)
     repeated = rows.select(pl.all().repeat_by("n")).explode(pl.all()).drop("n")
     plain = rows.drop("n")
     np.testing.assert_allclose(
@@ -266,6 +267,18 @@ def test_the_interval_of_the_area_covers_the_truth():
         assert area == pytest.approx(rank, abs=1e-3)
         held += low <= truth <= high
     assert held >= 52
+
+
+def test_the_interval_of_the_area_is_that_of_delong():
+    normal, bad = np.array([1.0, 2, 2, 3, 5]), np.array([2.0, 4, 4, 6])
+    wins = (bad[:, None] > normal) + 0.5 * (bad[:, None] == normal)
+    area = wins.mean()
+    spread = wins.mean(axis=1).var(ddof=1) / 4 + wins.mean(axis=0).var(ddof=1) / 5
+    reach = 1.959964 * np.sqrt(spread) / (area * (1 - area))
+    ends = [1 / (1 + np.exp(-(np.log(area / (1 - area)) + sign * reach))) for sign in (-1, 1)]
+    counts = [np.bincount(part.astype(int), minlength=7).astype(float) for part in (normal, bad)]
+    assert signal._area(*counts, (5, 4)) == pytest.approx((area, *ends), abs=1e-6)
+    assert signal._area(*(7 * part for part in counts), (5, 4)) == pytest.approx((area, *ends), abs=1e-6)
 
 
 def test_times_and_truth_values_are_ranked_too():
