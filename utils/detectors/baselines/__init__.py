@@ -6,20 +6,26 @@ what choosing the threshold on the test rows would have shown, ``trivial_f1`` wh
 
 from utils.detectors.baselines.judging import Table, labelled_tables
 from utils.detectors.baselines.normals import alarm_tables, limits
-from utils.detectors.baselines.sessions import NOVELTY, session_draws, session_rules
+from utils.detectors.baselines.sessions import NOVELTY, session_draws, session_results, session_rules
 from utils.detectors.baselines.texts import signatures
 from utils.detectors.baselines.thresholds import (
+    PUBLISHED,
     Judged,
     as_published,
     best_rules,
     judge,
+    later_rules,
     over_splits,
     overview,
+    results,
     shortcuts,
+    spread,
+    spread_results,
 )
 
 __all__ = [
     "NOVELTY",
+    "PUBLISHED",
     "Judged",
     "Table",
     "alarm_tables",
@@ -27,11 +33,16 @@ __all__ = [
     "best_rules",
     "judge",
     "labelled_tables",
+    "later_rules",
     "limits",
     "over_splits",
     "overview",
+    "results",
     "session_draws",
+    "session_results",
     "session_rules",
     "shortcuts",
     "signatures",
+    "spread",
+    "spread_results",
 ]

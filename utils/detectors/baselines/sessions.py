@@ -88,6 +88,14 @@ def session_draws(table: pl.DataFrame, roles: Roles, *, draws: int, seed: int = 
     return values.group_by("rule", maintain_order=True).agg(mean=f1.mean(), sd=f1.std(), min=f1.min(), max=f1.max())
 
 
+def session_results(rules: pl.DataFrame | None, draws: pl.DataFrame | None) -> dict[str, float]:
+    """Numbers for the record of a run: F1 of each rule on the split, its mean and its worst over draws."""
+    found = {} if rules is None else {f"{rule}_f1": value for rule, value in rules.select("rule", "f1").iter_rows()}
+    for rule, mean, worst in () if draws is None else draws.select("rule", "mean", "min").iter_rows():
+        found |= {f"{rule}_mean_f1": mean, f"{rule}_worst_f1": worst}
+    return found
+
+
 def _drawn(normals: Ints, size: int, seed: int) -> Ints:
     """How many of ``size`` sessions, drawn from all normal ones without replacement, have each sequence."""
     return np.random.default_rng(seed).multivariate_hypergeometric(normals, size, method="marginals")

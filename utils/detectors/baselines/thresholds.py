@@ -1,5 +1,6 @@
 """The best rule on a single feature, fitted on one side of a split and judged on the other."""
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,26 @@ from utils.datasets.contract import Dataset, Roles
 from utils.detectors.baselines.judging import Table, label_of, labelled_tables
 from utils.detectors.rules import FeatureRule, OptimisticChoice, best_on_test, shortcut_strength
 from utils.errors import DataError, LabError
-from utils.evaluation import metrics
+from utils.evaluation import metrics, splits
 from utils.evaluation.metrics import Estimate
 from utils.evaluation.splits import Split
 from utils.features import tables
 
 MOST_VALUES = 100_000
 """A column of more distinct values names its rows; how far it would get alone says nothing."""
+
+TEST_SHARE = 0.2
+PUBLISHED = Roles("behaviour", label="is_anomaly", features=("n_connections",))
+"""What the columns of :func:`as_published` mean."""
+
+RANGES = {"honest_f1": ".3f", "optimistic_f1": ".3f", "cut": "g"}
+SPREAD = {
+    **dict.fromkeys(("data set", "protocol"), pl.String),
+    "splits": pl.Int64,
+    **dict.fromkeys(("honest f1", "optimistic f1"), pl.String),
+    **dict.fromkeys(("honest", "optimistic"), pl.Float64),
+    **dict.fromkeys(("honest range", "optimistic range", "cuts"), pl.String),
+}
 
 
 @dataclass(frozen=True)
@@ -106,6 +120,43 @@ def overview(judged: Mapping[Table, Judged]) -> pl.DataFrame:
     return pl.DataFrame([_line(table, each) for table, each in judged.items()])
 
 
+def later_rules(
+    data: Mapping[str, Dataset], processed: Mapping[str, Dataset], *, resamples: int, seed: int = settings.SEED
+) -> dict[Table, Judged]:
+    """Judge the best rule of the past on the newest fifth of the rows, for every table whose rows have times.
+
+    Args:
+        data: data sets as loaded, with the times.
+        processed: their tables, whose rows stand in the same order.
+        resamples: bootstrap resamples behind the intervals.
+        seed: of the resamples and of the folds that score categories.
+
+    Returns:
+        By table; those are left out whose newest rows hold one class only.
+    """
+    found = {}
+    for (name, table), frame, roles, _ in labelled_tables(processed):
+        source = data[name].roles.get(table)
+        if source is None or source.time is None or data[name][table].height != frame.height:
+            continue
+        with contextlib.suppress(DataError):
+            split = splits.by_time(data[name][table][source.time], y=frame[label_of(roles)])
+            found[name, table] = judge(frame, roles, split, _rule(frame, roles, seed), resamples=resamples, seed=seed)
+    return found
+
+
+def results(judged: Mapping[Table, Judged], name: str) -> dict[str, float]:
+    """Numbers of one data set for the record of a run: F1 honest, optimistic and trivial, and false alarms."""
+    found: dict[str, float] = {}
+    for (owner, table), each in judged.items():
+        if owner == name:
+            f1 = each.estimate("f1")
+            found |= {f"{table}_rule_f1": f1.value, f"{table}_rule_f1_low": f1.low, f"{table}_rule_f1_high": f1.high}
+            found |= {f"{table}_rule_f1_on_test": each.choice.f1, f"{table}_trivial_f1": each.trivial_f1}
+            found |= {f"{table}_false_alarm_rate": each.estimate("false_alarm_rate").value}
+    return found
+
+
 def over_splits(
     frame: pl.DataFrame, roles: Roles, chosen: Iterable[Split], rule: FeatureRule, *, seed: int = settings.SEED
 ) -> pl.DataFrame:
@@ -130,6 +181,29 @@ def over_splits(
     return pl.DataFrame(found)
 
 
+def spread(runs: Mapping[tuple[str, str], pl.DataFrame]) -> pl.DataFrame:
+    """Sum up what :func:`over_splits` gave: means with corrected intervals, and ranges.
+
+    Args:
+        runs: its tables by data set and name of the protocol, each with splits that test on a fifth.
+
+    Returns:
+        One row a protocol: ``data set``, ``protocol``, ``splits``, ``honest f1`` and ``optimistic f1`` (mean with
+        interval), ``honest`` and ``optimistic`` (means), ``honest range``, ``optimistic range``, ``cuts`` (range).
+    """
+    return pl.DataFrame([_summed(*name, found) for name, found in runs.items()], schema=SPREAD)
+
+
+def spread_results(found: pl.DataFrame, name: str) -> dict[str, float]:
+    """Numbers of one data set for the record of a run: honest and optimistic means of each protocol."""
+    own = found.filter(pl.col("data set") == name)
+    return {
+        f"{protocol.replace(' ', '_')}_{kind}_f1": value
+        for protocol, *values in own.select("protocol", "honest", "optimistic").iter_rows()
+        for kind, value in zip(("honest", "optimistic"), values, strict=True)
+    }
+
+
 def as_published(graphs: pl.DataFrame) -> pl.DataFrame:
     """Rebuild the rows of the published notebooks on call graphs: residential addresses, repeated graphs repeated.
 
@@ -138,6 +212,9 @@ def as_published(graphs: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         graphs: table ``graphs`` with ``ip_type`` and ``upstream_rows``.
+
+    Returns:
+        ``n_connections`` and ``is_anomaly``.
 
     Raises:
         DataError: if the table does not tell which rows these are.
@@ -178,6 +255,20 @@ def shortcuts(data: Mapping[str, Dataset]) -> pl.DataFrame:
         pl.concat(found) if found else pl.DataFrame(schema={"data set": pl.String, "balanced_accuracy": pl.Float64})
     )
     return ranked.sort("balanced_accuracy", descending=True, maintain_order=True)
+
+
+def _summed(name: str, protocol: str, found: pl.DataFrame) -> tuple[object, ...]:
+    means = [
+        metrics.mean_over_splits("f1", found[column].to_numpy(), TEST_SHARE, "behaviour", found.height)
+        for column in ("honest_f1", "optimistic_f1")
+    ]
+    ranges = [_range(found[column], form) for column, form in RANGES.items()]
+    return (name, protocol, found.height, *map(str, means), *(mean.value for mean in means), *ranges)
+
+
+def _range(values: pl.Series, form: str) -> str:
+    known = values.drop_nulls().to_list()
+    return f"{min(known):{form}} to {max(known):{form}}" if known else ""
 
 
 def _rule(frame: pl.DataFrame, roles: Roles, seed: int) -> FeatureRule:
