@@ -170,7 +170,7 @@ def _scan_foreign(data, begin, end):
 
 @njit(cache=True, nogil=True)
 def _address_end(data, begin, stop, end):
-    """End of an address of which the scan saw the first part: a URL, a drive with a path, a path with a query."""
+    """End of an address of which the scan saw the first part: URL, drive, path with query, groups of digits."""
     if _byte(data, stop) == COLON and stop + 2 < end and stop > begin:
         if _byte(data, stop + 1) == SLASH and _byte(data, stop + 2) == SLASH:
             stop = _scan(data, stop + 1, end)[0]
@@ -178,10 +178,43 @@ def _address_end(data, begin, stop, end):
                 stop = _scan(data, stop + 1, end)[0]
         elif stop == begin + 1 and _byte(data, stop + 1) == BACKSLASH:
             stop = _scan(data, stop + 1, end)[0]
+        elif stop <= begin + 4:
+            stop = max(stop, _groups_end(data, begin, end))
     elif _byte(data, begin) == SLASH:
         while stop < end and _byte(data, stop) == EQUALS:
             stop = _scan(data, stop + 1, end)[0]
     return stop
+
+
+@njit(cache=True, nogil=True)
+def _groups_end(data, begin, end):
+    """End of a hardware or IPv6 address: groups of up to four hexadecimal digits between colons; else ``begin``."""
+    place, colons, digits, size = begin, 0, 0, 0
+    while place < end and size <= 4:
+        byte = _byte(data, place)
+        if byte == COLON:
+            colons += 1
+            size = -1
+        elif TRAIT[byte] & BREAK:
+            break
+        elif TRAIT[byte] & OTHER:
+            return _mapped_end(data, place, end, begin, colons)
+        digits += 48 <= byte <= 57
+        place += 1
+        size += 1
+    if size > 4 or digits == 0 or colons < 3:
+        return begin
+    return place - 1 if _byte(data, place - 1) == COLON else place
+
+
+@njit(cache=True, nogil=True)
+def _mapped_end(data, place, end, begin, colons):
+    """End of an IPv6 address that ends like one of IPv4; ``begin`` if it goes on otherwise."""
+    if colons < 3 or _byte(data, place) != DOT:
+        return begin
+    while place < end and (48 <= _byte(data, place) <= 57 or _byte(data, place) == DOT):
+        place += 1
+    return place
 
 
 @njit(cache=True, nogil=True)
@@ -198,6 +231,8 @@ def _word(data, begin, end):
     """End and traits of the word or address that begins here."""
     if TRAIT[_byte(data, begin)] == FOREIGN:
         return _scan_foreign(data, begin, end)
+    if _byte(data, begin) == COLON:
+        return _groups_end(data, begin, end), np.uint16(NUMERIC | SPOKEN)
     stop, traits = _scan(data, begin, end)
     if stop < end and (_byte(data, stop) == COLON or _byte(data, stop) == EQUALS):
         whole = _address_end(data, begin, stop, end)
@@ -211,49 +246,52 @@ def _word(data, begin, end):
 
 
 @njit(cache=True, nogil=True)
-def _is_dotted_name(data, begin, end):
-    """Whether a dotted word reads as a domain name or, from the other end, as the full name of a class or package."""
+def _is_dotted_name(data, begin, end, followed):
+    """Whether a dotted word reads as a domain name or, from the other end, as the full name of a class or package.
+
+    A dotted word that a number follows behind a colon is an address with a port, or a source file with a line.
+    """
     first, last = begin, end
-    while _byte(data, first) != DOT:
+    while first < end and _byte(data, first) != DOT:
         first += 1
-    while _byte(data, last - 1) != DOT:
+    while last > first and _byte(data, last - 1) != DOT:
         last -= 1
-    package = first + 1 < last and _among(data, begin, first, PACKAGES)
+    if first in (begin, end):
+        return False
     country = first + 1 < last and end - last == 2 and _byte(data, last) >= 97
-    if first == begin or not (package or country or _among(data, last, end, SUFFIXES)):
+    package = first + 1 < last and _among(data, begin, first, PACKAGES)
+    if not (followed or country or package or _among(data, last, end, SUFFIXES)):
         return False
     for place in range(begin, end):
-        if (
-            not TRAIT[_byte(data, place)] & (SPOKEN | DOTTED)
-            and _byte(data, place) != MINUS
-            and _byte(data, place) != DOLLAR
-        ):
+        byte = _byte(data, place)
+        if not TRAIT[byte] & (SPOKEN | DOTTED) and byte != MINUS and byte != DOLLAR:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def _is_path(data, begin, end, traits):
+def _is_path(data, begin, end):
     """Whether a word with a slash reads as a path: from the root, with a dot, or of four parts and more."""
-    if _byte(data, begin) == SLASH or traits & DOTTED:
+    if _byte(data, begin) == SLASH:
         return True
-    slashes = 0
+    slashes, dots = 0, 0
     for place in range(begin, end):
         slashes += _byte(data, place) == SLASH
-    return slashes > 2
+        dots += _byte(data, place) == DOT
+    return slashes > 2 or (slashes > 0 and dots > 0)
 
 
 @njit(cache=True, nogil=True)
-def _is_value(data, begin, end, traits):
+def _is_value(data, begin, end, traits, followed):
     """Whether a word looks like a value rather than like a word of the statement."""
     if traits & NUMERIC:
         return True
     if traits & ADDRESSED and begin + 1 < end and _byte(data, begin) != AT and _byte(data, end - 1) != AT:
         return True
-    if traits & ROOTED and _is_path(data, begin, end, traits):
+    if traits & ROOTED and _is_path(data, begin, end):
         return True
-    if traits & DOTTED:
-        return _is_dotted_name(data, begin, end)
+    if traits & DOTTED and _is_dotted_name(data, begin, end, followed):
+        return True
     if 4 <= end - begin <= 5:
         return TRAIT[_byte(data, begin)] & TRUTHFUL and _among(data, begin, end, TRUTH)
     return end - begin >= 8 and not traits & OTHER
@@ -332,7 +370,10 @@ def _assigned(data, begin, end):
         return stop if stop > place else -1
     if byte in STOPS:
         return begin
-    if byte in (EQUALS, ROUND, SQUARE, CURLY, LESS, GREATER):
+    if byte in (ROUND, SQUARE, CURLY, LESS):
+        stop = _past_bracket(data, place, end)
+        return stop if stop > place else -1
+    if byte in (EQUALS, GREATER):
         return -1
     while place < end and TRAIT[_byte(data, place)] != SPACE and _byte(data, place) not in STOPS:
         if _byte(data, place) in (ROUND, SQUARE, CURLY):
@@ -365,7 +406,8 @@ def _word_value(data, begin, stop, end, traits, before, joined):
     core = stop
     while core - 1 > begin and _byte(data, core - 1) in FULL_STOPS:
         core -= 1
-    if _is_value(data, begin, core, traits):
+    followed = stop + 1 < end and _byte(data, stop) == COLON and 48 <= _byte(data, stop + 1) <= 57
+    if _is_value(data, begin, core, traits, followed):
         return _past_unit(data, core, end) if core == stop else core
     if core - begin > 4:
         return -1
@@ -377,6 +419,18 @@ def _word_value(data, begin, stop, end, traits, before, joined):
     ):
         return core
     return -1
+
+
+@njit(cache=True, nogil=True)
+def _begins_address(data, place, end):
+    """Whether two colons begin an IPv6 address here."""
+    return (
+        place + 2 < end
+        and _byte(data, place) == COLON
+        and _byte(data, place + 1) == COLON
+        and not TRAIT[_byte(data, place + 2)] & (BREAK | OTHER)
+        and _groups_end(data, place, end) > place
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -424,7 +478,7 @@ def mask(data, begin, end, out, first, last) -> tuple[int, np.uint64]:
                 break
             stop = end if byte == NEWLINE else -1
             byte = BLANK
-        elif trait & (DELIMITER | JOINER):
+        elif trait & (DELIMITER | JOINER) and not _begins_address(data, place, end):
             place += 1
             if byte == LESS and place < end and TRAIT[_byte(data, place)] & NUMERIC:
                 continue

@@ -98,8 +98,9 @@ class LogTemplates(BaseEstimator):  # type: ignore[misc]
         Raises:
             NotFittedError: if one of the two was not fitted.
         """
+        counts = self._fitted()
         for skeleton, count in other._fitted().items():
-            self._fitted()[skeleton] = self.counts_.get(skeleton, 0) + count
+            counts[skeleton] = counts.get(skeleton, 0) + count
         self._forget()
         return self
 
