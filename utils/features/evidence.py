@@ -37,10 +37,9 @@ def learnable(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, pl.Data
     for name, dataset in processed.items():
         for table, frame in dataset.frames.items():
             roles = dataset.roles[table]
-            rows = frame.filter(pl.col(roles.split) == TRAIN) if roles.split else frame
             features = tables.measurable(frame, roles)
             if features:
-                yield (name, table), rows, roles, features
+                yield (name, table), _training(frame, roles), roles, features
 
 
 def choices(processed: Mapping[str, Dataset], *, seed: int = settings.SEED) -> dict[Table, Selection]:
@@ -103,8 +102,8 @@ def treatments(processed: Mapping[str, Dataset]) -> pl.DataFrame:
     reports = []
     for name, dataset in processed.items():
         for table in typed_tables(dataset):
-            rows, roles = dataset[table], dataset.roles[table]
-            fitted = FlowFeatures(columns=roles.features).fit(rows.filter(pl.col(roles.split or "") == TRAIN))
+            roles = dataset.roles[table]
+            fitted = FlowFeatures(columns=roles.features).fit(_training(dataset[table], roles))
             reports.append(fitted.report_.select(pl.lit(name).alias("data set"), pl.all()))
     return pl.concat(reports, how="diagonal_relaxed") if reports else pl.DataFrame()
 
@@ -114,7 +113,7 @@ def typed_tables(dataset: Dataset) -> list[str]:
     return [
         table
         for table, roles in dataset.roles.items()
-        if roles.features and table != GRAPHS and not roles.sequence and not any("." in name for name in roles.features)
+        if roles.features and table != GRAPHS and not roles.sequence and not tables.texts_of(dataset[table], roles)
     ]
 
 
@@ -210,6 +209,11 @@ def reductions(processed: Mapping[str, Dataset]) -> pl.DataFrame:
             if EVENTS in frame.columns and frame.height:
                 rows.append({"data set": name, "table": table, **_reduced(frame)})
     return pl.DataFrame(rows)
+
+
+def _training(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+    """Training rows of a table; all rows where there are no sides."""
+    return frame.filter(pl.col(roles.split) == TRAIN) if roles.split else frame
 
 
 def _two_classes(rows: pl.DataFrame, roles: Roles) -> str | None:
