@@ -118,20 +118,19 @@ def typed_tables(dataset: Dataset) -> list[str]:
 
 
 def heaviest_tail(rows: pl.DataFrame, features: list[str]) -> str | None:
-    """Name the feature whose largest values lie furthest from its middle.
+    """Name the feature with the heaviest tail, the one that a logarithm changes most.
 
     Args:
         rows: training rows.
-        features: columns to look at; those that are not numbers or never negative are passed over.
+        features: columns to look at; those that are no numbers are passed over.
 
     Returns:
-        The feature with the highest ratio of the 99 % quantile to the median (at least 1); nothing if none passes 10.
+        The feature of the highest skewness; nothing if none is above 1.
     """
     numbers = rows.select(pl.col(features)).select(cs.numeric())
-    ratios = numbers.select(pl.all().quantile(0.99) / pl.all().median().clip(1)).row(0) if numbers.width else ()
-    known = {name: ratio for name, ratio in zip(numbers.columns, ratios, strict=True) if ratio is not None}
-    largest = max(known, key=lambda name: known[name], default=None)
-    return largest if largest is not None and known[largest] > 10 else None
+    skewness = numbers.select(pl.all().skew()).row(0) if numbers.width else ()
+    known = {name: value for name, value in zip(numbers.columns, skewness, strict=True) if value and value > 1}
+    return max(known, key=lambda name: known[name], default=None)
 
 
 def results(
