@@ -240,7 +240,7 @@ def test_counts_and_importances_differ_in_the_interval_only():
         (lambda: ConformalPValues().fit([1.0, 2.0], [1, 1]), "found none"),
         (lambda: ConformalPValues().fit([1.0, 2.0], weight=[0, 0]), "found none"),
         (lambda: ConformalPValues().fit([1.0, np.nan]), "NaN"),
-        (lambda: ConformalPValues().fit([1.0, 2.0], [0]), "found 1 for 2"),
+        (lambda: ConformalPValues().fit([1.0, 2.0], [0]), "for each of 2 rows, found 1"),
         (lambda: ConformalPValues().fit([1.0]).predict([1.0], 5), "share such as 0.05"),
         (lambda: ConformalCombination("product").fit([[1.0]]), "fisher, min, mean"),
         (lambda: ConformalCombination().fit([1.0, 2.0]), "rows x detectors"),
@@ -251,7 +251,7 @@ def test_counts_and_importances_differ_in_the_interval_only():
         (lambda: benjamini_hochberg([1.5]), "above 0 and at most 1"),
         (lambda: benjamini_hochberg([0.5], 0), "between 0 and 1"),
         (lambda: alarm_table([3.2], [0]), "calibrate scores first"),
-        (lambda: alarm_table([0.2], [0, 1]), "found 2 for 1"),
+        (lambda: alarm_table([0.2], [0, 1]), "for each of 1 rows, found 2"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence(action, message):

@@ -261,8 +261,18 @@ class TestInputs:
         with pytest.raises(DataError, match=message):
             call()
 
-    def test_many_names_are_cut_short(self):
-        assert inputs.listed(list("abcdefg")) == "'a', 'b', 'c', 'd', 'e' and 2 more"
+    @pytest.mark.parametrize(
+        "mixed",
+        [[1, 2, 3.5], (1, np.float64(2), 3.5), [np.int64(1), 2, 3.5], np.array([True, 2, 3.5], dtype=object)],
+    )
+    def test_numbers_of_several_types(self, mixed):
+        assert inputs.as_scores(mixed).tolist() == [1.0, 2.0, 3.5]
+        assert inputs.as_labels([1, 0.0, True]).tolist() == [True, False, True]
+
+    @pytest.mark.parametrize("mixed", [[1, "a"], [1, [2]], [1, None, 2.5], [object(), 1]])
+    def test_other_mixtures_are_refused(self, mixed):
+        with pytest.raises(DataError, match="scores must be"):
+            inputs.as_scores(mixed)
 
 
 class TestEvaluate:

@@ -23,7 +23,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from utils.datasets import sessions
-from utils.errors import DataError, SchemaError
+from utils.errors import DataError
+from utils.evaluation.inputs import Values, as_labels, as_series, as_weights
 from utils.features import log_sessions
 from utils.features.log_sessions import Distinct, Ints, Vocabulary
 
@@ -49,7 +50,7 @@ class _SessionRule(BaseEstimator):  # type: ignore[misc]
     events: str
     sentence_: str
 
-    def fit(self, X: pl.DataFrame, y: object = None, weight: object = None) -> Self:
+    def fit(self, X: pl.DataFrame, y: Values | None = None, weight: Values | None = None) -> Self:
         """Learn what is known from normal sessions.
 
         Args:
@@ -654,26 +655,21 @@ class _Differences:
         return _event(self.vocabulary, code)
 
 
-def _normal_rows(X: pl.DataFrame, y: object, weight: object) -> tuple[NDArray[np.bool_], Floats]:
+def _normal_rows(X: pl.DataFrame, y: Values | None, weight: Values | None) -> tuple[NDArray[np.bool_], Floats]:
     """Tell which rows to learn from, and how many sessions each stands for.
 
     Raises:
-        SchemaError: if the labels are neither Boolean nor 0 and 1.
-        DataError: if labels or weights are not one a row, or a weight is no number from 0 on.
+        DataError: if labels or weights are not one a row or not usable.
     """
-    weights = np.ones(X.height) if weight is None else np.asarray(weight, dtype=np.float64)
-    if weights.shape != (X.height,) or not (np.isfinite(weights) & (weights >= 0)).all():
-        found = f"{weights.size} with the least {weights.min(initial=np.inf)}"
-        raise DataError(f"weights must be {X.height} finite numbers from 0 on, found {found}: count the sessions")
+    mass = as_weights(weight, X.height)
+    weights = np.ones(X.height) if mass is None else mass.astype(np.float64)
     if y is None:
         return weights > 0, weights
-    labels = y if isinstance(y, pl.Series) else pl.Series(np.asarray(y).ravel().tolist(), strict=False)
-    if labels.len() != X.height:
-        raise DataError(f"there must be one label for each of {X.height} sessions, found {labels.len()}: align them")
-    numbers = labels.dtype.is_numeric() and labels.drop_nulls().is_in([0, 1]).all()
-    if not (numbers or labels.dtype in (pl.Boolean, pl.Null)):
-        raise SchemaError("labels must be true for an anomaly and false for a normal session: recode them")
-    return (~labels.cast(pl.Boolean)).fill_null(value=False).to_numpy() & (weights > 0), weights
+    labels = as_series(y)
+    known = labels.is_not_null()
+    anomalous = np.ones(labels.len(), dtype=np.bool_)
+    anomalous[known.to_numpy()] = as_labels(labels.filter(known))
+    return ~as_labels(anomalous, X.height) & (weights > 0), weights
 
 
 def _require_list(free: Sequence[Any]) -> None:

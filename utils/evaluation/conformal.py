@@ -19,13 +19,25 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from utils.errors import DataError
-from utils.evaluation.inputs import Bools, Floats, Values, Weights, as_labels, as_weights
+from utils.evaluation import counting
+from utils.evaluation.inputs import (
+    Bools,
+    Floats,
+    Values,
+    Weights,
+    as_alarm_rate,
+    as_labels,
+    as_weights,
+    finite_scores,
+    normal_rows,
+    observations,
+)
 from utils.evaluation.intervals import LEVEL, effective_size, wilson
-from utils.evaluation.thresholds import counted, finite_scores
 from utils.settings import SEED
 
 Method = Literal["fisher", "min", "mean"]
 RATES = (0.01, 0.05, 0.10)
+CALIBRATED = "p-values are calibrated on the scores of"
 
 
 class ConformalPValues(BaseEstimator):  # type: ignore[misc]
@@ -65,8 +77,8 @@ class ConformalPValues(BaseEstimator):  # type: ignore[misc]
             DataError: if scores are NaN, or none is of a normal row.
         """
         checked = finite_scores(scores)
-        normal, mass = _normals(len(checked), y, weight)
-        self.scores_, self.at_least_ = _survival(checked[normal], counted(mass, int(normal.sum())))
+        normal, mass = normal_rows(y, weight, len(checked), CALIBRATED)
+        self.scores_, self.at_least_ = _survival(checked[normal], observations(mass, int(normal.sum())))
         self.n_calibration_ = float(self.at_least_[0])
         return self
 
@@ -107,7 +119,7 @@ class ConformalPValues(BaseEstimator):  # type: ignore[misc]
         Raises:
             DataError: if a score is NaN or the rate is not between 0 and 1.
         """
-        return np.asarray(self.p_values(scores) <= _checked_rate(rate))
+        return np.asarray(self.p_values(scores) <= as_alarm_rate(rate))
 
 
 class ConformalCombination(BaseEstimator):  # type: ignore[misc]
@@ -149,7 +161,7 @@ class ConformalCombination(BaseEstimator):  # type: ignore[misc]
         """
         _checked_method(self.method)
         table = _table(scores, "scores")
-        normal, mass = _normals(len(table), y, weight)
+        normal, mass = normal_rows(y, weight, len(table), CALIBRATED)
         self.detectors_ = [ConformalPValues().fit(column, weight=mass) for column in table[normal].T]
         pairs = zip(self.detectors_, table[normal].T, strict=True)
         own = np.column_stack([fitted.as_high(column) / (1 + fitted.n_calibration_) for fitted, column in pairs])
@@ -192,7 +204,7 @@ class ConformalCombination(BaseEstimator):  # type: ignore[misc]
 
     def predict(self, scores: Values, rate: float = 0.05) -> Bools:
         """Tell which rows are flagged at a nominal alarm rate (see :meth:`ConformalPValues.predict`)."""
-        return np.asarray(self.p_values(scores) <= _checked_rate(rate))
+        return np.asarray(self.p_values(scores) <= as_alarm_rate(rate))
 
 
 def combine(p_values: Values, method: Method = "fisher", calibration: Values | None = None) -> Floats:
@@ -246,7 +258,7 @@ def benjamini_hochberg(p_values: Values, rate: float = 0.05, *, any_dependence: 
     Source:
         Benjamini and Hochberg, JRSS B 57 (1995); Benjamini and Yekutieli, Annals of Statistics 29 (2001).
     """
-    level = _checked_rate(rate)
+    level = as_alarm_rate(rate)
     p = _probabilities(finite_scores(p_values))
     places = np.arange(1, len(p) + 1)
     if any_dependence and len(p):
@@ -287,8 +299,8 @@ def alarm_table(
         DataError: if a value is no p-value (or NaN), or a rate is not between 0 and 1.
     """
     p = _nominal(values, calibration)
-    anomalous, mass = _labels(y, len(p)), as_weights(weight, len(p))
-    rows = [_alarms(p <= _checked_rate(rate), anomalous, mass, level) | {"nominal": rate} for rate in rates]
+    anomalous, mass = as_labels(y, len(p)), as_weights(weight, len(p))
+    rows = [_alarms(p <= as_alarm_rate(rate), anomalous, mass, level) | {"nominal": rate} for rate in rates]
     columns = ("nominal", "real", "low", "high", "recall", "precision", "f1", "alarms", "normals")
     return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.Float64)).fill_nan(None)
 
@@ -298,24 +310,6 @@ def _survival(scores: Floats, weight: Floats) -> tuple[Floats, Floats]:
     distinct, place = np.unique(scores, return_inverse=True)
     mass = np.bincount(place, weight, minlength=len(distinct)).astype(np.float64)
     return distinct, np.append(np.cumsum(mass[::-1])[::-1], 0.0)
-
-
-def _normals(n: int, y: Values | None, weight: Values | None) -> tuple[Bools, Weights | None]:
-    """Which rows are normal and count, and the weights of those."""
-    mass = as_weights(weight, n)
-    normal = np.ones(n, dtype=bool) if y is None else ~_labels(y, n)
-    if mass is not None:
-        normal &= mass > 0
-    if not normal.any():
-        raise DataError("p-values are calibrated on normal scores, found none: hold normal rows back from training")
-    return normal, None if mass is None else mass[normal]
-
-
-def _labels(y: Values, n: int) -> Bools:
-    labels = as_labels(y)
-    if len(labels) != n:
-        raise DataError(f"labels must be as many as rows, found {len(labels):,} for {n:,}: take the same rows")
-    return labels
 
 
 def _statistic(p: Floats, method: Method) -> Floats:
@@ -347,27 +341,17 @@ def _nominal(values: Values, calibration: Values | None) -> Floats:
 
 
 def _alarms(flagged: Bools, anomalous: Bools, weight: Weights | None, level: float) -> dict[str, float]:
-    mass = np.ones(len(flagged)) if weight is None else weight.astype(np.float64)
-    found, false = float(mass[flagged & anomalous].sum()), float(mass[flagged & ~anomalous].sum())
-    normals, anomalies = float(mass[~anomalous].sum()), float(mass[anomalous].sum())
-    importances = weight is not None and weight.dtype == np.float64
-    observed = effective_size(mass[~anomalous]) if importances else normals
-    real = _share(false, normals)
+    cell = counting.cells(counting.cell_of(anomalous, flagged), weight)
+    tp, fp, fn, tn = (float(mass) for mass in cell)
+    observed = fp + tn
+    if weight is not None and weight.dtype == np.float64:
+        observed = effective_size(weight[~anomalous].astype(np.float64))
+    measured = {name: float(counting.DECISION[name](cell)) for name in ("false_alarm_rate", "recall", "precision")}
+    real = measured.pop("false_alarm_rate")
     interval = wilson(real * observed if observed else 0.0, observed, level)
-    return {
-        "real": real,
-        "low": interval.low,
-        "high": interval.high,
-        "recall": _share(found, anomalies),
-        "precision": _share(found, found + false),
-        "f1": _share(2 * found, found + false + anomalies) if anomalies else float("nan"),
-        "alarms": found + false,
-        "normals": normals,
-    }
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
+    f1 = float(counting.DECISION["f1"](cell)) if tp + fn else float("nan")
+    limits = {"real": real, "low": interval.low, "high": interval.high}
+    return {**limits, **measured, "f1": f1, "alarms": tp + fp, "normals": fp + tn}
 
 
 def _table(values: Values, what: str) -> Floats:
@@ -386,12 +370,6 @@ def _probabilities(values: Floats) -> Floats:
     if odd:
         raise DataError(f"p-values must be above 0 and at most 1, found {odd:,} that are not: calibrate scores first")
     return values
-
-
-def _checked_rate(rate: float) -> float:
-    if not 0 < rate < 1:
-        raise DataError(f"an alarm rate must lie between 0 and 1, found {rate}: give a share such as 0.05")
-    return float(rate)
 
 
 def _checked_method(method: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from utils.errors import DataError
-from utils.evaluation.inputs import Floats, Ints
+from utils.evaluation.inputs import Floats, Ints, as_fraction, as_test_share
 
 LEVEL = 0.95
 RESAMPLES = 1_000
@@ -158,9 +158,7 @@ def corrected_error(values: Floats, test_share: float) -> float:
     Raises:
         DataError: if the share does not lie between 0 and 1.
     """
-    if not 0 < test_share < 1:
-        raise DataError(f"the test share must lie between 0 and 1, found {test_share}: give that of the splits")
-    ratio = test_share / (1 - test_share)
+    ratio = as_test_share(test_share) / (1 - test_share)
     return float(np.sqrt((1 / values.size + ratio) * values.var(ddof=1)))
 
 
@@ -209,8 +207,7 @@ def tails(level: float) -> tuple[float, float]:
     Raises:
         DataError: if the level does not lie between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise DataError(f"an interval's level must lie between 0 and 1, found {level}: write 95 % as 0.95")
+    as_fraction(level, "an interval's level", "write 95 % as 0.95")
     return (1 - level) / 2, (1 + level) / 2
 
 

@@ -297,7 +297,7 @@ def aggregate(
     frame = pl.DataFrame({"unit": unit, "score": inputs.as_scores(scores, len(unit))})
     parts = [ways[how], pl.len().cast(pl.Int64).alias("rows")]
     if y is not None:
-        frame = frame.with_columns(is_anomaly=pl.Series(inputs.as_decisions(y, len(unit), "labels")))
+        frame = frame.with_columns(is_anomaly=pl.Series(inputs.as_labels(y, len(unit))))
         parts.append(pl.col("is_anomaly").any())
     return frame.group_by("unit", maintain_order=True).agg(parts)
 

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from utils.datasets.contract import NORMAL
+from utils.datasets.wording import listed
 from utils.errors import DataError
 from utils.evaluation import inputs
 from utils.evaluation.inputs import Floats, Ints, Values
@@ -59,7 +60,7 @@ def matched(names: pl.Series, shares: Mapping[str, float]) -> tuple[list[str], I
     present = sorted(names.unique().to_list())
     unknown = sorted(set(present) - set(shares)) + sorted(name for name in set(shares) - set(present) if shares[name])
     if unknown:
-        raise DataError(f"shares and classes must be the same, found no match for {inputs.listed(unknown)}: add them")
+        raise DataError(f"shares and classes must be the same, found no match for {listed(unknown)}: add them")
     wanted = np.array([as_share(shares[name]) for name in present])
     if abs(wanted.sum() - 1) > 1e-6:
         raise DataError(f"shares must sum to 1, found {wanted.sum():g}: divide them by their sum")

@@ -24,6 +24,7 @@ from scipy.sparse import csgraph
 
 from utils import settings
 from utils.datasets.contract import NORMAL, Roles
+from utils.datasets.wording import listed
 from utils.errors import DataError, SchemaError
 from utils.evaluation import inputs
 from utils.evaluation.inputs import Bools, Floats, Ints, Values
@@ -201,7 +202,7 @@ def by_time(
         SchemaError: if the times are no times and no numbers, or the gap does not fit them.
     """
     clock, least = _clock(times, gap)
-    share = _share(test_share)
+    share = inputs.as_test_share(test_share)
     if within is None:
         train, test = _past_and_future(clock, share, least, "rows")
     else:
@@ -246,7 +247,7 @@ def entity_disjoint(
     chain = linked(columns, same_kind=same_kind)
     largest = int(np.bincount(chain).max(initial=0))
     left = chain.size - largest
-    if left < _share(test_share) * chain.size / 2:
+    if left < inputs.as_test_share(test_share) * chain.size / 2:
         raise DataError(_swallowed(columns, largest))
     return _by_thing("entity-disjoint", _things(y, chain), test_share, seed)
 
@@ -309,7 +310,7 @@ def published(frame: pl.DataFrame, roles: Roles) -> Split:
     side = frame[roles.split].cast(pl.String)
     other = side.filter(~side.is_in(["train", "test"]).fill_null(False)).unique().sort().to_list()
     if other:
-        raise DataError(f"column {roles.split!r} must hold 'train' and 'test', found {inputs.listed(other)}: map them")
+        raise DataError(f"column {roles.split!r} must hold 'train' and 'test', found {listed(other)}: map them")
     return Split("published", *_sides((side == "test").to_numpy()))
 
 
@@ -389,17 +390,6 @@ def _repeats(*parts: Ints) -> bool:
 
 def _sides(tested: Bools) -> tuple[Ints, Ints]:
     return np.flatnonzero(~tested), np.flatnonzero(tested)
-
-
-def _share(share: float) -> float:
-    """Check a test share.
-
-    Raises:
-        DataError: if it does not lie between 0 and 1.
-    """
-    if not 0 < share < 1:
-        raise DataError(f"the test share must lie between 0 and 1, found {share}: write a fifth as 0.2")
-    return float(share)
 
 
 def _plain_names(values: Values) -> pl.Series:
@@ -487,7 +477,7 @@ def _by_thing(name: str, things: _Things, test_share: float, seed: int | tuple[i
     Raises:
         DataError: if a class cannot stand on both sides.
     """
-    share = _share(test_share)
+    share = inputs.as_test_share(test_share)
     _require_spread(things, 2, "both sides of a split")
     rng = np.random.default_rng(seed)
     if things.group is None:

@@ -19,7 +19,20 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from utils.errors import DataError
-from utils.evaluation.inputs import Bools, Floats, Values, Weights, as_labels, as_scores, as_weights
+from utils.evaluation.inputs import (
+    Bools,
+    Floats,
+    Values,
+    Weights,
+    as_alarm_rate,
+    as_labels,
+    as_scores,
+    as_weights,
+    finite_scores,
+    normal_rows,
+    observations,
+    require_both_classes,
+)
 from utils.evaluation.splits import Split, k_fold
 from utils.settings import SEED
 
@@ -29,7 +42,6 @@ Table = pl.DataFrame | NDArray[Any]
 EQUAL = 1e-12
 """Relative difference below which two merits count as equal: rounding of sums of fractional weights."""
 
-LARGEST = float(np.finfo(np.float64).max)
 ROUNDING = 1e-9
 """Relative distance from the outermost score of a threshold that has a score on one side only."""
 
@@ -191,7 +203,7 @@ class Threshold(BaseEstimator):  # type: ignore[misc]
         checked = finite_scores(scores)
         if not checked.size:
             raise DataError("a threshold is chosen on scores, found none: give the scores of at least one row")
-        self._fit(checked, None if y is None else _labels(y, len(checked)), _weights(weight, len(checked)))
+        self._fit(checked, None if y is None else as_labels(y, len(checked)), as_weights(weight, len(checked)))
         return self
 
     def predict(self, scores: Values) -> Bools:
@@ -236,7 +248,10 @@ class Threshold(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _fit(self, scores: Floats, anomalous: Bools | None, weight: Weights | None) -> None:
-        self.fit_cuts(tally(scores, _both_classes(anomalous, weight), weight).cuts(), len(scores))
+        if anomalous is None:
+            raise DataError("this threshold is chosen by labels, found none: give y, or take AlarmRate or Fixed")
+        require_both_classes(anomalous, weight)
+        self.fit_cuts(tally(scores, anomalous, weight).cuts(), len(scores))
 
     def _reason(self) -> str:
         raise NotImplementedError
@@ -316,21 +331,13 @@ class AlarmRate(Threshold):
         Raises:
             DataError: if the rate is not between 0 and 1.
         """
-        if not 0 < self.rate < 1:
-            raise DataError(f"an alarm rate must lie between 0 and 1, found {self.rate}: give a share such as 0.05")
-        held = (1 + cuts.alarms) / (1 + cuts.normals) <= self.rate
+        held = (1 + cuts.alarms) / (1 + cuts.normals) <= as_alarm_rate(self.rate)
         return int(np.flatnonzero(held)[-1]) if held.any() else 0
 
     def _fit(self, scores: Floats, anomalous: Bools | None, weight: Weights | None) -> None:
-        normal = np.ones(len(scores), dtype=bool) if anomalous is None else ~anomalous
-        if weight is not None:
-            normal &= weight > 0
-        if not normal.any():
-            raise DataError("an alarm rate is set on normal scores, found none: give the scores of normal rows")
+        normal, mass = normal_rows(anomalous, weight, len(scores), "an alarm rate is set on the scores of")
         n = int(normal.sum())
-        mass = counted(None if weight is None else weight[normal], n)
-        cuts = tally(scores[normal], np.zeros(n, dtype=bool), mass).cuts()
-        self.fit_cuts(cuts, len(scores))
+        self.fit_cuts(tally(scores[normal], np.zeros(n, dtype=bool), observations(mass, n)).cuts(), len(scores))
         if anomalous is not None:
             self.point_ = _point(scores, anomalous, weight, self.value_)
 
@@ -419,8 +426,9 @@ def curve(
 def cuts_of(scores: Values, y: Values, weight: Values | None = None) -> Cuts:
     """List every different decision on labelled scores (arguments and errors as :func:`curve`)."""
     checked = finite_scores(scores)
-    mass = _weights(weight, len(checked))
-    return tally(checked, _both_classes(_labels(y, len(checked)), mass), mass).cuts()
+    anomalous, mass = as_labels(y, len(checked)), as_weights(weight, len(checked))
+    require_both_classes(anomalous, mass)
+    return tally(checked, anomalous, mass).cuts()
 
 
 def published_threshold(
@@ -485,8 +493,8 @@ def out_of_fold(
         DataError: if a row stands in no or several test parts, or the estimator cannot score.
     """
     n = len(X)
-    labels = None if y is None else _labels(y, n)
-    mass = _weights(weight, n)
+    labels = None if y is None else as_labels(y, n)
+    mass = as_weights(weight, n)
     if only_normals and labels is None:
         raise DataError("fitting on normals only needs labels, found none: give y")
     scores, times = np.full(n, np.nan), np.zeros(n, dtype=np.int64)
@@ -528,36 +536,6 @@ def abnormality(estimator: BaseEstimator, X: Table) -> Floats:
     raise DataError(f"a scoring estimator needs score_samples, decision_function or predict_proba, {name} has none")
 
 
-def counted(weight: Weights | None, n: int) -> Floats:
-    """Weights as numbers of observations, 1 for each row without weights.
-
-    Counts stay what they are. Importances are scaled to a mean of 1: a row is one observation, whatever it weighs.
-
-    Args:
-        weight: checked weights of some rows, length n, one of them above 0.
-        n: number of rows.
-    """
-    if weight is None:
-        return np.ones(n)
-    return weight.astype(np.float64) if weight.dtype == np.int64 else weight / weight.mean()
-
-
-def finite_scores(scores: Values) -> Floats:
-    """Read scores; endless ones become the largest number there is, so that thresholds can stand beyond them.
-
-    Args:
-        scores: higher is more abnormal, length n.
-
-    Returns:
-        Finite scores, length n.
-
-    Raises:
-        DataError: if a score is missing, NaN or no number.
-    """
-    values = scores if isinstance(scores, pl.Series) else np.asarray(scores)
-    return np.clip(as_scores(values, len(values)), -LARGEST, LARGEST)
-
-
 def _ratio(part: Floats, whole: Floats | float) -> Floats:
     """Divide; nothing by nothing is NaN."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -576,32 +554,6 @@ def _between(falling: Floats) -> Floats:
         above = np.nextafter(falling[0] + ROUNDING * abs(falling[0]), np.inf)
         below = falling[-1] - ROUNDING * abs(falling[-1])
     return np.concatenate([[np.inf, above], inner, [below]])
-
-
-def _labels(y: Values, n: int) -> Bools:
-    labels = as_labels(y)
-    if len(labels) != n:
-        raise DataError(f"labels must be as many as scores, found {len(labels):,} for {n:,}: take the same rows")
-    return labels
-
-
-def _weights(weight: Values | None, n: int) -> Weights | None:
-    mass = as_weights(weight, n)
-    if mass is not None and n and not mass.any():
-        raise DataError(f"one weight must be above 0, found {n:,} zeros: say how much each row counts")
-    return mass
-
-
-def _both_classes(anomalous: Bools | None, weight: Weights | None) -> Bools:
-    if anomalous is None:
-        raise DataError("this threshold is chosen by labels, found none: give y, or take AlarmRate or Fixed")
-    counted = anomalous if weight is None else anomalous[weight > 0]
-    found = int(counted.sum())
-    if not 0 < found < len(counted):
-        raise DataError(
-            f"anomalies and normals are both needed, found {found:,} anomalies in {len(counted):,} rows: add the others"
-        )
-    return anomalous
 
 
 def _point(scores: Floats, anomalous: Bools, weight: Weights | None, value: float) -> Point:

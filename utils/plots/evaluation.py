@@ -11,9 +11,8 @@ import plotly.graph_objects as go
 import polars as pl
 
 from utils.errors import SchemaError
-from utils.evaluation.inputs import Floats, Values, as_labels
+from utils.evaluation.inputs import Floats, Values, as_labels, finite_scores
 from utils.evaluation.metrics import confusion
-from utils.evaluation.thresholds import finite_scores
 from utils.plots.style import GRID, INK, QUALITATIVE, SEQUENTIAL, TRAIN, VERDICTS, new_figure
 
 MOST_POINTS = 200

@@ -8,8 +8,8 @@ from sklearn.base import BaseEstimator
 
 from utils.datasets.contract import ANOMALY_TYPE, LABEL, Roles
 from utils.errors import DataError, SchemaError
-from utils.evaluation.inputs import Bools, Floats
-from utils.evaluation.thresholds import LARGEST, ROUNDING, Threshold
+from utils.evaluation.inputs import LARGEST, Bools, Floats
+from utils.evaluation.thresholds import ROUNDING, Threshold
 
 HIGHEST = LARGEST / 2
 """Largest size of a value that a rule sees; endless values are cut to it, so that a threshold can lie beyond."""

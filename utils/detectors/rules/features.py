@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from utils.datasets.contract import Roles
 from utils.detectors.rules.columns import Rule, below, column_of, is_nominal, numbers, texts, usable_columns, written
 from utils.errors import DataError
-from utils.evaluation.inputs import Bools, Floats, Values, as_labels, as_weights
+from utils.evaluation.inputs import Bools, Floats, Values, as_labels, as_weights, observations, require_both_classes
 from utils.evaluation.thresholds import (
     BestF1,
     Cuts,
@@ -33,7 +33,6 @@ from utils.evaluation.thresholds import (
     Point,
     Tally,
     Threshold,
-    counted,
     published_threshold,
     tally,
 )
@@ -481,16 +480,9 @@ def _smoothed(found: Floats, total: Floats, mixed: float, prior: float) -> Float
 
 
 def _target(X: pl.DataFrame, y: Values, weight: Values | None, smoothing: float, seed: int) -> _Target:
-    anomalous, raw = as_labels(y), as_weights(weight, X.height)
-    if len(anomalous) != X.height:
-        raise DataError(f"labels must be as many as rows, found {len(anomalous):,} for {X.height:,}: align them")
-    weighing = np.ones(X.height, dtype=bool) if raw is None else raw > 0
-    found, rows = int((anomalous & weighing).sum()), int(weighing.sum())
-    if not 0 < found < rows:
-        raise DataError(
-            f"anomalies and normals are both needed, found {found:,} anomalies in {rows:,} rows: add others"
-        )
-    mass = counted(raw, X.height)
+    anomalous, raw = as_labels(y, X.height), as_weights(weight, X.height)
+    require_both_classes(anomalous, raw)
+    mass = observations(raw, X.height)
     if raw is not None and raw.dtype == np.float64:
         # Rates are held for normal rows: each of them is one observation on average.
         mass = mass / mass[~anomalous].mean()

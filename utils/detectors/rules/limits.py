@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from utils.datasets.contract import Roles
 from utils.detectors.rules.columns import HIGHEST, Rule, any_of, column_of, numbers, usable_columns
 from utils.errors import DataError
-from utils.evaluation.inputs import Floats, Values, Weights, as_labels, as_weights
-from utils.evaluation.thresholds import LARGEST, AlarmRate, Fixed, counted
+from utils.evaluation.inputs import LARGEST, Floats, Values, Weights, normal_rows, observations
+from utils.evaluation.thresholds import AlarmRate, Fixed
 
 EXACT_TAIL = 512
 """Highest normal values of a feature that a quantile rule keeps one by one; below, it keeps a grid of as many."""
@@ -80,7 +80,7 @@ class MeanPlusSigma(Rule):
         if not self.k > 0:
             raise DataError(f"a number of standard deviations must be above 0, found {self.k}: give 3, for example")
         table, mass, names = _normal_rows(X, y, weight, self.features, self.roles, self.refuse)
-        scale, centre, spread = _moments(table, counted(mass, len(table)))
+        scale, centre, spread = _moments(table, observations(mass, len(table)))
         varies = spread > 0
         self.left_out_ = {
             name: "is constant on normal rows" for name, kept in zip(names, varies, strict=True) if not kept
@@ -210,7 +210,7 @@ class QuantileRule(Rule):
             SchemaError: if a column is missing or not numeric.
         """
         table, mass, self.features_ = _normal_rows(X, y, weight, self.features, self.roles, self.refuse)
-        observed = counted(mass, len(table))
+        observed = observations(mass, len(table))
         self._tails = [(_Tail.of(column, observed), _Tail.of(-column, observed)) for column in table.T]
         self.threshold_ = AlarmRate(self.rate).fit(self._tail_scores(table, seen=True).max(axis=1), weight=mass)
         return self
@@ -339,17 +339,8 @@ def _normal_rows(
         names = [name for name in names if X.schema[name].is_numeric()]
         if not names:
             raise DataError(f"this rule needs a numeric feature, found none among {X.columns}: name features")
-    normal, mass = np.ones(X.height, dtype=bool), as_weights(weight, X.height)
-    if y is not None:
-        normal = ~as_labels(y)
-        if len(normal) != X.height:
-            raise DataError(f"labels must be as many as rows, found {len(normal):,} for {X.height:,}: align them")
-    if mass is not None:
-        normal &= mass > 0
-    if not normal.any():
-        raise DataError(f"limits are learned from normal rows, found none in {X.height:,} rows: give normal rows")
-    table = np.column_stack([numbers(X[name]) for name in names])[normal]
-    return table, None if mass is None else mass[normal], names
+    normal, mass = normal_rows(y, weight, X.height, "limits are learned from")
+    return np.column_stack([numbers(X[name]) for name in names])[normal], mass, names
 
 
 def _moments(table: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
