@@ -16,14 +16,21 @@ Table = tuple[str, str]
 
 
 def labelled_tables(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, pl.DataFrame, Roles, Split]]:
-    """Go through the tables with a label and both classes on both sides of their split."""
+    """Go through the tables with a label and both classes on both sides of their split.
+
+    Args:
+        processed: processed data sets by name.
+
+    Yields:
+        Data set and table, all its rows, what the columns mean, and the sides of its labelled rows.
+    """
     for name, dataset in processed.items():
         for table, frame in dataset.frames.items():
             roles = dataset.roles[table]
             if roles.label and roles.split and tables.measurable(frame, roles):
                 sides = frame.group_by(roles.split).agg(pl.col(roles.label).drop_nulls().n_unique().alias("classes"))
                 if sides.height == 2 and (sides["classes"] == 2).all():
-                    yield (name, table), frame, roles, splits.published(frame, roles)
+                    yield (name, table), frame, roles, _labelled(splits.published(frame, roles), frame[roles.label])
 
 
 def label_of(roles: Roles) -> str:
@@ -37,6 +44,11 @@ def label_of(roles: Roles) -> str:
     return roles.label
 
 
+def weight_of(rows: pl.DataFrame, roles: Roles) -> pl.Series | None:
+    """How many sessions each row stands for; nothing where each row stands for itself."""
+    return rows[tables.WEIGHT] if tables.WEIGHT in roles.withheld else None
+
+
 def decided(y: Values, flagged: Values, weight: Values | None = None) -> dict[str, float]:
     """Share of normals flagged (``real``), recall, precision and F1 of decisions."""
     return {
@@ -45,3 +57,9 @@ def decided(y: Values, flagged: Values, weight: Values | None = None) -> dict[st
         "precision": metrics.precision(y, flagged, weight),
         "f1": metrics.f1(y, flagged, weight),
     }
+
+
+def _labelled(split: Split, label: pl.Series) -> Split:
+    """Leave out the rows that nobody labelled."""
+    known = label.is_not_null().to_numpy()
+    return Split(split.name, split.train[known[split.train]], split.test[known[split.test]])

@@ -7,7 +7,7 @@ import polars as pl
 
 from utils import settings
 from utils.datasets.contract import Dataset
-from utils.detectors.baselines.judging import Table, decided, label_of, labelled_tables
+from utils.detectors.baselines.judging import Table, decided, label_of, labelled_tables, weight_of
 from utils.detectors.rules import MeanPlusSigma, QuantileRule
 from utils.evaluation import conformal, splits
 from utils.features import tables
@@ -32,14 +32,14 @@ def limits(processed: Mapping[str, Dataset], *, rate: float = 0.01, k: float = 3
         normal = train.filter(~pl.col(label_of(roles)))
         features = tables.measurable(frame, roles, numeric=True)
         for rule, nominal in ((MeanPlusSigma(k, features), None), (QuantileRule(rate, features), rate)):
-            flagged = rule.fit(normal).predict(test)
+            flagged = rule.fit(normal, weight=weight_of(normal, roles)).predict(test)
             found.append(
                 {
                     "data set": name,
                     "table": table,
                     "rule": type(rule).__name__,
                     "nominal": nominal,
-                    **decided(test[label_of(roles)], flagged),
+                    **decided(test[label_of(roles)], flagged, weight_of(test, roles)),
                 }
             )
     return pl.DataFrame(found)
@@ -68,12 +68,13 @@ def alarm_tables(
         groups = normal[roles.group] if roles.group else pl.Series(range(normal.height))
         halves = splits.grouped(None, groups, CALIBRATION_SHARE, seed)
         features = tables.measurable(frame, roles, numeric=True)
+        learned, held = normal[halves.train], normal[halves.test]
         fitted = [
-            rule.fit(normal[halves.train]) for rule in (MeanPlusSigma(3.0, features), QuantileRule(0.01, features))
+            rule.fit(learned, weight=weight_of(learned, roles))
+            for rule in (MeanPlusSigma(3.0, features), QuantileRule(0.01, features))
         ]
-        calibration, tested = (
-            np.column_stack([rule.score_samples(rows) for rule in fitted]) for rows in (normal[halves.test], test)
-        )
-        combined = conformal.ConformalCombination("fisher").fit(calibration)
-        found[table] = conformal.alarm_table(combined.p_values(tested), test[label], rates)
+        calibration, tested = (np.column_stack([rule.score_samples(rows) for rule in fitted]) for rows in (held, test))
+        combined = conformal.ConformalCombination("fisher").fit(calibration, weight=weight_of(held, roles))
+        p_values, weight = combined.p_values(tested), weight_of(test, roles)
+        found[table] = conformal.alarm_table(p_values, test[label], rates, weight=weight)
     return found

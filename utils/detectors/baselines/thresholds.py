@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
+from sklearn.base import clone
 
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
-from utils.detectors.baselines.judging import Table, label_of, labelled_tables
+from utils.detectors.baselines.judging import Table, label_of, labelled_tables, weight_of
 from utils.detectors.rules import FeatureRule, OptimisticChoice, best_on_test, shortcut_strength
 from utils.errors import DataError, LabError
 from utils.evaluation import metrics, splits
@@ -65,6 +66,8 @@ class Judged:
 def judge(frame: pl.DataFrame, roles: Roles, split: Split, rule: FeatureRule, *, resamples: int, seed: int) -> Judged:
     """Fit a feature rule on the training rows of a split and judge it on the test rows.
 
+    A row that stands for many sessions (column ``n_sessions``) counts as many.
+
     Args:
         frame: processed table.
         roles: what its columns mean; it must have a label.
@@ -78,12 +81,14 @@ def judge(frame: pl.DataFrame, roles: Roles, split: Split, rule: FeatureRule, *,
     """
     label = label_of(roles)
     train, test = (frame[rows].filter(pl.col(label).is_not_null()) for rows in (split.train, split.test))
-    rule.fit(train, train[label])
+    rule = clone(rule).fit(train, train[label], weight_of(train, roles))
+    weight = weight_of(test, roles)
     estimates = metrics.evaluate(
         test[label],
         decisions=rule.predict(test),
         threshold=rule.threshold_.describe(),
         unit=roles.unit,
+        weight=weight,
         groups=test[roles.group] if roles.group else None,
         anomaly_type=test[roles.anomaly_type] if roles.anomaly_type else None,
         shares=RARE,
@@ -92,11 +97,11 @@ def judge(frame: pl.DataFrame, roles: Roles, split: Split, rule: FeatureRule, *,
     )
     return Judged(
         rule,
-        rule.compare(test, test[label]),
+        rule.compare(test, test[label], weight),
         float(rule.scoreboard_["f1"][0]),
         estimates,
-        best_on_test(rule, test, test[label]),
-        float(metrics.dummy(test[label])["f1"][0]),
+        best_on_test(rule, test, test[label], weight),
+        float(metrics.dummy(test[label], weight)["f1"][0]),
     )
 
 
@@ -146,7 +151,7 @@ def later_rules(
         if source is None or source.time is None or data[name][table].height != frame.height:
             continue
         with contextlib.suppress(DataError):
-            split = splits.by_time(data[name][table][source.time], LATER_SHARE, y=frame[label_of(roles)])
+            split = _by_time(data[name][table][source.time], frame[label_of(roles)])
             found[name, table] = judge(frame, roles, split, _rule(frame, roles, seed), resamples=resamples, seed=seed)
     return found
 
@@ -261,6 +266,14 @@ def shortcuts(data: Mapping[str, Dataset]) -> pl.DataFrame:
         pl.concat(found) if found else pl.DataFrame(schema={"data set": pl.String, "balanced_accuracy": pl.Float64})
     )
     return ranked.sort("balanced_accuracy", descending=True, maintain_order=True)
+
+
+def _by_time(times: pl.Series, label: pl.Series) -> Split:
+    """Past and future of the rows that have a label and a time."""
+    known = (label.is_not_null() & times.is_not_null()).arg_true()
+    split = splits.by_time(times.gather(known), LATER_SHARE, y=label.gather(known))
+    rows = known.to_numpy()
+    return Split(split.name, rows[split.train], rows[split.test])
 
 
 def _summed(name: str, protocol: str, found: pl.DataFrame) -> tuple[object, ...]:
