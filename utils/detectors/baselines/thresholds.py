@@ -28,6 +28,13 @@ RARE = 0.01
 PUBLISHED = Roles("behaviour", label="is_anomaly", features=("n_connections",))
 """What the columns of :func:`as_published` mean."""
 
+OVERVIEW = {
+    **dict.fromkeys(("data set", "table", "rule"), pl.String),
+    "training f1": pl.Float64,
+    "f1": pl.String,
+    **dict.fromkeys(("value", "low", "high", "precision", "recall", "false alarms", "f1 at 1 %"), pl.Float64),
+    **dict.fromkeys(("optimistic_f1", "trivial_f1"), pl.Float64),
+}
 RANGES = {"honest_f1": ".3f", "optimistic_f1": ".3f", "cut": "g"}
 SPREAD = {
     **dict.fromkeys(("data set", "protocol"), pl.String),
@@ -125,10 +132,9 @@ def overview(judged: Mapping[Table, Judged]) -> pl.DataFrame:
     Returns:
         One row a table: ``data set``, ``table``, ``rule`` (in words), ``training f1``, ``f1`` (with interval),
         ``value``, ``low``, ``high``, ``precision``, ``recall``, ``false alarms`` (shares), ``f1 at 1 %`` (were so
-        many rows anomalies), ``optimistic_f1``,
-        ``trivial_f1``.
+        many rows anomalies), ``optimistic_f1``, ``trivial_f1``.
     """
-    return pl.DataFrame([_line(table, each) for table, each in judged.items()])
+    return pl.DataFrame([_line(table, each) for table, each in judged.items()], schema=OVERVIEW)
 
 
 def later_rules(
