@@ -10,9 +10,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from tests.unit.loading import refused
 from utils.errors import DataError, SettingsError
-from utils.features import selection
+from utils.features import selection, target_encoding
 from utils.features.selection import redundancy, signal
-from utils.features.selection import table as tables
 
 ROWS = 600
 
@@ -191,7 +190,7 @@ def tree_power(values, label, fold, folds):
 def test_power_is_that_of_a_full_decision_tree(name):
     rows = frame().with_columns(few=(pl.col("good") * 3).round())
     label = rows["is_anomaly"].cast(pl.Int64).to_numpy()
-    fold = signal.assign_folds(label, 4, 7)
+    fold = target_encoding.assign_folds(label, 4, 7)
     # Trees of scikit-learn see float32: ranks keep the order, but not the distances.
     values = rows[name].to_numpy().astype(np.float32)
     rounded = rows.with_columns(pl.Series(name, values))
@@ -229,13 +228,13 @@ def test_area_under_the_curve_is_that_of_out_of_fold_shares():
     rows = frame()
     label = rows["is_anomaly"].to_numpy()
     found = selection.single_feature_auc(rows, "is_anomaly", ["kind"], seed=3)
-    fold = signal.assign_folds(label.astype(int), 5, 3)
+    fold = target_encoding.assign_folds(label.astype(int), 5, 3)
     score = np.zeros(len(label))
     for one in range(5):
         rest = rows.filter(fold != one)
         prior = label.mean()
         share = rest.group_by("kind").agg(
-            (pl.col("is_anomaly").sum() + signal.SMOOTHING * prior) / (pl.len() + signal.SMOOTHING)
+            (pl.col("is_anomaly").sum() + target_encoding.SMOOTHING * prior) / (pl.len() + target_encoding.SMOOTHING)
         )
         lookup = dict(share.iter_rows())
         score[fold == one] = [lookup.get(kind, prior) for kind in rows.filter(fold == one)["kind"]]
@@ -315,11 +314,22 @@ def test_noise_has_no_information_on_average():
     assert found.max() < 0.04
 
 
+@pytest.mark.parametrize("rows", [60, 400, 5_000])
+def test_a_feature_that_separates_few_rows_is_too_good(rows):
+    rng = np.random.default_rng(2)
+    bad = np.arange(rows) < rows // 4
+    table = pl.DataFrame({"is_anomaly": bad, "sharp": rng.normal(size=rows) + 20 * bad, "noise": rng.random(rows)})
+    found = selection.single_feature_auc(table, "is_anomaly")
+    assert found["too_good"].to_list() == [True, False]
+    assert found["best_auc"][0] == 1.0
+    assert 0.5 <= found["best_auc"][1] < 0.75
+
+
 def test_bins_hold_equal_weight_and_keep_missing_values_apart():
-    code = tables.codes(pl.Series([None, 1.0, 2.0, 3.0, 4.0, np.nan, 5.0, 6.0]))
+    code = target_encoding.codes(pl.Series([None, 1.0, 2.0, 3.0, 4.0, np.nan, 5.0, 6.0]))
     np.testing.assert_array_equal(code, [0, 1, 2, 3, 4, 0, 5, 6])
-    np.testing.assert_array_equal(tables.bins(code, np.ones(8), 3), [0, 1, 1, 2, 2, 0, 3, 3])
-    np.testing.assert_array_equal(tables.bins(code, np.ones(8), 6), code)
+    np.testing.assert_array_equal(target_encoding.bins(code, np.ones(8), 3), [0, 1, 1, 2, 2, 0, 3, 3])
+    np.testing.assert_array_equal(target_encoding.bins(code, np.ones(8), 6), code)
 
 
 def test_stability_of_equal_and_of_opposite_choices():

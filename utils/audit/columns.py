@@ -9,7 +9,8 @@ import polars as pl
 
 from utils.audit import strength
 from utils.audit.finding import Finding, Severity, percent, true_share
-from utils.audit.strength import Codes, Strength, Target
+from utils.audit.strength import Strength, Target
+from utils.features.target_encoding import Codes, codes, is_ordered
 
 SUSPICIOUS_AUC = 0.98
 """A column that reaches this alone must be explained; good measurements (bytes sent, NSL-KDD: 0.97) stay below."""
@@ -197,7 +198,7 @@ def label_is_a_rule(frame: pl.DataFrame, label: str, columns: Iterable[str]) -> 
     rows, on = _labelled(frame, label)
     if not on.usable:
         return []
-    coded = {name: strength.codes(rows[name]) for name in _known(rows, columns, label)}
+    coded = {name: codes(rows[name]) for name in _known(rows, columns, label)}
     rules = {name: _rule(rows[name], code, on) for name, code in coded.items()}
     alone = [_one_column_rule(name, rule) for name, rule in rules.items() if rule]
     rest = {name: code for name, code in coded.items() if not rules[name] and 1 < code.max(initial=0) < PAIR_VALUES}
@@ -346,7 +347,7 @@ def _separating(name: str, measured: Strength, on: Target) -> Finding:
 
 def _identity_strength(values: pl.Series, on: Target) -> Strength:
     """Better of two views: each value for itself, and (numbers, times) neighbouring values together."""
-    views = [strength.measure(values, on, None), strength.measure(values, on)]
+    views = [strength.measure(values, on, binned=False), strength.measure(values, on)]
     best = max(views, key=lambda view: view.balanced_accuracy)
     return Strength(best.auc, best.balanced_accuracy, views[0].telling)
 
@@ -452,9 +453,9 @@ def _rule(values: pl.Series, code: Codes, on: Target) -> str:
         return ""
     sides = cells[:, 1] > 0
     cuts = int(np.count_nonzero(sides[1:] != sides[:-1]))
-    if strength.is_ordered(values.dtype) and cuts == 1 and code.min() > 0:
+    if is_ordered(values.dtype) and cuts == 1 and code.min() > 0:
         return _threshold_rule(values, on, high_is_anomalous=bool(sides[-1]))
-    if strength.is_ordered(values.dtype) and cuts <= 2:
+    if is_ordered(values.dtype) and cuts <= 2:
         return f"{cuts} cuts, or the lack of a value, give the label exactly"
     return f"each of its {len(cells):,} values has one label only" if _has_support(cells, on) else ""
 

@@ -36,15 +36,13 @@ from utils.evaluation.thresholds import (
     published_threshold,
     tally,
 )
+from utils.features.target_encoding import SMOOTHING, assign_folds, codes, count, elsewhere, smoothed_share
 from utils.settings import SEED
 
 Direction = Literal["high", "low"]
 Kind = Literal["number", "truth", "nominal"]
 
 FOLDS = 5
-SMOOTHING = 5.0
-"""Rows of the overall anomaly share that are mixed into the share of every nominal value (Micci-Barreca 2001)."""
-
 SHOWN_VALUES = 6
 
 
@@ -457,26 +455,14 @@ class _Shares:
         known = column.is_not_null().to_numpy()
         present = column.drop_nulls()
         values = present.unique().sort()
-        code = present.replace_strict(values, pl.int_range(len(values), eager=True), return_dtype=pl.Int64).to_numpy()
-        cell = code * FOLDS + target.fold[known]
-        mass, shape = target.mass[known], (len(values), FOLDS)
-        total = np.bincount(cell, mass, minlength=len(values) * FOLDS).reshape(shape)
-        found = np.bincount(cell, mass * target.anomalous[known], minlength=len(values) * FOLDS).reshape(shape)
+        cells = count(codes(present) - 1, target.fold[known], target.anomalous[known], target.mass[known], FOLDS)
         mixed = target.smoothing * float(target.mass.mean())
-        all_found, all_total = found.sum(axis=1, keepdims=True), total.sum(axis=1, keepdims=True)
-        others = _smoothed(all_found - found, all_total - total, mixed, target.prior).ravel()
-        both = np.repeat([True, False], len(others))
-        masses = np.concatenate([found.ravel(), np.maximum(total - found, 0.0).ravel()])
-        filled = masses > 0
-        counts = tally(np.tile(others, 2)[filled], both[filled], masses[filled])
-        return cls(values.to_list(), _smoothed(all_found, all_total, mixed, target.prior).ravel(), counts)
-
-
-def _smoothed(found: Floats, total: Floats, mixed: float, prior: float) -> Floats:
-    """Anomaly shares with ``mixed`` rows of the overall share mixed in; the overall share where there is no row."""
-    with np.errstate(invalid="ignore"):
-        share = np.asarray((found + mixed * prior) / (total + mixed))
-    return np.nan_to_num(share, nan=prior)
+        others = smoothed_share(elsewhere(cells), target.prior, mixed)
+        masses = cells.reshape(-1, 2).T
+        both = np.repeat([False, True], others.size)
+        filled = masses.ravel() > 0
+        counts = tally(np.tile(others.ravel(), 2)[filled], both[filled], masses.ravel()[filled])
+        return cls(values.to_list(), smoothed_share(cells.sum(axis=1), target.prior, mixed), counts)
 
 
 def _target(X: pl.DataFrame, y: Values, weight: Values | None, smoothing: float, seed: int) -> _Target:
@@ -486,16 +472,7 @@ def _target(X: pl.DataFrame, y: Values, weight: Values | None, smoothing: float,
     if raw is not None and raw.dtype == np.float64:
         # Rates are held for normal rows: each of them is one observation on average.
         mass = mass / mass[~anomalous].mean()
-    return _Target(anomalous, mass, _folds(anomalous, seed), smoothing)
-
-
-def _folds(anomalous: Bools, seed: int) -> NDArray[np.int64]:
-    """Deal the shuffled rows of each class to the folds in turn."""
-    generator, fold = np.random.default_rng(seed), np.zeros(len(anomalous), dtype=np.int64)
-    for members in (anomalous, ~anomalous):
-        rows = generator.permutation(np.flatnonzero(members))
-        fold[rows] = np.arange(len(rows)) % FOLDS
-    return fold
+    return _Target(anomalous, mass, assign_folds(anomalous, FOLDS, seed), smoothing)
 
 
 def _reached(scores: Floats, target: _Target, threshold: float) -> Point:

@@ -8,7 +8,8 @@ import polars as pl
 from scipy.sparse.csgraph import connected_components
 
 from utils.errors import SettingsError
-from utils.features.selection.table import Numbers, feature_names, numeric, weights
+from utils.features.selection.table import feature_names, numeric, weights
+from utils.features.target_encoding import Numbers
 
 Method = Literal["pearson", "spearman"]
 Grouping = Literal["representative", "connected"]

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtri
 
 from utils.errors import DataError, SettingsError
-from utils.features.selection.signal import CONFIDENCE, binned, effective, information
-from utils.features.selection.table import Labelled, Numbers, labelled, tally
+from utils.evaluation.intervals import LEVEL, effective_size, normal_quantile, wilson
+from utils.features.selection.signal import binned, information
+from utils.features.selection.table import Labelled, labelled
+from utils.features.target_encoding import Numbers, tally
 from utils.settings import SEED
 
 MOST_CHOSEN = 10
@@ -116,7 +117,7 @@ def stability_index(chosen: np.ndarray) -> tuple[float, float, float]:
     single += index / 2 * (2 * size * share - share - size + 1)
     single /= chance
     variance = 4 / times**2 * float(((single - single.mean()) ** 2).sum())
-    reach = float(ndtri((1 + CONFIDENCE) / 2)) * variance**0.5
+    reach = normal_quantile(LEVEL) * variance**0.5
     return index, index - reach, min(index + reach, 1.0)
 
 
@@ -124,7 +125,7 @@ def _scores(rows: Labelled, resamples: int, generator: np.random.Generator) -> t
     """Information of each feature on each resample, (resamples, features), and on all rows, (features,)."""
     drawn = np.vstack([np.ones(len(rows.label)), *(_resample(rows, generator) for _ in range(resamples))])
     weight = drawn * rows.weight
-    worth = np.asarray([effective(one) for one in weight])
+    worth = np.asarray([effective_size(one) for one in weight])
     scores = np.column_stack([_informations(code, rows, weight, worth) for code in binned(rows).values()])
     return scores[1:], scores[0]
 
@@ -155,23 +156,15 @@ def _best(scores: Numbers, most: int) -> np.ndarray:
 
 def _table(names: Sequence[str], scores: Numbers, chosen: np.ndarray, whole: np.ndarray) -> pl.DataFrame:
     ranks = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1) + 1
-    low, high = _wilson(chosen.mean(axis=0), len(chosen))
+    limits = [wilson(times, len(chosen)) for times in chosen.sum(axis=0).tolist()]
     table = pl.DataFrame(
         {
             "feature": list(names),
             "frequency": chosen.mean(axis=0),
-            "low": low,
-            "high": high,
+            "low": [one.low for one in limits],
+            "high": [one.high for one in limits],
             "chosen": whole,
             "mean_rank": ranks.mean(axis=0),
         }
     )
     return table.sort("frequency", "mean_rank", descending=[True, False], maintain_order=True)
-
-
-def _wilson(share: Numbers, times: int) -> tuple[Numbers, Numbers]:
-    """Interval of a share (Wilson, JASA 22, 1927)."""
-    z = float(ndtri((1 + CONFIDENCE) / 2))
-    middle = (share + z**2 / (2 * times)) / (1 + z**2 / times)
-    reach = z / (1 + z**2 / times) * np.sqrt(share * (1 - share) / times + z**2 / (4 * times**2))
-    return np.maximum(middle - reach, 0.0), np.minimum(middle + reach, 1.0)

@@ -1,40 +1,42 @@
 """How much each feature says about the label when it stands alone.
 
 Everything is counted, not fitted: a column becomes codes once, and a table of counts by code, fold and class holds all
-that the measures need. Missing values have a code of their own, and so count as a value.
+that the measures need (:mod:`utils.features.target_encoding`). Missing values count as a value.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtri
 
 from utils.datasets import profile
 from utils.errors import SettingsError
-from utils.features.selection.table import Codes, Labelled, Numbers, bins, codes, is_ordered, labelled, tally
+from utils.evaluation.intervals import LEVEL, effective_size, normal_quantile
+from utils.features.selection.table import Labelled, labelled
+from utils.features.target_encoding import (
+    ENOUGH_ROWS,
+    Codes,
+    Numbers,
+    assign_folds,
+    bins,
+    by_score,
+    codes,
+    count,
+    elsewhere,
+    is_ordered,
+    most_bins,
+    smoothed_share,
+    tally,
+)
 from utils.settings import SEED
 
 FOLDS = 4
 """Folds of the published predictive power score."""
 
-BINS = 256
-ROWS_A_SHARE = 10
-"""Most equal-weight bins for the area under the curve, and rows for each: thresholds are seen, no row is learned."""
-
-SMOOTHING = 5.0
-"""Rows of the overall share mixed into the share of every code."""
-
-ENOUGH = 10
-"""Rows that each class must have before a rank AUC counts: 10 against 10 reach 0.97 once in 10,000 by chance."""
-
 INFORMATION_BINS = 64
 ROWS_A_BIN = 20
 TOO_GOOD = 0.98
 """Area under the curve from which a feature alone must be explained before it is believed."""
-
-CONFIDENCE = 0.95
 
 
 def predictive_power(
@@ -75,7 +77,7 @@ def predictive_power(
         Wetschoreck, Krabel, Krishnamurthy, "8080labs/ppscore", Zenodo 2020, doi 10.5281/zenodo.4091345.
     """
     rows = labelled(frame, label, features, weight)
-    fold = assign_folds(rows.label, folds, seed)
+    fold = _folds(rows, folds, seed)
     usable = rows.usable and np.bincount(rows.label, minlength=2).min() >= folds
     naive = _naive_f1(rows) if usable else None
     measured = [(name, *_power(rows.frame[name], rows, fold, folds, naive)) for name in rows.frame.columns]
@@ -96,8 +98,9 @@ def single_feature_auc(
 
     ``auc`` scores each row by the smoothed anomaly share of its code (up to 256 bins, or its category) in the other
     folds, so direction and shape do not matter and rare values earn nothing (below 0.5, where noise ends up because
-    the other folds have what this one lacks, it is 0.5); ``rank_auc`` takes the number itself
-    as the score (:func:`utils.datasets.profile.rank_auc`: below 0.5 small values are anomalous; unweighted).
+    the other folds have what this one lacks, it is 0.5). ``rank_auc`` takes the number itself as the score
+    (:func:`utils.datasets.profile.rank_auc`: below 0.5 small values are anomalous; unweighted). Bins blur a sharp
+    threshold, ranks see no shape, so ``best_auc`` is the stronger of both, in either direction of the ranks.
 
     Args:
         frame: training rows only; those without a label are left out.
@@ -109,8 +112,8 @@ def single_feature_auc(
 
     Returns:
         One row a feature: ``feature``, ``auc`` with its 95 % interval ``low`` and ``high``, ``rank_auc`` (null for
-        texts), ``too_good`` (one of the two at least 0.98 or, by rank, at most 0.02); nulls where a class is
-        missing.
+        texts), ``best_auc`` (the ranks count from 10 rows of each class on), ``too_good`` (that is at least 0.98);
+        nulls where a class is missing.
 
     Raises:
         SettingsError: if there are fewer than two folds.
@@ -122,7 +125,7 @@ def single_feature_auc(
         interval; Micci-Barreca, SIGKDD Explorations 3 (2001), for smoothed shares.
     """
     rows = labelled(frame, label, features, weight)
-    fold = assign_folds(rows.label, folds, seed)
+    fold = _folds(rows, folds, seed)
     nothing = (None, None, None)
     measured = [
         (name, *(_auc(rows.frame[name], rows, fold, folds) if rows.usable else nothing)) for name in rows.frame.columns
@@ -131,9 +134,10 @@ def single_feature_auc(
         measured, schema={"feature": pl.String} | dict.fromkeys(("auc", "low", "high"), pl.Float64), orient="row"
     )
     ranked = table.join(_rank_auc(rows), on="feature", how="left", maintain_order="left")
-    by_rank = pl.max_horizontal("rank_auc", 1 - pl.col("rank_auc")) >= TOO_GOOD
-    enough = bool(np.bincount(rows.label, minlength=2).min() >= ENOUGH)
-    return ranked.with_columns(too_good=(pl.col("auc") >= TOO_GOOD) | (by_rank.fill_null(False) & enough))
+    enough = np.bincount(rows.label, minlength=2).min() >= ENOUGH_ROWS
+    by_rank = [pl.col("rank_auc"), 1 - pl.col("rank_auc")] if enough else []
+    best = ranked.with_columns(best_auc=pl.max_horizontal("auc", *by_rank))
+    return best.with_columns(too_good=pl.col("best_auc") >= TOO_GOOD)
 
 
 def mutual_information(
@@ -188,44 +192,15 @@ def information(counts: Numbers, rows: Numbers | float) -> Numbers:
     return np.asarray(np.maximum(plain - extra / (2 * np.log(2) * rows), 0.0))
 
 
-def effective(weight: Numbers) -> float:
-    """Number of equally weighted rows that weighted rows are worth (Kish 1965)."""
-    square = float((weight**2).sum())
-    return float(weight.sum()) ** 2 / square if square > 0 else 0.0
-
-
-def assign_folds(label: Codes, folds: int, seed: int) -> Codes:
-    """Fold of each row, 0..folds - 1, at random and balanced within each class.
+def _folds(rows: Labelled, folds: int, seed: int) -> Codes:
+    """Fold of each row.
 
     Raises:
         SettingsError: if there are fewer than two folds.
     """
     if folds < 2:
         raise SettingsError(f"folds must be 2 or more, found {folds}: choose such a number")
-    generator = np.random.default_rng(seed)
-    fold = np.zeros(len(label), dtype=np.int64)
-    for one_class in (0, 1):
-        members = np.flatnonzero(label == one_class)
-        fold[generator.permutation(members)] = np.arange(len(members)) % folds
-    return fold
-
-
-@dataclass(frozen=True)
-class _Counts:
-    """Weighted rows by code, fold and class: (codes, folds, 2)."""
-
-    cells: Numbers
-
-    @property
-    def training(self) -> Numbers:
-        """What each fold is predicted from: the rows of all other folds."""
-        return np.asarray(self.cells.sum(axis=1, keepdims=True) - self.cells)
-
-
-def _count(code: Codes, rows: Labelled, fold: Codes, folds: int) -> _Counts:
-    size = int(code.max(initial=0)) + 1
-    place = (code * folds + fold) * 2 + rows.label
-    return _Counts(tally(place, rows.weight, size * folds * 2).reshape(size, folds, 2))
+    return assign_folds(rows.label, folds, seed)
 
 
 def _power(
@@ -234,10 +209,10 @@ def _power(
     if naive is None:
         return None, None, None, None, None
     code = codes(values)
-    counts = _count(code, rows, fold, folds)
+    cells = count(code, fold, rows.label, rows.weight, folds)
     places = _positions(values, code) if is_ordered(values.dtype) else None
-    said = _predicted(counts.training, places)
-    f1 = _weighted_f1(counts.cells, said)
+    said = _predicted(elsewhere(cells), places)
+    f1 = _weighted_f1(cells, said)
     left = max(1 - naive, np.finfo(float).tiny)
     mean, low, high = (min(max(0.0, round((one - naive) / left, 12)), 1.0) for one in _spread(f1))
     return mean, float(f1.mean()), naive, low, high
@@ -304,15 +279,13 @@ def _naive_f1(rows: Labelled) -> float:
 
 
 def _auc(values: pl.Series, rows: Labelled, fold: Codes, folds: int) -> tuple[float, float, float]:
-    most = int(np.clip(len(values) // ROWS_A_SHARE, 2, BINS))
-    counts = _count(bins(codes(values), rows.weight, most), rows, fold, folds)
+    code = codes(values)
+    if is_ordered(values.dtype):
+        code = bins(code, rows.weight, most_bins(len(code)))
+    cells = count(code, fold, rows.label, rows.weight, folds)
     prior = float(rows.weight[rows.label == 1].sum() / rows.weight.sum())
-    training = counts.training
-    share = (training[..., 1] + SMOOTHING * prior) / (training.sum(axis=2) + SMOOTHING)
-    _, place = np.unique(np.round(share.ravel(), 12), return_inverse=True)
-    by_class = counts.cells.reshape(-1, 2)
-    normal, anomalous = (tally(place, by_class[:, one_class]) for one_class in (0, 1))
-    worth = tuple(effective(rows.weight[rows.label == one_class]) for one_class in (0, 1))
+    normal, anomalous = by_score(smoothed_share(elsewhere(cells), prior), cells)
+    worth = tuple(effective_size(rows.weight[rows.label == one_class]) for one_class in (0, 1))
     return _area(normal, anomalous, worth)
 
 
@@ -324,7 +297,7 @@ def _area(normal: Numbers, anomalous: Numbers, worth: tuple[float, ...]) -> tupl
     spread = (anomalous * (below - area) ** 2).sum() / anomalous.sum() / max(worth[1] - 1, 1)
     spread += (normal * (above - area) ** 2).sum() / normal.sum() / max(worth[0] - 1, 1)
     inside = min(max(area, 1e-9), 1 - 1e-9)
-    reach = float(ndtri((1 + CONFIDENCE) / 2)) * float(np.sqrt(spread)) / (inside * (1 - inside))
+    reach = normal_quantile(LEVEL) * float(np.sqrt(spread)) / (inside * (1 - inside))
     middle = np.log(inside / (1 - inside))
     low, high = (float(1 / (1 + np.exp(-np.clip(middle + sign * reach, -700, 700)))) for sign in (-1, 1))
     return max(area, 0.5), min(low, area), max(high, area, 0.5)
@@ -344,7 +317,7 @@ def _rank_auc(rows: Labelled) -> pl.DataFrame:
 def _information(code: Codes, rows: Labelled, weight: Numbers) -> float:
     size = int(code.max(initial=0)) + 1
     counts = tally(code * 2 + rows.label, weight, 2 * size).reshape(size, 2)
-    return float(information(counts, effective(weight)))
+    return float(information(counts, effective_size(weight)))
 
 
 def _entropy(counts: Numbers) -> Numbers:

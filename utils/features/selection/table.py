@@ -1,18 +1,16 @@
-"""What all measures of single features need: the rows that count, their labels and weights, and columns as codes."""
+"""What all measures of single features need: the rows that count, their labels and weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from utils.datasets.contract import ANOMALY_TYPE, LABEL
 from utils.datasets.wording import listed
 from utils.errors import DataError, SchemaError
+from utils.features.target_encoding import Codes, Numbers, is_ordered
 
-Numbers = NDArray[np.float64]
-Codes = NDArray[np.int64]
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
@@ -94,43 +92,6 @@ def weights(frame: pl.DataFrame, weight: str | None) -> Numbers:
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise DataError(f"weights {weight!r} must be finite and not negative, found others: correct the column")
     return values
-
-
-def is_ordered(dtype: pl.DataType) -> bool:
-    """Whether values of a type have a size: numbers, truth values, times."""
-    return dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, pl.Boolean)
-
-
-def codes(values: pl.Series) -> Codes:
-    """Number the distinct values of a column: 0 for missing ones (null, NaN), then 1, 2, ... in order of size."""
-    plain = values.fill_nan(None) if values.dtype.is_float() else values
-    if isinstance(plain.dtype, pl.Null):
-        return np.zeros(len(plain), dtype=np.int64)
-    ordered = plain if is_ordered(plain.dtype) else plain.cast(pl.String)
-    return ordered.rank("dense").fill_null(0).to_numpy().astype(np.int64)
-
-
-def bins(code: Codes, weight: Numbers, most: int) -> Codes:
-    """Merge neighbouring codes into at most so many bins of about equal weight; 0 stays the missing values.
-
-    Args:
-        code: (n,) codes as of :func:`codes`.
-        weight: (n,) what each row counts.
-        most: number of bins.
-    """
-    size = np.bincount(code, weight)
-    size[0] = 0.0
-    if len(size) - 1 <= most:
-        return code
-    middle = np.cumsum(size) - size / 2
-    merged = (middle * (most / max(size.sum(), np.finfo(float).tiny))).astype(np.int64).clip(0, most - 1) + 1
-    merged[0] = 0
-    return np.asarray(merged[code])
-
-
-def tally(places: Codes, weight: Numbers, size: int = 0) -> Numbers:
-    """Sum the weights at each place 0, 1, ..., at least ``size`` of them."""
-    return np.bincount(places, weight, minlength=size).astype(np.float64, copy=False)
 
 
 def numeric(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:

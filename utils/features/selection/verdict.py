@@ -111,7 +111,7 @@ def _measured(
     """All measures of all features, nulls where there is no label."""
     table = gaps(frame, names)
     if label is None:
-        columns = ("auc", "auc_low", "auc_high", "rank_auc", "power", "information", "entropy_share")
+        columns = ("auc", "auc_low", "auc_high", "rank_auc", "best_auc", "power", "information", "entropy_share")
         nothing = [pl.lit(None, pl.Float64).alias(name) for name in columns]
         return table.with_columns(*nothing, too_good=pl.lit(None, pl.Boolean))
     area = single_feature_auc(frame, label, names, weight=weight, seed=seed)
