@@ -115,18 +115,28 @@ def test_no_artefact_is_large_or_names_a_machine(artifacts):
         assert not MACHINE.search(content), f"{address} names {MACHINE.search(content)[0].decode()}"
 
 
-def test_the_readme_shows_the_recorded_numbers(query, artifacts):
+@pytest.fixture
+def recorded(query, artifacts):
+    """The results that a notebook recorded, by data set."""
+
+    def read(notebook):
+        runs = query(
+            "SELECT e.name, r.artifact_uri FROM runs r JOIN experiments e USING (experiment_id) "
+            "JOIN tags t USING (run_uuid) "
+            f"WHERE t.key = 'notebook' AND t.value = '{notebook}' AND e.name <> 'notebooks'"
+        )
+        return {name: json.loads(artifacts[f"{uri}/results.json"].read_text()) for name, uri in runs}
+
+    return read
+
+
+def test_the_readme_shows_what_was_found_in_the_data(recorded):
     shown = re.findall(
         r"^\| `(\w+)` \| [^|]+ \| ([\d,]+)[^|]* \| ([\d.]+) % \| (\d+) high, (\d+) open",
         README.read_text(),
         re.MULTILINE,
     )
-    runs = query(
-        "SELECT e.name, r.artifact_uri FROM runs r JOIN experiments e USING (experiment_id) "
-        "JOIN tags t USING (run_uuid) "
-        "WHERE t.key = 'notebook' AND t.value = '01_exploration' AND e.name <> 'notebooks'"
-    )
-    recorded = {name: json.loads(artifacts[f"{uri}/results.json"].read_text()) for name, uri in runs}
+    recorded = recorded("01_exploration")
     assert {name for name, *_ in shown} == set(recorded)
     for name, *numbers in shown:
         found = recorded[name]
@@ -137,3 +147,23 @@ def test_the_readme_shows_the_recorded_numbers(query, artifacts):
             f"{found['findings_high']:.0f}",
             f"{found['findings_high_open']:.0f}",
         ]
+
+
+def test_the_readme_shows_the_rules_to_beat(recorded):
+    """One feature and one threshold with its interval; for logs the mean over draws and the worst of them."""
+    number = r"(\.\d{3})"
+    rules = re.findall(
+        rf"^\| `(\w+)` \|.*\| [^|]*?{number} \[{number}, {number}\] [^|]*\|$", README.read_text(), re.MULTILINE
+    )
+    draws = re.findall(
+        rf"^\| `(\w+)` \|.*\| [^|]*?{number}, worst of ten draws {number} [^|]*\|$", README.read_text(), re.MULTILINE
+    )
+    found = recorded("03_heuristic_baseline")
+    assert {name for name, *_ in rules} | {name for name, *_ in draws} == set(found)
+    for name, *numbers in rules:
+        (table,) = (key.removesuffix("_rule_f1") for key in found[name] if key.endswith("_rule_f1"))
+        values = [found[name][f"{table}_rule_f1{end}"] for end in ("", "_low", "_high")]
+        assert numbers == [f"{value:.3f}".removeprefix("0") for value in values], name
+    for name, *numbers in draws:
+        values = [found[name][f"BackOffNovelty_{kind}_f1"] for kind in ("mean", "worst")]
+        assert numbers == [f"{value:.3f}".removeprefix("0") for value in values], name
