@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from utils import audit
 from utils.audit import columns, strength
+from utils.datasets.identity import identity_kind
 from utils.features.target_encoding import SMOOTHING
 
 ROWS = 600
@@ -150,16 +151,16 @@ def test_shuffled_labels_give_no_separation_and_no_rule(seed, share, rows):
         ("Dst Port", [80, 443], "name"),
         ("client_ip", ["x", "y"], "name"),
         ("when", [dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 2)], "time"),
-        ("peer", ["10.0.0.1", "192.168.1.20:80"], "IP address"),
-        ("peer", ["2001:db8:0:0:0:0:0:1", "fe80::1:2:3:4"], "IP address"),
-        ("key", [str(uuid.UUID(int=1)), str(uuid.UUID(int=2**100))], "UUID"),
-        ("seen", ["2017-07-03 11:55:58", "3/7/2017 8:55"], "time stamp"),
+        ("peer", ["10.0.0.1", "192.168.1.20:80"], "an address by its content"),
+        ("peer", ["2001:db8:0:0:0:0:0:1", "fe80::1:2:3:4"], "an address by its content"),
+        ("key", [str(uuid.UUID(int=1)), str(uuid.UUID(int=2**100))], "an identifier by its content"),
+        ("noted", ["2017-07-03 11:55:58", "3/7/2017 8:55"], "a time by its content"),
         ("row", list(range(2, 102)), "row number"),
-        ("ticket", [f"T-{i}" for i in range(100)], "near-unique token"),
+        ("ticket", [f"T-{i}" for i in range(100)], "an identifier by its content"),
     ],
 )
 def test_identities_and_times_are_recognised(name, values, why):
-    assert why in columns.identity_kind(pl.Series(name, values))
+    assert why in identity_kind(pl.Series(name, values))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_identities_and_times_are_recognised(name, values, why):
     ],
 )
 def test_measurements_are_not_taken_for_identities(name, values):
-    assert columns.identity_kind(pl.Series(name, values)) == ""
+    assert identity_kind(pl.Series(name, values)) == ""
 
 
 def test_a002_finds_an_address_that_tells_the_class(noise):

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from utils.audit import strength
-from utils.audit.finding import Finding, Severity, percent, true_share
+from utils.audit.finding import Finding, Severity, percent
 from utils.audit.strength import Strength, Target
+from utils.datasets.identity import identity_kind, words
 from utils.features.target_encoding import Codes, codes, is_ordered
 
 SUSPICIOUS_AUC = 0.98
@@ -24,8 +25,6 @@ IDENTITY_LEAKING = 0.97
 IDENTITY_TELLING = 0.75
 """Balanced accuracy from which an identity is worth a finding of its own."""
 
-KIND_VALUES = 256
-
 NULL_HEAVY = 0.5
 """Share of missing values above which a column says more about its collection than about its subject."""
 
@@ -37,14 +36,6 @@ PAIR_VALUES = 50
 PAIR_COLUMNS = 30
 """Columns with few values of which pairs are tried; the cost grows with the square."""
 
-CONTENT_SAMPLE = 1_000
-CONTENT_SHARE = 0.95
-IDENTITY_ROWS = 50
-"""Fewest rows on which uniqueness or order is taken as a sign of an identifier."""
-
-WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-IDENTITY_WORDS = frozenset({"id", "ip", "port", "addr", "address", "mac", "uuid", "guid"})
-TIME_WORDS = frozenset({"timestamp", "datetime", "date"})
 LABEL_NAME = re.compile(
     r"(is_?)?(label|class|classification|target|attack|anomaly|anomalous|outlier|verdict|difficulty|malicious"
     r"|ground_?truth)(e?s)?([_ ](type|name|category|class|label|level|id))?|attempted[_ ]category",
@@ -60,13 +51,6 @@ TRANSDUCTIVE = re.compile(
     r"transductive|over all (graphs|rows|sessions)|whole file|train(ing)? and test (rows )?together", re.IGNORECASE
 )
 CLUSTER_NAME = re.compile(r"clusters?|cluster[_ ]?(id|label|no)|segment|communit(y|ies)", re.IGNORECASE)
-CONTENTS: Mapping[str, str] = {
-    "by its content, an IP address": r"^(\d{1,3}\.){3}\d{1,3}(:\d+)?$|^[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){3,7}$",
-    "by its content, a UUID": r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$",
-    "by its content, a time stamp": r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?$|^\d{1,2}:\d{2}:\d{2}",
-}
-TOKEN = r"^[A-Za-z0-9_.:#-]*\d[A-Za-z0-9_.:#-]*$"
-
 IDENTITY_REMEDY = "Keep it out of the features; use it only to group rows or to put them in order."
 
 
@@ -100,9 +84,8 @@ def identity_columns(
 ) -> list[Finding]:
     """A002: find identities, addresses, ports and times, and how well each alone tells the class.
 
-    A column counts if it is declared, if its name ends in a word such as id, port or timestamp, or if its content is
-    addresses, UUIDs, time stamps, near-unique tokens or row numbers. High from an AUC of
-    ``IDENTITY_LEAKING`` on; columns that tell little are put together in one finding of severity low.
+    A column counts if it is declared, or by its name, type or content (:mod:`utils.datasets.identity`). High from an
+    AUC of ``IDENTITY_LEAKING`` on; columns that tell little are put together in one finding of severity low.
 
     Args:
         frame: any table.
@@ -131,21 +114,6 @@ def identity_columns(
     best = max((measured[name].balanced_accuracy for name in quiet), default=0.0)
     telling = [_telling_identity(name, suspects[name], measured[name]) for name in loud]
     return telling + _quiet_identities(quiet, f"best balanced accuracy of one alone {best:.3f}, out of fold")
-
-
-def identity_kind(values: pl.Series) -> str:
-    """Say what makes a column an identity or a time; empty if nothing does.
-
-    Looks at the last word of the name, at the type, and at up to ``CONTENT_SAMPLE`` distinct values.
-    """
-    words = [word.lower() for word in WORD.findall(values.name)]
-    if words and words[-1] in IDENTITY_WORDS | TIME_WORDS and not _is_code(values, words[-1]):
-        return "by its name"
-    if isinstance(values.dtype, pl.Date | pl.Datetime):
-        return "as a time"
-    if values.dtype.is_integer():
-        return "as a row number" if _is_row_number(values) else ""
-    return _text_kind(values) if isinstance(values.dtype, pl.String) else ""
 
 
 def uninformative_columns(frame: pl.DataFrame, columns: Iterable[str]) -> list[Finding]:
@@ -303,8 +271,7 @@ def computed_over_all_rows(columns: Iterable[str], notes: Mapping[str, str]) -> 
     found = tuple(
         name
         for name in names
-        if TRANSDUCTIVE.search(notes.get(name, name))
-        or (name not in notes and "global" in [word.lower() for word in WORD.findall(name)])
+        if TRANSDUCTIVE.search(notes.get(name, name)) or (name not in notes and "global" in words(name))
     )
     if not found:
         return []
@@ -371,32 +338,6 @@ def _quiet_identities(names: Sequence[str], evidence: str) -> list[Finding]:
     return [
         Finding("A002", "low", what, evidence[0].upper() + evidence[1:] + ".", IDENTITY_REMEDY, columns=tuple(names))
     ]
-
-
-def _is_code(values: pl.Series, word: str) -> bool:
-    """Whether something called an id numbers a few kinds (event ids of a log) and not rows or persons."""
-    distinct = values.n_unique()
-    return word == "id" and distinct <= KIND_VALUES and len(values) >= ROWS_A_VALUE * distinct
-
-
-def _is_row_number(values: pl.Series) -> bool:
-    """Whether integers are the numbers of the rows, in order or shuffled."""
-    if len(values) < IDENTITY_ROWS or values.null_count():
-        return False
-    span = int(values.max()) - int(values.min()) + 1  # type: ignore[arg-type]
-    return span < 1.5 * len(values) and values.n_unique() == len(values)
-
-
-def _text_kind(values: pl.Series) -> str:
-    sample = values.drop_nulls().head(10 * CONTENT_SAMPLE).unique().head(CONTENT_SAMPLE)
-    if sample.is_empty():
-        return ""
-    for kind, pattern in CONTENTS.items():
-        if true_share(sample.str.contains(pattern)) >= CONTENT_SHARE:
-            return kind
-    unique = len(values) >= IDENTITY_ROWS and values.n_unique() >= CONTENT_SHARE * len(values)
-    tokens = unique and true_share(sample.str.contains(TOKEN)) >= CONTENT_SHARE
-    return "by its content, a near-unique token" if tokens else ""
 
 
 def _missing(values: pl.Series) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from utils.datasets.identity import words, words_of
 from utils.errors import SchemaError
-from utils.features.flows.identity import WORD, words_of
 
 Kind = Literal["numeric", "binary", "nominal", "missing only", "dropped"]
 Scale = Literal["standard", "robust", "quantile"]
@@ -172,8 +172,8 @@ def _is_nominal(values: pl.Series, declared: Kind | None) -> bool:
 
 def _is_code(values: pl.Series) -> bool:
     """Whether integers number a few kinds: their name says so, and they are more than yes and no."""
-    words = WORD.findall(values.name)
-    return bool(words) and words[-1].lower() in CODE_WORDS and 2 < values.drop_nulls().n_unique() <= MOST_CODES
+    named_by = words(values.name)
+    return bool(named_by) and named_by[-1] in CODE_WORDS and 2 < values.drop_nulls().n_unique() <= MOST_CODES
 
 
 def _nominal(values: pl.Series, options: Options) -> Column:

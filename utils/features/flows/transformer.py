@@ -11,11 +11,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
 from utils.datasets.contract import Roles
+from utils.datasets.identity import identity_columns
 from utils.datasets.wording import listed
 from utils.errors import DataError, SchemaError, SettingsError
 from utils.features.flows import columns as plans
 from utils.features.flows.columns import Column, Kind, Options, Scale
-from utils.features.flows.identity import identity_columns
 
 Matrix = NDArray[np.float64] | NDArray[np.float32]
 SCALES = ("standard", "robust", "quantile", None)
@@ -59,7 +59,7 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     | any with a single value | dropped | nothing |
 
     **Identities never enter.** A column that is an address, port, time or identifier, by its role, name, type or
-    content (:mod:`utils.features.flows.identity`), or the label or withheld, is refused; there is no switch for it.
+    content (:mod:`utils.datasets.identity`), or the label or withheld, is refused; there is no switch for it.
 
     **Logarithm.** A column gets sign(x) log(1 + |x| / unit) if the skewness of its magnitudes is above 1 and the
     logarithm leaves at most three quarters of it; the unit is 1, or the 5 % quantile of the positive magnitudes of a

@@ -100,7 +100,21 @@ def identity_reason(values: pl.Series, roles: Roles | None = None) -> str:
         values: the column, with its name; up to 1,000 distinct texts are looked at.
         roles: what the columns of its frame mean, if that is known.
     """
-    return _by_role(values.name, roles) or _by_name(values) or _by_content(values)
+    return _by_role(values.name, roles) or identity_kind(values)
+
+
+def identity_kind(values: pl.Series) -> str:
+    """Say what makes a column an identity or a time, whatever its role; empty if nothing does.
+
+    Args:
+        values: the column, with its name; up to 1,000 distinct texts are looked at.
+    """
+    return _by_name(values) or _by_content(values)
+
+
+def words(name: str) -> list[str]:
+    """Split the name of a column into words in small letters, however they are joined: ``dstPort``, ``Dst Port``."""
+    return [word.lower() for word in WORD.findall(name)]
 
 
 def _by_role(name: str, roles: Roles | None) -> str:
@@ -113,33 +127,33 @@ def _by_role(name: str, roles: Roles | None) -> str:
 
 
 def _by_name(values: pl.Series) -> str:
-    words = [word.lower() for word in WORD.findall(values.name)]
-    while len(words) > 1 and words[-1] in QUALIFIERS:
-        words.pop()
-    if not words:
+    named_by = words(values.name)
+    while len(named_by) > 1 and named_by[-1] in QUALIFIERS:
+        named_by.pop()
+    if not named_by:
         return ""
-    last = words[-1]
-    named = last in LAST_WORDS and not (last == "id" and _numbers_kinds(values))
+    last = named_by[-1]
+    identity = last in LAST_WORDS and not (last == "id" and _numbers_kinds(values))
     numbered = last in NUMBERED_PORTS and _holds_numbers(values)
-    if named or numbered or _names_an_endpoint(words) or _names_a_time(values, words):
+    if identity or numbered or _names_an_endpoint(named_by) or _names_a_time(values, named_by):
         return "by its name"
     return ""
 
 
-def _names_an_endpoint(words: list[str]) -> bool:
+def _names_an_endpoint(named_by: list[str]) -> bool:
     """Whether a name says whose address or port and nothing else: ``ip.src``, ``id.orig_h``, ``Dst Pt``."""
-    letters = {word for word in words if not word.isdigit()}
+    letters = {word for word in named_by if not word.isdigit()}
     return bool(letters & ENDPOINTS and letters & PLACES) and letters <= ENDPOINTS | PLACES | FILLERS
 
 
-def _names_a_time(values: pl.Series, words: list[str]) -> bool:
-    if LENGTHS_OF_TIME & set(words):
+def _names_a_time(values: pl.Series, named_by: list[str]) -> bool:
+    if LENGTHS_OF_TIME & set(named_by):
         return False
-    if words == ["ts"]:
+    if named_by == ["ts"]:
         return _holds_numbers(values)
-    if words == ["time"]:
+    if named_by == ["time"]:
         return len(values) >= ENOUGH_ROWS and values.dtype.is_numeric() and values.is_sorted() and values.n_unique() > 1
-    return words[-1] == "seen" or (words[-1] in TIME_ENDS and bool(TIME_MARKS & set(words[:-1])))
+    return named_by[-1] == "seen" or (named_by[-1] in TIME_ENDS and bool(TIME_MARKS & set(named_by[:-1])))
 
 
 def _by_content(values: pl.Series) -> str:
@@ -152,7 +166,7 @@ def _by_content(values: pl.Series) -> str:
 
 def _number_kind(values: pl.Series) -> str:
     """Row numbers, seconds since 1970 and ports, unless the name says that something is measured."""
-    measured = MEASURES & {word.lower() for word in WORD.findall(values.name)}
+    measured = MEASURES & set(words(values.name))
     known = values.drop_nulls().drop_nans() if values.dtype.is_float() else values.drop_nulls()
     if measured or len(known) < ENOUGH_ROWS:
         return ""
