@@ -99,6 +99,19 @@ class View:
             return False
         return bool(self.keyed.group_by(KEY).agg(pl.col(group).n_unique())[group].max() == 1)
 
+    @cached_property
+    def once(self) -> pl.DataFrame:
+        """The rows; where the group numbers equal rows, each of them once with each label.
+
+        A column of measurements is learned by heart, in any fold, where its rows stand in the others too.
+        """
+        group, label = self.known(self.roles.group), self.known(self.roles.label)
+        if group is None or label is None or self.keyed is None:
+            return self.frame
+        if self.keyed.group_by(group).agg(pl.col(KEY).n_unique())[KEY].max() != 1:
+            return self.frame
+        return self.frame.unique([group, label], keep="first", maintain_order=True)
+
     @property
     def are_parts(self) -> bool:
         """Whether rows are parts of a whole, as pairs of hosts are of a window: their label may depend on the rest."""
@@ -182,7 +195,7 @@ def _by_offer(findings: list[Finding], view: View) -> list[Finding]:
 def _separation(view: View) -> list[Finding]:
     if view.roles.label is None:
         return []
-    return _by_offer(columns.single_feature_separates(view.frame, view.roles.label, view.measured), view)
+    return _by_offer(columns.single_feature_separates(view.once, view.roles.label, view.measured), view)
 
 
 def _identities(view: View) -> list[Finding]:
@@ -263,7 +276,7 @@ def _rules(view: View) -> list[Finding]:
     if label is None:
         return found
     rest = [name for name in view.measured if name not in clusters]
-    return found + _by_offer(columns.label_is_a_rule(view.frame, label, rest), view)
+    return found + _by_offer(columns.label_is_a_rule(view.once, label, rest), view)
 
 
 def _given_names(view: View) -> list[str | None]:

@@ -31,6 +31,7 @@ from utils.features.tables.texts import texts_of
 
 __all__ = ["WEIGHT", "build", "current", "folder", "measurable", "read", "texts_of", "write"]
 
+OWN = "own files"
 Builder = Callable[[Dataset, int], Iterator[tuple[str, Part]]]
 BUILDERS: Mapping[str, tuple[Builder, ...]] = MappingProxyType(
     {
@@ -84,9 +85,18 @@ def current(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset | None:
 
 
 def _digest(dataset: Dataset, seed: int) -> str:
-    """Tables are what the data, the seed and the code of the features make them."""
+    """Tables are what the data, their meaning, the seed and the code of the features make them."""
     code = hashlib.sha256()
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         code.update(file.read_bytes())
-    recipe = f"{dataset.digest}, {seed}, {code.hexdigest()}"
+    recipe = f"{dataset.digest}, {_meaning(dataset)}, {seed}, {code.hexdigest()}"
     return "sha256:" + hashlib.sha256(recipe.encode()).hexdigest()
+
+
+def _meaning(dataset: Dataset) -> str:
+    """Digest of what an entry of the catalogue makes of the user's files: the same files may be read in many ways."""
+    meaning = hashlib.sha256()
+    for name, frame in dataset.frames.items() if dataset.origin == OWN else ():
+        meaning.update(f"{name}: {dataset.roles[name]}, {frame.schema}".encode())
+        meaning.update(frame.hash_rows().to_numpy().tobytes())
+    return meaning.hexdigest()

@@ -4,11 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from utils.datasets.api import PUBLISHED_FEATURES, STD_LOCAL
-from utils.datasets.contract import Dataset
+from utils.datasets.contract import Dataset, Roles
 from utils.features.call_graph import GLOBAL, LOCAL, CallGraphFeatures, describe
+from utils.features.tables.columns import SPLIT, TWINS, offered
 from utils.features.tables.keys import Part, divided, keys, part, training, widened, without_answers, without_constants
 
 ID, BEHAVIORS, EDGES, PUBLISHED, GRAPHS = "_id", "behaviors", "edges", "features", "graphs"
+SIZES = ("n_edges", "n_nodes")
+"""What users' behaviours have from their edges: ``n_connections`` and ``n_unique_nodes`` say the same."""
+
 CARRIED = {
     "ip_type": "all behaviours of data centres are outliers: the published protocol leaves them out",
     "upstream_rows": "how often the file repeats the row: only outliers are repeated",
@@ -37,11 +41,11 @@ def build(dataset: Dataset, seed: int) -> Iterator[tuple[str, Part]]:
 
 def _from_edges(dataset: Dataset, seed: int) -> Part:
     behaviors, roles, edges = dataset[BEHAVIORS], dataset.roles[BEHAVIORS], dataset[EDGES]
-    own = behaviors.select(name for name in roles.features if name not in LOCAL_NAMES)
-    carried = {name: why for name, why in CARRIED.items() if name in behaviors.columns}
+    carried = _carried(roles)
+    own = offered(behaviors.drop(SIZES, strict=False), roles, taken=(SPLIT, TWINS, *CARRIED, *LOCAL_NAMES, *GLOBAL))
     local = describe(edges, behaviors[ID], features=LOCAL_NAMES).drop(ID)
-    made = part(keys(behaviors, roles), own.hstack(behaviors.select(*carried)).hstack(local), roles, carried)
-    made = divided(made, seed)
+    columns = own._replace(frame=own.frame.hstack(behaviors.select(*carried)).hstack(local))
+    made = divided(part(keys(behaviors, roles), columns, roles, carried), seed)
     fitted = CallGraphFeatures(features=GLOBAL)
     fitted.fit(edges.join(behaviors.filter(training(made)), on=ID, how="semi", maintain_order="left"))
     return _noted(widened(made, fitted.describe(edges, ids=behaviors[ID]).drop(ID)), NOTES)
@@ -49,10 +53,15 @@ def _from_edges(dataset: Dataset, seed: int) -> Part:
 
 def _as_published(dataset: Dataset, seed: int) -> Part:
     frame, roles = dataset[PUBLISHED], dataset.roles[PUBLISHED]
-    known = dataset[BEHAVIORS].select(ID, *(name for name in CARRIED if name in dataset[BEHAVIORS].columns))
+    known = dataset[BEHAVIORS].select(ID, *_carried(dataset.roles[BEHAVIORS]))
     columns = frame.select(ID, *PUBLISHED_FEATURES).join(known, on=ID, how="left", maintain_order="left").drop(ID)
     made = part(keys(frame, roles), columns, roles, {name: CARRIED[name] for name in known.columns if name != ID})
     return divided(_noted(made, roles.notes), seed)
+
+
+def _carried(roles: Roles) -> dict[str, str]:
+    """Columns that the published protocol needs, if all of them are there and no features."""
+    return CARRIED if set(CARRIED) <= set(roles.withheld) else {}
 
 
 def _noted(made: Part, notes: Mapping[str, str]) -> Part:

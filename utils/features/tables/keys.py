@@ -13,9 +13,8 @@ from utils.datasets.contract import Defect, Roles
 from utils.errors import DataError
 from utils.evaluation import splits
 from utils.features.selection import single_feature_auc
+from utils.features.tables.columns import SPLIT, TWINS, Offered
 
-SPLIT = "split"
-TWINS = "vector"
 TEST_SHARE = 0.2
 MOST_WORDS = 50
 ROWS_A_WORD = 100
@@ -23,6 +22,9 @@ ROWS_A_WORD = 100
 
 ANSWER_AUC = 0.99
 """A feature that alone ranks the classes so well says how the data were collected, or is the label."""
+
+FEWEST = 5
+"""Rows that each class must have in training; fewer are often told apart by chance."""
 
 
 class Part(NamedTuple):
@@ -49,15 +51,18 @@ def keys(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
 
 
 def part(
-    kept: pl.DataFrame, columns: pl.DataFrame, roles: Roles, withheld: Mapping[str, str] | None = None, unit: str = ""
+    kept: pl.DataFrame,
+    columns: pl.DataFrame | Offered,
+    roles: Roles,
+    withheld: Mapping[str, str] | None = None,
+    unit: str = "",
 ) -> Part:
     """Put keys and other columns side by side; these are features, but for those that are withheld.
 
     Raises:
         DataError: if a feature has the name of a key.
     """
-    if shared := set(kept.columns) & set(columns.columns):
-        raise DataError(f"a feature must not be called as a key, found {', '.join(sorted(shared))}: rename the column")
+    features, defects = columns if isinstance(columns, Offered) else (columns, ())
     meaning = Roles(
         unit=unit or roles.unit,
         label=_present(roles.label, kept),
@@ -65,11 +70,17 @@ def part(
         group=_present(roles.group, kept),
         split=_present(roles.split, kept),
     )
-    return widened(Part(kept, meaning), columns, withheld)
+    return widened(Part(kept, meaning, defects), features, withheld)
 
 
 def widened(made: Part, columns: pl.DataFrame, withheld: Mapping[str, str] | None = None) -> Part:
-    """Add columns to a table: features, but for those that are withheld."""
+    """Add columns to a table: features, but for those that are withheld.
+
+    Raises:
+        DataError: if the table has a column of the same name.
+    """
+    if shared := set(made.frame.columns) & set(columns.columns):
+        raise DataError(f"a feature must not be called as a key, found {', '.join(sorted(shared))}: rename the column")
     withheld = dict(withheld or {})
     frame = pl.concat([made.frame, columns], how="horizontal")
     features = (*made.roles.features, *(name for name in columns.columns if name not in withheld))
@@ -80,9 +91,9 @@ def widened(made: Part, columns: pl.DataFrame, withheld: Mapping[str, str] | Non
 def divided(made: Part, seed: int, order: Sequence[int] | pl.Series | None = None) -> Part:
     """Give each row a side, ``"train"`` or ``"test"``, unless the data came with one.
 
-    With an order (where sessions begin in a log) the last fifth is the test part. Else a fifth is drawn at random:
-    whole groups, with equal shares of the classes where there are enough of each. Rows that are equal in all features
-    become a group, ``vector``, where there are none.
+    With an order (where sessions begin in a log) and no group the last fifth is the test part. Else a fifth is drawn at
+    random: whole groups, with equal shares of the classes where there are enough of each. Rows that are equal in all
+    features become a group, ``vector``, where there are none.
 
     Args:
         made: the table.
@@ -95,9 +106,10 @@ def divided(made: Part, seed: int, order: Sequence[int] | pl.Series | None = Non
     if made.roles.split is not None:
         return made
     made = made if order is not None or made.roles.group else _twins_grouped(made)
-    side, problem = _drawn(made, seed) if order is None else _latest(made, order)
-    frame = made.frame.drop(SPLIT, strict=False).with_columns(side)
-    found = (Defect(problem, made.frame.height, "divided without regard to it"),) if problem else ()
+    side, problem = _drawn(made, seed) if order is None or made.roles.group else _latest(made, order)
+    frame = widened(made, side.to_frame(), {SPLIT: "the side"}).frame
+    handling = "divided without regard to it" if (side == "test").any() else "not divided: all rows are for training"
+    found = (Defect(problem, made.frame.height, handling),) if problem and made.frame.height else ()
     return made._replace(frame=frame, roles=replace(made.roles, split=SPLIT), defects=(*made.defects, *found))
 
 
@@ -112,7 +124,7 @@ def measurable(frame: pl.DataFrame, roles: Roles, *, numeric: bool = False) -> l
     if numeric:
         return profile.numeric(frame, roles.features)
     most = max(MOST_WORDS, frame.height // ROWS_A_WORD)
-    texts = {name for name in roles.features if frame.schema[name] == pl.String}
+    texts = {name for name in roles.features if isinstance(frame.schema[name], pl.String | pl.Categorical | pl.Enum)}
     return [name for name in roles.features if name not in texts or frame[name].n_unique() <= most]
 
 
@@ -125,19 +137,20 @@ def without_answers(made: Part) -> Part:
     """Drop features that alone tell the classes apart in training; it takes a divided table.
 
     Such a column says how the classes were collected, or is the label by another name, and any model that sees it is
-    graded on that.
+    graded on that. Equal rows count once, lest a column be learned by heart; nothing is dropped where a class has fewer
+    than five rows.
     """
     label = made.roles.label
     rows = made.frame.filter(training(made))
-    if label is None or rows[label].drop_nulls().n_unique() < 2:
+    rows = rows.unique([TWINS, label], maintain_order=True) if label and made.roles.group == TWINS else rows
+    if label is None or min((rows[label] == side).sum() for side in (True, False)) < FEWEST:
         return made
-    measured = single_feature_auc(rows, label, profile.numeric(rows, made.roles.features))
-    strength = pl.max_horizontal("auc", "rank_auc", 1 - pl.col("rank_auc"))
-    answers = measured.select("feature", strength.alias("auc")).filter(pl.col("auc") >= ANSWER_AUC)
-    if answers.is_empty():
+    measured = single_feature_auc(rows, label, measurable(made.frame, made.roles))
+    answers = dict(measured.filter(pl.col("best_auc") >= ANSWER_AUC).select("feature", "best_auc").iter_rows())
+    if not answers:
         return made
-    listed = ", ".join(f"{name} ({area:.3f})" for name, area in answers.iter_rows())
-    return _dropped(made, answers["feature"].to_list(), f"features that alone give the answer (AUC): {listed}")
+    listed = ", ".join(f"{name} ({area:.3f})" for name, area in answers.items())
+    return _dropped(made, list(answers), f"features that alone give the answer (AUC): {listed}")
 
 
 def without_constants(made: Part) -> Part:

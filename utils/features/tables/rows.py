@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from utils.datasets.contract import Dataset, Roles
-from utils.features.flows import identity_columns
+from utils.features.tables.columns import Offered, offered
 from utils.features.tables.keys import Part, divided, keys, part, without_answers, without_constants
 
 SRC, DST, WINDOW = "src", "dst", "window"
@@ -25,16 +25,17 @@ def build(dataset: Dataset, seed: int) -> Iterator[tuple[str, Part]]:
     for name, frame in dataset.frames.items():
         roles = dataset.roles[name]
         features = _typed(frame, roles)
-        if features.width:
+        if features.frame.width:
             made = divided(part(keys(frame, roles), features, roles), seed)
             yield name, without_answers(without_constants(made))
 
 
-def _typed(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+def _typed(frame: pl.DataFrame, roles: Roles) -> Offered:
     """Features as the roles name them, and for pairs of hosts what the window around them tells."""
-    refused = identity_columns(frame, roles)
-    features = frame.select(name for name in roles.features if name not in refused)
-    return features if not _host_pairs(frame) else pl.concat([features, pair_features(frame)], how="horizontal")
+    features = offered(frame, roles)
+    if not _host_pairs(frame):
+        return features
+    return features._replace(frame=pl.concat([features.frame, pair_features(frame)], how="horizontal"))
 
 
 def _host_pairs(frame: pl.DataFrame) -> bool:

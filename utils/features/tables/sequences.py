@@ -15,6 +15,7 @@ from utils.features.tables.keys import Part, divided, keys, part, training, wide
 
 EVENTS, LINE_IDS, FIRST_LINE, WEIGHT = "events", "line_ids", "first_line", "n_sessions"
 LINES, SESSIONS, BLOCKS, SEQUENCES, TEMPLATES = "lines", "sessions", "blocks", "sequences", "templates"
+DURATION = "duration_s"
 MOST_EVENTS = 200
 WITHHELD = {
     EVENTS: "the sequence",
@@ -46,7 +47,8 @@ def build(dataset: Dataset, seed: int) -> Iterator[tuple[str, Part]]:
         yield from _of_lines(dataset, seed)
     elif SESSIONS in dataset.frames and dataset.roles[SESSIONS].sequence == EVENTS:
         frame, roles = dataset[SESSIONS], dataset.roles[SESSIONS]
-        made = divided(_withheld(keys(frame, roles), frame.select(EVENTS), roles), seed, frame[FIRST_LINE])
+        made = _withheld(keys(frame, roles), frame.select(EVENTS), roles)
+        made = divided(widened(made, _lasting(frame, roles)), seed, frame[FIRST_LINE])
         yield SESSIONS, counted(made)
 
 
@@ -86,7 +88,7 @@ def _of_lines(dataset: Dataset, seed: int) -> Iterator[tuple[str, Part]]:
     found, lines, roles = dataset[name], dataset[LINES], dataset.roles[name]
     text, order = ("Content", "LineId") if "Content" in lines.columns else ("content", "line_id")
     numbers = found[LINE_IDS] if LINE_IDS in found.columns else _numbers(found, lines, text, order)
-    made = _withheld(keys(found, roles), numbers.to_frame(), roles)
+    made = widened(_withheld(keys(found, roles), numbers.to_frame(), roles), _lasting(found, roles))
     made = divided(made, seed, found[FIRST_LINE] if FIRST_LINE in found.columns else None)
     places = lines[order].search_sorted(numbers.explode(empty_as_null=False))
     learned = pl.Series(training(made)).repeat_by(numbers.list.len()).explode(empty_as_null=False)
@@ -96,6 +98,11 @@ def _of_lines(dataset: Dataset, seed: int) -> Iterator[tuple[str, Part]]:
     events = log_sessions.list_column(read["template_id"].gather(places), offsets, EVENTS)
     yield name, counted(widened(made, events.to_frame(), {EVENTS: WITHHELD[EVENTS]}))
     yield TEMPLATES, _templates(read)
+
+
+def _lasting(found: pl.DataFrame, roles: Roles) -> pl.DataFrame:
+    """How long each session took, where that is known."""
+    return found.select(name for name in (DURATION,) if name in roles.features)
 
 
 def _numbers(blocks: pl.DataFrame, lines: pl.DataFrame, text: str, order: str) -> pl.Series:
@@ -119,7 +126,7 @@ def _withheld(kept: pl.DataFrame, columns: pl.DataFrame, roles: Roles, unit: str
 
 def _in_training(made: Part, counts: sparse.csr_matrix) -> np.ndarray:
     """How often each event occurs in training, counted once for each session."""
-    weight = made.frame[WEIGHT] if WEIGHT in made.frame.columns else pl.Series(np.ones(made.frame.height))
+    weight = made.frame[WEIGHT] if WEIGHT in made.roles.withheld else pl.Series(np.ones(made.frame.height))
     learned = (training(made).cast(pl.Float64) * weight).to_numpy()
     return np.asarray((counts > 0).T @ learned)
 
