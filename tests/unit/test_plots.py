@@ -2,6 +2,8 @@ import dataclasses
 import itertools
 import json
 import re
+import subprocess
+import sys
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -212,3 +214,10 @@ def test_long_tables_say_what_they_leave_out():
     page = tables.to_html(pl.DataFrame({"n": range(1_000)}))
     assert page.count("<tr ") == 1 + tables.MOST_ROWS
     assert "1,000 rows, the first 200 shown." in page
+
+
+def test_the_import_is_light():
+    heavy = "{'scipy', 'sklearn', 'mlflow', 'tensorflow', 'numba'}"
+    asked = f"import sys, utils.plots; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

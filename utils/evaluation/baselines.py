@@ -2,7 +2,6 @@
 
 import numpy as np
 import polars as pl
-from scipy import special, stats
 
 from utils.evaluation import counting
 from utils.evaluation.counting import Sample
@@ -53,6 +52,8 @@ def _coin(anomalies: float, normals: float, *, exact: bool) -> dict[str, object]
 
 def _coin_f1(anomalies: float, normals: float) -> float:
     """Expected F1 of alarms by coin: of A alarms, A times the anomalies' share are true on average."""
+    from scipy import stats
+
     rows = anomalies + normals
     if not anomalies:
         return float("nan")
@@ -65,13 +66,15 @@ def _coin_f1(anomalies: float, normals: float) -> float:
 
 def _random_order(rows: Sample) -> dict[str, float]:
     """Expected average precision and ROC-AUC of a random order."""
+    from scipy.special import digamma
+
     normals, anomalies = counting.cells(rows.y.astype(np.int64), rows.weight, 2)
     size = anomalies + normals
     if not anomalies:
         return {"average_precision": np.nan, "roc_auc": np.nan}
     if rows.importance is not None or size == 1:
         return {"average_precision": anomalies / size, "roc_auc": 0.5 if normals else np.nan}
-    harmonic = float(np.euler_gamma + special.digamma(size + 1))
+    harmonic = float(np.euler_gamma + digamma(size + 1))
     expected = (harmonic + (anomalies - 1) / (size - 1) * (size - harmonic)) / size
     return {"average_precision": float(expected), "roc_auc": 0.5 if normals else np.nan}
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from scipy import stats
 
 from utils.errors import DataError
 from utils.evaluation.inputs import Floats, Ints, as_fraction, as_test_share
@@ -183,6 +182,8 @@ def repeats(
     Raises:
         DataError: if the level or the share does not lie between 0 and 1.
     """
+    from scipy.special import stdtrit
+
     given = np.asarray(values, dtype=np.float64)
     known = given[~np.isnan(given)]
     if not known.size:
@@ -190,7 +191,7 @@ def repeats(
     mean = float(known.mean())
     if known.size == 1:
         return Repeats(mean, np.nan, mean, mean, 1, Interval(np.nan, np.nan, "1 split, no interval"))
-    half = corrected_error(known, test_share) * stats.t.ppf(tails(level)[1], known.size - 1)
+    half = corrected_error(known, test_share) * float(stdtrit(known.size - 1, tails(level)[1]))
     limits = max(mean - half, bounds[0]), min(mean + half, bounds[1])
     sd, least, most = float(known.std(ddof=1)), float(known.min()), float(known.max())
     how = f"{known.size} repeated splits, mean and corrected t {percent(level)}"

@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from scipy.sparse.csgraph import connected_components
 
 from utils.errors import SettingsError
 from utils.features.selection.table import feature_names, numeric, weights
@@ -187,6 +186,8 @@ def _leaders(alike: np.ndarray, worth: Numbers, grouping: str) -> np.ndarray:
     """Place of the feature that stands for each; itself if it stands for itself."""
     leader = np.full(len(worth), -1)
     if grouping == "connected" and len(worth):
+        from scipy.sparse.csgraph import connected_components
+
         component = connected_components(alike, directed=False)[1]
         alike = component[:, None] == component
     for place in np.argsort(-worth, kind="stable"):
