@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from utils import audit
 from utils.audit import labels, splits
 from utils.errors import DataError
+from utils.evaluation.thresholds import BestF1
 
 SPLIT = ["train"] * 6 + ["test"] * 4
 
@@ -160,6 +161,18 @@ def test_a011_finds_a_threshold_chosen_on_the_test_labels(scored):
 def test_a011_is_quiet_on_a_threshold_chosen_on_training(scored):
     assert audit.test_fitted_threshold(splits._best_threshold(scored[0], scored[1]), *scored) == []
     assert audit.test_fitted_threshold(0.0, *scored) == []
+
+
+def test_a011_does_not_accuse_an_honest_threshold_that_is_best_on_test_by_luck():
+    train = [0, 0, 1, 1], [0.0, 1.0, 3.0, 4.0]
+    test = [0, 0, 1, 1], [0.0, 1.5, 2.5, 4.0]
+    for honest in (2.0, 2.4, BestF1().fit(train[1], train[0]).value_):
+        assert audit.test_fitted_threshold(honest, *train, *test) == []
+
+
+def test_a011_finds_a_threshold_that_only_the_test_part_could_choose():
+    (found,) = audit.test_fitted_threshold(2.0, [0, 0, 1, 1], [0.0, 1.0, 1.8, 4.0], [0, 0, 1, 1], [0.0, 1.9, 2.5, 4.0])
+    assert found.severity == "high"
 
 
 def test_a011_does_not_accuse_where_both_parts_choose_the_same(scored):

@@ -196,7 +196,8 @@ def test_fitted_threshold(
 ) -> list[Finding]:
     """A011: tell whether a threshold is the one that is best on the test labels and not the one training would choose.
 
-    Thresholds are compared by what they decide: two that flag the same test rows are the same. Best means highest F1.
+    Thresholds are compared by what they decide: two that flag the same test rows are the same, and one that is best on
+    the training rows may have been chosen there, wherever it lies between two of their scores. Best means highest F1.
 
     Args:
         threshold: rows with a score of at least this are called anomalous.
@@ -219,7 +220,8 @@ def test_fitted_threshold(
     y_test, s_test = _scored(test_labels, test_scores, "test")
     from_train, from_test = _best_threshold(y_train, s_train), _best_threshold(y_test, s_test)
     got, honest, best = (_f1(y_test, s_test >= value) for value in (threshold, from_train, from_test))
-    if got < best or np.array_equal(s_test >= threshold, s_test >= from_train):
+    as_good, most = (_f1(y_train, s_train >= value) for value in (threshold, from_train))
+    if got < best or as_good >= most or np.array_equal(s_test >= threshold, s_test >= from_train):
         return []
     return [
         Finding(
@@ -298,12 +300,10 @@ def _scored(labels: ArrayLike, scores: ArrayLike, part: str) -> tuple[NDArray[np
 
 def _best_threshold(labels: NDArray[np.bool_], scores: NDArray[Any]) -> float:
     """Lowest threshold of highest F1."""
-    from sklearn.metrics import precision_recall_curve
+    from utils.evaluation.thresholds import BestF1, tally
 
-    precision, recall, thresholds = precision_recall_curve(labels, scores)
-    together = precision[:-1] + recall[:-1]
-    f1 = np.divide(2 * precision[:-1] * recall[:-1], together, out=np.zeros_like(together), where=together > 0)
-    return float(thresholds[int(np.argmax(f1))])
+    cuts = tally(scores, labels).cuts()
+    return cuts.point(BestF1().choose(cuts)).threshold
 
 
 def _f1(labels: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> float:
