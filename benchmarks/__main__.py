@@ -5,7 +5,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import call_graphs, hdfs_logs, log_windows, report, web_events  # noqa: F401 (registers the cases)
+from benchmarks import (  # noqa: F401 (registers the cases)
+    call_graphs,
+    hdfs_logs,
+    log_templates,
+    log_windows,
+    report,
+    web_events,
+)
 from benchmarks.registry import CASES, Row, Scale
 from utils.errors import LabError
 

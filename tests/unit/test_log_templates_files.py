@@ -191,14 +191,14 @@ def test_identifiers_are_those_of_the_regular_expression(pattern, lines):
     line, number = found.all()
     expected = by_polars(pl.Series(lines, dtype=pl.String), pattern)
     assert line.tolist() == expected["line"].to_list()
-    assert [found.names[place] for place in number] == expected["session"].to_list()
+    assert found.names.all().gather(number).to_list() == expected["session"].to_list()
 
 
 def test_many_identifiers_in_one_line_find_room():
     data = (" ".join(f"blk_{number}" for number in range(500)) + "\n").encode()
     found = Identifiers(BLOCK)
     found.find(Block.of_bytes(np.frombuffer(data, dtype=np.uint8)), 0)
-    assert found.names == re.findall(BLOCK, data.decode())
+    assert found.names.all().to_list() == re.findall(BLOCK, data.decode())
     assert found.all()[0].tolist() == [0] * 500
 
 

@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 
 VARIABLE = 1
 MOST_BYTES = 1024
+LONGEST_SUFFIX = 8
 
 NEWLINE, RETURN, BLANK, COLON, EQUALS, DOT, SLASH, BACKSLASH, MINUS, AT, DOLLAR = (
     10,
@@ -41,10 +42,12 @@ whatever does not stand in a hexadecimal number."""
 TRUTHFUL, CLOCKLIKE, MEASURING = 1 << 10, 1 << 11, 1 << 12
 """Letters with which the words of the lists below begin, so that most words need not be looked up."""
 BREAK = SPACE | DELIMITER | JOINER | FOREIGN
-ONE, EIGHT = np.uint64(1), np.uint64(8)
+BITS_OF_EIGHT = np.uint64(3)
+NOWHERE, ONE, EIGHT = np.uint64(0), np.uint64(1), np.uint64(8)
 PRIME = np.uint64(0x100000001B3)
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 LOW_BITS, HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+DOTS = np.uint64(0x2E2E2E2E2E2E2E2E)
 WORD_PLACES, WORD_SHIFT = 256, 56
 
 
@@ -109,6 +112,30 @@ def _eight(typing, data, place):
         return builder.load(builder.inttoptr(address, ir.IntType(64).as_pointer()), align=1)
 
     return types.uint64(types.uint64, types.uint64), load
+
+
+@intrinsic
+def _set_byte(typing, data, place, value):
+    """Write a byte."""
+
+    def store(context, builder, signature, values):
+        address = builder.add(values[0], values[1])
+        builder.store(values[2], builder.inttoptr(address, ir.IntType(8).as_pointer()))
+        return context.get_dummy_value()
+
+    return types.none(types.uint64, types.uint64, types.uint8), store
+
+
+@intrinsic
+def _set_place(typing, data, index, value):
+    """Write one entry of an array of places."""
+
+    def store(context, builder, signature, values):
+        address = builder.add(values[0], builder.shl(values[1], ir.Constant(ir.IntType(64), 3)))
+        builder.store(values[2], builder.inttoptr(address, ir.IntType(64).as_pointer()))
+        return context.get_dummy_value()
+
+    return types.none(types.uint64, types.uint64, types.int64), store
 
 
 @njit(cache=True, nogil=True)
@@ -220,9 +247,16 @@ def _mapped_end(data, place, end, begin, colons):
 @njit(cache=True, nogil=True)
 def _leader(data, begin, end):
     """Place of the first two dots in a row behind ``begin``; ``end`` if there are none."""
-    for place in range(begin + 1, end - 1):
-        if _byte(data, place) == DOT and _byte(data, place + 1) == DOT:
-            return place
+    place, stop = np.uint64(begin + 1), np.uint64(end)
+    while place + EIGHT < stop:
+        differing = (_eight(data, place) ^ DOTS) | (_eight(data, place + ONE) ^ DOTS)
+        if (differing - LOW_BITS) & ~differing & HIGH_BITS:
+            break
+        place += EIGHT
+    while place + ONE < stop:
+        if _byte(data, place) == DOT and _byte(data, place + ONE) == DOT:
+            return np.int64(place)
+        place += ONE
     return end
 
 
@@ -246,6 +280,14 @@ def _word(data, begin, end):
 
 
 @njit(cache=True, nogil=True)
+def _has_dot(data, begin, end):
+    for place in range(begin, end):
+        if _byte(data, place) == DOT:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def _is_dotted_name(data, begin, end, followed):
     """Whether a dotted word reads as a domain name or, from the other end, as the full name of a class or package.
 
@@ -254,13 +296,15 @@ def _is_dotted_name(data, begin, end, followed):
     first, last = begin, end
     while first < end and _byte(data, first) != DOT:
         first += 1
-    while last > first and _byte(data, last - 1) != DOT:
-        last -= 1
     if first in (begin, end):
         return False
+    least = max(first + 1, end - LONGEST_SUFFIX)
+    while last > least and _byte(data, last - 1) != DOT:
+        last -= 1
     country = first + 1 < last and end - last == 2 and _byte(data, last) >= 97
-    package = first + 1 < last and _among(data, begin, first, PACKAGES)
-    if not (followed or country or package or _among(data, last, end, SUFFIXES)):
+    package = first + 1 < end - 1 and _among(data, begin, first, PACKAGES) and _has_dot(data, first + 1, end)
+    suffix = _byte(data, last - 1) == DOT and (country or _among(data, last, end, SUFFIXES))
+    if not (followed or package or suffix):
         return False
     for place in range(begin, end):
         byte = _byte(data, place)
@@ -434,21 +478,20 @@ def _begins_address(data, place, end):
 
 
 @njit(cache=True, nogil=True)
-def _copy(data, begin, stop, size, out, first, last):
-    """Copy bytes of the line as far as there is room."""
-    for place in range(begin, min(stop, begin + MOST_BYTES - size)):
-        out[size] = _byte(data, place)
-        if first.size:
-            first[size], last[size] = place, place + 1
-        size += 1
+def _put(byte, begin, stop, size, out, first, last):
+    """Write one byte that stands for a part of the line."""
+    _set_byte(out, size, byte)
+    if first:
+        _set_place(first, size, begin)
+        _set_place(last, size, stop)
 
 
 @njit(cache=True, nogil=True)
-def _put(byte, begin, stop, size, out, first, last):
-    """Write one byte that stands for a part of the line."""
-    out[size] = byte
-    if first.size:
-        first[size], last[size] = begin, stop
+def _copy(data, begin, stop, size, out, first, last):
+    """Copy bytes of the line as far as there is room."""
+    for place in range(begin, min(stop, begin + MOST_BYTES - size)):
+        _put(_byte(data, place), place, place + 1, size, out, first, last)
+        size += 1
 
 
 @njit(cache=True, nogil=True)
@@ -459,14 +502,14 @@ def mask(data, begin, end, out, first, last) -> tuple[int, np.uint64]:
         data: address of the lines.
         begin: where the line begins.
         end: where it ends.
-        out: gets the skeleton, if it has room for anything.
-        first: gets the place where each byte of the skeleton began in the data, if it has room.
-        last: gets the place where it ended.
+        out: address that gets the skeleton; 0 for none.
+        first: address that gets the place where each byte of the skeleton began in the data; 0 for none.
+        last: address that gets the place where it ended.
 
     Returns:
         Length and hash of the skeleton.
     """
-    keep = out.size > 0
+    keep = out != 0
     size, total, before = 0, MULTIPLIER, BLANK
     joined, joined_total = 0, total
     place = _skip_spaces(data, begin, end)
@@ -504,8 +547,8 @@ def mask(data, begin, end, out, first, last) -> tuple[int, np.uint64]:
             continue
         if joined:
             size, total = joined, joined_total
-            if keep and first.size:
-                last[size - 1] = stop
+            if keep and first:
+                _set_place(last, size - 1, stop)
         else:
             if keep:
                 _put(VARIABLE, _skip_spaces(data, place, stop), stop, size, out, first, last)
@@ -527,8 +570,7 @@ def _key(total):
 @njit(cache=True, nogil=True)
 def write(data, begin, end, out) -> int:
     """Write the skeleton of one line of an array of bytes; returns its length."""
-    nowhere = np.empty(0, dtype=np.int64)
-    return mask(data.ctypes.data, begin, end, out, nowhere, nowhere)[0]
+    return mask(np.uint64(data.ctypes.data), begin, end, np.uint64(out.ctypes.data), NOWHERE, NOWHERE)[0]
 
 
 @njit(cache=True, nogil=True)
@@ -550,12 +592,11 @@ def number(data, begins, ends, start, hashes, slots, used, rows, examples, count
     Returns:
         The line at which the table became full (or the number of lines), and the skeletons that it has.
     """
-    nothing, nowhere = np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int64)
-    low_bits, address = np.uint64(hashes.size - 1), data.ctypes.data
+    low_bits, address = np.uint64(hashes.size - 1), np.uint64(data.ctypes.data)
     for row in range(start, begins.size):
         if 2 * used >= hashes.size or used >= counts.size:
             return row, used
-        key = _key(mask(address, begins[row], ends[row], nothing, nowhere, nowhere)[1])
+        key = _key(mask(address, begins[row], ends[row], NOWHERE, NOWHERE, NOWHERE)[1])
         place = key & low_bits
         while hashes[place] != 0 and hashes[place] != key:
             place = (place + ONE) & low_bits
@@ -598,11 +639,19 @@ def locate(data, begins, ends, rows, first_hole, hole_begin, hole_end, begin, en
     """
     out = np.empty(MOST_BYTES + 8, dtype=np.uint8)
     first, last = np.empty(out.size, dtype=np.int64), np.empty(out.size, dtype=np.int64)
+    address = np.uint64(data.ctypes.data)
     found = 0
     for row in range(begins.size):
         if first_hole[rows[row]] == first_hole[rows[row] + 1]:
             continue
-        mask(data.ctypes.data, begins[row], ends[row], out, first, last)
+        mask(
+            address,
+            begins[row],
+            ends[row],
+            np.uint64(out.ctypes.data),
+            np.uint64(first.ctypes.data),
+            np.uint64(last.ctypes.data),
+        )
         for hole in range(first_hole[rows[row]], first_hole[rows[row] + 1]):
             begin[found], end[found] = first[hole_begin[hole]], last[hole_end[hole] - 1]
             found += 1
@@ -616,106 +665,153 @@ def cut(data, begin, end, offsets, out) -> None:
         out[offsets[piece] : offsets[piece] + size] = data[begin[piece] : end[piece]]
 
 
-@njit(cache=True, nogil=True)
-def _candidate(data, begin, end, takes, wanted):
-    """First place from ``begin`` on at which the first step of a pattern takes the byte; ``end`` if there is none.
+@njit(cache=True, nogil=True, forceinline=True)
+def _candidate(data, begin, end, takes, anchor, wanted):
+    """First place from ``begin`` on at which a match may begin; ``end`` if there is none.
 
-    If it takes one byte only, that is given as ``wanted``, eight times, and eight bytes are looked at together: a byte
-    is the wanted one where their difference is zero (Warren, "Hacker's Delight", 6-1).
+    The step ``anchor`` of the pattern stands so many bytes behind the begin. If it takes one byte only, that is given
+    as ``wanted``, eight times, and eight bytes are looked at together: a byte is the wanted one where their difference
+    is zero (Warren, "Hacker's Delight", 6-1).
     """
-    place, stop = np.uint64(begin), np.uint64(end)
+    place, stop, bit = np.uint64(begin + anchor), np.uint64(end), ONE << np.uint64(anchor)
     while wanted and place + EIGHT <= stop:
         differing = _eight(data, place) ^ wanted
         if (differing - LOW_BITS) & ~differing & HIGH_BITS:
             break
         place += EIGHT
-    while place < stop and not takes[_byte(data, place)] & ONE:
+    while place < stop:
+        if _eight(takes, np.uint64(_byte(data, place)) << BITS_OF_EIGHT) & bit:
+            return np.int64(place) - anchor
         place += ONE
-    return np.int64(place)
+    return end
 
 
 @njit(cache=True, nogil=True)
-def _match(data, begin, end, takes, least, most, places):
-    """Place behind the match that begins here, -1 for none; ``places`` gets where each step began."""
-    place, bit = begin, ONE
-    for step in range(least.size):
-        places[step] = place
-        stop = min(end, place + most[step])
-        first = place
-        while place < stop and takes[_byte(data, place)] & bit:
+def _match(data, begin, end, takes, least, most, steps, group, group_end):
+    """Place behind the match that begins here, -1 for none; where the group in it begins and ends."""
+    place, bit, first, last = begin, ONE, begin, begin
+    for step in range(steps):
+        first, last = (place if step == group else first), (place if step == group_end else last)
+        stop, start = min(end, place + np.int64(_eight(most, step << 3))), place
+        while place < stop and _eight(takes, np.uint64(_byte(data, place)) << BITS_OF_EIGHT) & bit:
             place += 1
-        if place - first < least[step]:
-            return -1
+        if place - start < np.int64(_eight(least, step << 3)):
+            return -1, 0, 0
         bit <<= ONE
-    places[least.size] = place
-    return place
+    return place, first, (place if group_end == steps else last)
 
 
-@njit(cache=True, nogil=True)
-def _same(data, first, second, size):
-    for place in range(size):
-        if _byte(data, first + place) != _byte(data, second + place):
+@njit(cache=True, nogil=True, forceinline=True)
+def _same(data, first, other, second, size):
+    place, stop, one, two = np.uint64(0), np.uint64(size), np.uint64(first), np.uint64(second)
+    while place + EIGHT <= stop:
+        if _eight(data, one + place) != _eight(other, two + place):
             return False
+        place += EIGHT
+    while place < stop:
+        if _byte(data, one + place) != _byte(other, two + place):
+            return False
+        place += ONE
     return True
 
 
-@njit(cache=True, nogil=True)
-def _name(data, first, last, table, used, begin, end):
-    """Number of the text between two places: an old one, or the next (``used``)."""
-    low_bits = np.uint64(table.size - 1)
+@njit(cache=True, nogil=True, forceinline=True)
+def _name(data, first, last, table, offsets, texts, used):
+    """Number of the text between two places: an old one, or the next (``used``), which is written to ``texts``."""
+    low_bits, known = np.uint64(table.size - 1), texts.ctypes.data
     slot = _key(_hash(data, first, last)) & low_bits
     while table[slot] != 0:
         old = table[slot] - 1
-        if end[old] - begin[old] == last - first and _same(data, begin[old], first, last - first):
+        size = offsets[old + 1] - offsets[old]
+        if size == last - first and _same(known, offsets[old], data, first, size):
             return old
         slot = (slot + ONE) & low_bits
     table[slot] = used + 1
-    begin[used], end[used] = first, last
+    offsets[used + 1] = offsets[used] + last - first
+    for place in range(last - first):
+        texts[offsets[used] + place] = _byte(data, first + place)
     return used
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _is_full(table, offsets, texts, used, size):
+    """Whether there is no room for one more text of a size."""
+    return 2 * used >= table.size or used + 1 >= offsets.size or offsets[used] + size > texts.size
+
+
+@njit(cache=True, nogil=True)
+def enter(data, begins, ends, start, table, offsets, texts, used, numbers) -> tuple[int, int]:
+    """Number texts in order of first appearance.
+
+    Args:
+        data: bytes of the texts.
+        begins: where each one begins.
+        ends: where each one ends.
+        start: first text to number.
+        table: hash table with open addressing: number and 1, or 0 for a free place.
+        offsets: where each distinct text begins in the next; one more entry than there are texts.
+        texts: bytes of the distinct texts.
+        used: distinct texts so far.
+        numbers: gets the number of each text.
+
+    Returns:
+        The text at which there was no more room (or their number), and how many are distinct.
+    """
+    for row in range(start, begins.size):
+        if _is_full(table, offsets, texts, used, ends[row] - begins[row]):
+            return row, used
+        numbers[row] = _name(data.ctypes.data, begins[row], ends[row], table, offsets, texts, used)
+        used = max(used, numbers[row] + 1)
+    return begins.size, used
 
 
 @njit(cache=True, nogil=True)
 def identify(
-    data, begins, ends, takes, wanted, least, most, group, group_end, table, rows, numbers, begin, end
-) -> tuple[int, int]:
+    data, begins, ends, start, takes, anchor, wanted, least, most, group, group_end,
+    table, offsets, texts, used, rows, numbers, found,
+) -> tuple[int, int, int]:  # fmt: skip
     """Find the identifiers of lines, each once a line, and number them in order of first appearance.
 
     Args:
         data: bytes of the lines.
         begins: where each line begins.
         ends: where each line ends.
+        start: first line to read.
         takes: for each byte, the steps of the pattern that take it, as bits.
-        wanted: the byte with which every match begins, eight times; 0 if there are several.
+        anchor: step to look for first; so many bytes stand before it.
+        wanted: the byte that it takes, eight times; 0 if there are several.
         least: fewest bytes of each step.
         most: most bytes of each step.
         group: step with which the identifier begins.
         group_end: step before which it ends.
-        table: hash table, all 0.
+        table: as :func:`enter`.
+        offsets: as :func:`enter`.
+        texts: as :func:`enter`.
+        used: as :func:`enter`.
         rows: gets the line of each identifier found.
         numbers: gets its number.
-        begin: gets the place where each distinct identifier begins.
-        end: gets the place where it ends.
+        found: identifiers found so far.
 
     Returns:
-        Identifiers found, -1 if there was no room for them; and how many are distinct.
+        The line at which there was no more room (or the number of lines), identifiers found, distinct ones.
     """
-    address, places = data.ctypes.data, np.empty(least.size + 1, dtype=np.int64)
-    found, used = 0, 0
-    for row in range(begins.size):
+    address, accepted = np.uint64(data.ctypes.data), np.uint64(takes.ctypes.data)
+    fewest, highest = np.uint64(least.ctypes.data), np.uint64(most.ctypes.data)
+    for row in range(start, begins.size):
         place, stop, before = begins[row], ends[row], found
         if stop > place and data[stop - 1] == RETURN:
             stop -= 1
         while True:
-            place = _candidate(address, place, stop, takes, wanted)
+            place = _candidate(address, place, stop, accepted, anchor, wanted)
             if place == stop:
                 break
-            behind = _match(address, place, stop, takes, least, most, places)
+            behind, first, last = _match(address, place, stop, accepted, fewest, highest, least.size, group, group_end)
             if behind < 0:
                 place += 1
                 continue
-            if found == rows.size:
-                return -1, 0
-            number = _name(address, places[group], places[group_end], table, used, begin, end)
+            if found == rows.size or _is_full(table, offsets, texts, used, last - first):
+                return row, before, used
+            number = _name(address, first, last, table, offsets, texts, used)
             used, own = max(used, number + 1), before
             while own < found and numbers[own] != number:
                 own += 1
@@ -723,7 +819,7 @@ def identify(
                 rows[found], numbers[found] = row, number
                 found += 1
             place = behind
-    return found, used
+    return begins.size, found, used
 
 
 @njit(cache=True, nogil=True)

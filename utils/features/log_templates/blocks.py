@@ -8,7 +8,7 @@ import numpy as np
 
 from utils.features.log_templates.masking import Block, Bytes
 
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 22
 STEP = 1 << 12
 MARK = b"\xef\xbb\xbf"
 

@@ -185,7 +185,7 @@ def _scan(path: Path, identifier: str | None, block_bytes: int) -> _Scanned:
     rows = np.concatenate(parts)
     if found is None:
         return _Scanned(rows, skeletons, np.arange(rows.size), rows, pl.Series([], dtype=pl.String), False)
-    return _Scanned(rows, skeletons, *found.all(), pl.Series(found.names, dtype=pl.String), True)
+    return _Scanned(rows, skeletons, *found.all(), found.names.all(), True)
 
 
 def _lists(offsets: Places, values: pl.Series) -> pl.Series:

@@ -7,17 +7,22 @@ lines beyond ASCII, go through :func:`utils.datasets.sessions.identify`; both fi
 
 import string
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from utils.datasets import sessions
-from utils.features.log_templates.masking import ASCII, Block, Numbers, Places, compiled
+from utils.features.log_templates.masking import ASCII, Block, Bytes, Numbers, Places, compiled
 
 ENDLESS = 1 << 30
+ROOM = 1 << 10
+LONGEST_LINE = 1 << 13
+FREQUENT = ")(][z9876q_,=jx543/kw-:210vy.bgfhmpucdlsrnioate "
+"""Characters of log lines, the rarest first; capitals and what is not here are rarer still."""
 MOST_STEPS = 64
+Number = TypeVar("Number", bound=np.generic)
 DIGITS, WORDS, BLANKS = string.digits, string.ascii_letters + string.digits + "_", " \t\n\r\v\f"
 CLASSES = {"d": DIGITS, "w": WORDS, "s": BLANKS}
 CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
@@ -40,7 +45,8 @@ class Pattern:
 
     Attributes:
         takes: shape (256,): for each byte, the steps that take it, as bits.
-        wanted: the byte with which every match begins, eight times; 0 if there are several.
+        anchor: the step to look for first; so many bytes stand before it.
+        wanted: the byte that it takes, eight times; 0 if there are several.
         least: fewest bytes of each step.
         most: most bytes of each step.
         begin: first step of what counts.
@@ -48,6 +54,7 @@ class Pattern:
     """
 
     takes: NDArray[np.uint64]
+    anchor: int
     wanted: np.uint64
     least: Places
     most: Places
@@ -67,9 +74,75 @@ class Pattern:
         for place, step in enumerate(steps):
             takes[[ord(char) for char in step.members]] |= np.uint64(1 << place)
         least, most = (np.array([step[field] for step in steps], dtype=np.int64) for field in (1, 2))
-        first = [ord(char) for char in steps[0].members]
-        wanted = np.uint64(first[0] * 0x0101010101010101 if len(first) == 1 else 0)
-        return cls(takes, wanted, least, most, begin, end)
+        anchor = _rarest(steps)
+        single = len(steps[anchor].members) == 1
+        wanted = np.uint64(ord(min(steps[anchor].members)) * 0x0101010101010101 if single else 0)
+        return cls(takes, anchor, wanted, least, most, begin, end)
+
+
+@dataclass
+class Names:
+    """Distinct texts, numbered in order of first appearance.
+
+    Attributes:
+        used: how many there are.
+    """
+
+    used: int = 0
+    _table: Numbers = field(default_factory=lambda: np.zeros(4 * ROOM, dtype=np.int32))
+    _offsets: Places = field(default_factory=lambda: np.zeros(ROOM + 1, dtype=np.int64))
+    _texts: Bytes = field(default_factory=lambda: np.empty(16 * ROOM, dtype=np.uint8))
+
+    def all(self) -> pl.Series:
+        """The texts."""
+        begin, end = self._offsets[: self.used], self._offsets[1 : self.used + 1]
+        return Block(self._texts, begin, end).pieces(begin, end)
+
+    def enter(self, texts: pl.Series) -> Numbers:
+        """Number texts."""
+        block, numbers, row = Block.of_texts(texts), np.empty(texts.len(), dtype=np.int32), 0
+        while True:
+            state = (self._table, self._offsets, self._texts, self.used)
+            row, self.used = compiled().enter(*block, row, *state, numbers)
+            if row == numbers.size:
+                return numbers
+            self._make_room(int(block.ends[row] - block.begins[row]))
+
+    def find(self, block: Block, pattern: Pattern) -> tuple[Places, Numbers]:
+        """Number the identifiers in the lines of a block; returns line and number of each."""
+        size = block.begins.size
+        rows, numbers = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int32)
+        row, found = 0, 0
+        steps = (pattern.takes, pattern.anchor, pattern.wanted, pattern.least, pattern.most, pattern.begin, pattern.end)
+        while True:
+            state = (self._table, self._offsets, self._texts, self.used)
+            row, found, self.used = compiled().identify(*block, row, *steps, *state, rows, numbers, found)
+            if row == size:
+                return rows[:found], numbers[:found]
+            longest = int(block.ends[row] - block.begins[row])
+            self._make_room(longest)
+            more = rows.size + size + longest
+            rows, numbers = _extended(rows, more), _extended(numbers, more)
+
+    def _make_room(self, size: int) -> None:
+        """Make four times the room, unless there is room for all texts that could stand in so many bytes."""
+        most = self.used + size + 1
+        if (
+            2 * most < self._table.size
+            and most < self._offsets.size
+            and self._offsets[self.used] + size < self._texts.size
+        ):
+            return
+        self._offsets = _extended(self._offsets, 4 * self._offsets.size + size)
+        self._texts = _extended(self._texts, 4 * self._texts.size + size)
+        table, offsets = (
+            np.zeros(_power_of_two(4 * self._offsets.size), dtype=np.int32),
+            np.zeros(self._offsets.size, dtype=np.int64),
+        )
+        known = Block(self._texts, self._offsets[: self.used], self._offsets[1 : self.used + 1])
+        numbers = np.empty(self.used, dtype=np.int32)
+        compiled().enter(*known, 0, table, offsets, np.empty(self._texts.size, dtype=np.uint8), 0, numbers)
+        self._table = table
 
 
 @dataclass
@@ -79,15 +152,12 @@ class Identifiers:
     Attributes:
         text: the pattern as it was given.
         names: the distinct identifiers.
-        rows: lines that have one, in order; a line stands once for each of its identifiers.
-        numbers: number of each one's identifier.
     """
 
     text: str
-    names: list[str] = field(default_factory=list)
-    rows: list[Places] = field(default_factory=list)
-    numbers: list[Numbers] = field(default_factory=list)
-    _places: dict[str, int] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    _rows: list[Places] = field(default_factory=list)
+    _numbers: list[Numbers] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Check the pattern.
@@ -100,42 +170,45 @@ class Identifiers:
 
     def find(self, block: Block, first_row: int) -> None:
         """Find the identifiers of the lines of a block, which are counted from ``first_row``."""
-        simple = self._pattern is not None and not (block.data.size and block.data.max() > ASCII)
-        rows, number, names = self._matched(block) if simple else self._searched(block)
-        known = np.array([self._places.setdefault(name, len(self._places)) for name in names], dtype=np.int32)
-        self.names += list(self._places)[len(self.names) :]
-        self.rows.append(rows + first_row)
-        self.numbers.append(known[number] if known.size else number)
+        if self._pattern is not None and _is_plain(block):
+            rows, numbers = self.names.find(block, self._pattern)
+        else:
+            texts = block.texts()
+            lines = pl.DataFrame({"_row": pl.int_range(texts.len(), eager=True), "_text": texts})
+            named = sessions.identify(lines, self.text, text="_text")
+            rows, numbers = named["_row"].to_numpy(), self.names.enter(named[sessions.SESSION])
+        self._rows.append(rows + first_row)
+        self._numbers.append(numbers)
 
     def all(self) -> tuple[Places, Numbers]:
         """Line and number of each identifier found, in the order of the lines."""
         nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
-        return np.concatenate((nothing[0], *self.rows)), np.concatenate((nothing[1], *self.numbers))
+        return np.concatenate((nothing[0], *self._rows)), np.concatenate((nothing[1], *self._numbers))
 
-    def _matched(self, block: Block) -> tuple[Places, Numbers, list[str]]:
-        pattern = self._pattern
-        assert pattern is not None
-        size = block.begins.size
-        while True:
-            rows, number = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int32)
-            table = np.zeros(1 << (2 * size + 1).bit_length(), dtype=np.int32)
-            begin, end = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-            found, names = compiled().identify(
-                *block, pattern.takes, pattern.wanted, pattern.least, pattern.most, pattern.begin, pattern.end,
-                table, rows, number, begin, end,
-            )  # fmt: skip
-            if found >= 0:
-                break
-            size *= 4
-        return rows[:found], number[:found], block.pieces(begin[:names], end[:names]).to_list()
 
-    def _searched(self, block: Block) -> tuple[Places, Numbers, list[str]]:
-        texts = block.texts()
-        lines = pl.DataFrame({"_row": pl.int_range(texts.len(), eager=True), "_text": texts})
-        named = sessions.identify(lines, self.text, text="_text")
-        names = named[sessions.SESSION].unique(maintain_order=True)
-        number = named[sessions.SESSION].replace_strict(names, np.arange(names.len()), return_dtype=pl.Int32)
-        return named["_row"].to_numpy(), number.to_numpy(), names.to_list()
+def _is_plain(block: Block) -> bool:
+    """Whether all lines are ASCII, and short: at each of its places a line may be read to its end."""
+    if not block.data.size:
+        return True
+    return bool(block.data.max() <= ASCII and (block.ends - block.begins).max() <= LONGEST_LINE)
+
+
+def _extended(values: NDArray[Number], size: int) -> NDArray[Number]:
+    """Copy an array into a larger one; what is new is 0."""
+    larger = np.zeros(size, dtype=values.dtype)
+    larger[: values.size] = values
+    return larger
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()
+
+
+def _rarest(steps: list[Step]) -> int:
+    """Step to look for first: of those that always stand at the same distance, the one that log lines have least of."""
+    fixed = next((place for place, step in enumerate(steps) if not step.least == step.most == 1), len(steps) - 1)
+    single = [place for place in range(fixed + 1) if len(steps[place].members) == 1 and steps[place].least]
+    return min(single, key=lambda place: FREQUENT.rfind(min(steps[place].members)), default=0)
 
 
 def _steps(text: str) -> tuple[list[Step], int, int]:
