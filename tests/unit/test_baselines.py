@@ -14,9 +14,10 @@ from tests.unit import small_data
 from utils.datasets.contract import Roles
 from utils.detectors import baselines
 from utils.detectors.baselines import judging, sessions, thresholds
-from utils.detectors.rules import FeatureRule
+from utils.detectors.rules import FeatureRule, MeanPlusSigma, QuantileRule
 from utils.errors import DataError
 from utils.evaluation import metrics, splits
+from utils.evaluation.conformal import ConformalCombination
 from utils.features import tables
 
 WEIGHT = tables.WEIGHT
@@ -342,6 +343,10 @@ def test_p_values_come_from_normal_training_rows_alone():
     wild = frame.with_columns(pl.when(attacks).then(1e9).otherwise("a").alias("a"))
     first, second = (baselines.alarm_tables(processed(rows, ("a", "b")))["tiny", "rows"] for rows in (frame, wild))
     assert first.equals(second)
+    tested = frame.with_columns(pl.when("is_anomaly").then(1e9).otherwise("a").alias("a"))
+    third = baselines.alarm_tables(processed(tested, ("a", "b")))["tiny", "rows"]
+    assert third.select("real", "low", "high", "normals").equals(first.select("real", "low", "high", "normals"))
+    assert third["recall"].to_list()[1:] == [1, 1]
     other = with_shuffled_labels(frame, frame["split"] == "test")
     assert baselines.alarm_tables(processed(other, ("a", "b")))["tiny", "rows"]["alarms"].equals(first["alarms"])
 
@@ -358,11 +363,21 @@ def test_rows_of_one_group_fit_the_limits_or_calibrate_them(monkeypatch):
     assert not set(normal["group"][division.train]) & set(normal["group"][division.test])
 
 
-def test_alarms_count_rows_that_stand_for_many():
-    frame = weighted(rows=300)
+def test_alarms_count_rows_that_stand_for_many(monkeypatch):
+    """Limits and p-values share the weight of the normal training rows; the test rows count theirs."""
+    frame, given = weighted(rows=300), {}
+    for kind in (MeanPlusSigma, QuantileRule, ConformalCombination):
+
+        def fit(self, rows, *, weight, fit=kind.fit):
+            given[type(self)] = int(weight.sum())
+            return fit(self, rows, weight=weight)
+
+        monkeypatch.setattr(kind, "fit", fit)
     found = baselines.alarm_tables(processed(frame, ("x", "y"), **WEIGHTED))["tiny", "rows"]
-    normal = frame.filter(~pl.col("is_anomaly"), split="test")
-    assert found["normals"].to_list() == [normal[WEIGHT].sum()] * 3
+    trained, tested = (frame.filter(~pl.col("is_anomaly"), split=side)[WEIGHT].sum() for side in ("train", "test"))
+    assert found["normals"].to_list() == [tested] * 3
+    assert given[MeanPlusSigma] == given[QuantileRule]
+    assert given[MeanPlusSigma] + given[ConformalCombination] == trained
 
 
 def refused_columns(rows=400, seed=6):
