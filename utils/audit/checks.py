@@ -10,9 +10,7 @@ import polars as pl
 from utils.audit import columns, labels, rows, sequences, splits
 from utils.audit.finding import Finding, order
 from utils.datasets.contract import Dataset, Roles
-
-CROWDED = 10
-"""Different rows that the features must allow for each row there is; else equal rows are a matter of course."""
+from utils.features import tables
 
 FIRST_PLACE, LAST_PLACE = "first_line", "last_line"
 KEY = "_row"
@@ -83,7 +81,7 @@ class View:
         """
         content = (self.roles.sequence,) if self.is_sequence else self.offered
         names = tuple(name for name in content if name is not None)
-        if not names or not (self.is_sequence or _can_differ(self.frame, names)):
+        if not names or not (self.is_sequence or tables.can_differ(self.frame, names)):
             return None
         roles = self.roles
         kept = (self.known(name) for name in (roles.label, roles.anomaly_type, roles.split, roles.group))
@@ -168,15 +166,6 @@ def _failed(one: Check, problem: Exception) -> Finding:
         evidence,
         "Look at the types of the columns; what this check looks for may be there.",
     )
-
-
-def _can_differ(frame: pl.DataFrame, names: tuple[str, ...]) -> bool:
-    possible = 1
-    for name in names:
-        possible *= frame[name].n_unique()
-        if possible >= CROWDED * frame.height:
-            return True
-    return False
 
 
 def _handled(findings: list[Finding], *, handled: bool = True) -> list[Finding]:

@@ -4,6 +4,7 @@ Everything here returns tables or selections for a reader; nothing is fitted for
 measured on training rows.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 
 import polars as pl
@@ -12,6 +13,7 @@ import polars.selectors as cs
 from utils import settings
 from utils.datasets import sessions
 from utils.datasets.contract import Dataset, Roles
+from utils.errors import DataError
 from utils.features import call_graph, log_sessions, log_templates, selection, tables, web_events
 from utils.features.flows import FlowFeatures
 from utils.features.selection import Selection, Stability
@@ -97,13 +99,15 @@ def treatments(processed: Mapping[str, Dataset]) -> pl.DataFrame:
     """What the transformer of typed columns decides on training rows: kind, logarithm, categories, missing values.
 
     Args:
-        processed: processed data sets by name; tables that are no typed rows (graphs, texts, sessions) are left out.
+        processed: processed data sets by name; tables that are no typed rows (graphs, texts, sessions) are left out,
+            and so are those of which no column varies in training.
     """
     reports = []
-    for name, dataset in processed.items():
-        for table in typed_tables(dataset):
-            roles = dataset.roles[table]
-            fitted = FlowFeatures(columns=roles.features).fit(_training(dataset[table], roles))
+    for (name, table), rows, _, features in learnable(processed):
+        if table not in typed_tables(processed[name]):
+            continue
+        with contextlib.suppress(DataError):
+            fitted = FlowFeatures(columns=features).fit(rows)
             reports.append(fitted.report_.select(pl.lit(name).alias("data set"), pl.all()))
     return pl.concat(reports, how="diagonal_relaxed") if reports else pl.DataFrame()
 
@@ -155,12 +159,15 @@ def degrees_by_counting(dataset: Dataset, processed: Dataset) -> pl.DataFrame:
 
     Returns:
         One row a feature: ``training graphs`` and ``all graphs`` (medians over the test graphs), ``ratio`` (median of
-        the ratios), ``rank correlation`` (Spearman, test graphs); no row where the edges are not at hand.
+        the ratios), ``rank correlation`` (Spearman, test graphs); no row where the edges are not at hand, or no graph
+        is for the test.
     """
-    if EDGES not in dataset.frames:
+    if EDGES not in dataset.frames or GRAPHS not in processed.frames:
         return pl.DataFrame()
-    tested = processed[GRAPHS]["split"] == "test"
-    names = [name for name in processed[GRAPHS].columns if name in call_graph.GLOBAL]
+    tested = processed[GRAPHS][processed.roles[GRAPHS].split or "split"] == "test"
+    names = [name for name in processed.roles[GRAPHS].features if name in call_graph.GLOBAL]
+    if not names or not tested.any():
+        return pl.DataFrame()
     counted = call_graph.CallGraphFeatures(features=tuple(names), degrees="transductive").fit(dataset[EDGES])
     everywhere = counted.describe(dataset[EDGES], ids=dataset[BEHAVIORS][ID]).filter(tested).drop(ID)
     training = processed[GRAPHS].filter(tested).select(names)
@@ -205,7 +212,7 @@ def reductions(processed: Mapping[str, Dataset]) -> pl.DataFrame:
     rows = []
     for name, dataset in processed.items():
         for table, frame in dataset.frames.items():
-            if EVENTS in frame.columns and frame.height:
+            if dataset.roles[table].sequence == EVENTS and frame.height:
                 rows.append({"data set": name, "table": table, **_reduced(frame)})
     return pl.DataFrame(rows)
 

@@ -6,7 +6,7 @@ what choosing the threshold on the test rows would have shown, ``trivial_f1`` wh
 
 from utils.detectors.baselines.judging import Table, labelled_tables
 from utils.detectors.baselines.normals import alarm_tables, limits
-from utils.detectors.baselines.sessions import NOVELTY, session_draws, session_results, session_rules
+from utils.detectors.baselines.sessions import NOVELTY, session_draws, session_results, session_rules, session_tables
 from utils.detectors.baselines.texts import signatures
 from utils.detectors.baselines.thresholds import (
     PUBLISHED,
@@ -41,6 +41,7 @@ __all__ = [
     "session_draws",
     "session_results",
     "session_rules",
+    "session_tables",
     "shortcuts",
     "signatures",
     "spread",

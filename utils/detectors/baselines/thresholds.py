@@ -119,11 +119,15 @@ def best_rules(processed: Mapping[str, Dataset], *, resamples: int, seed: int = 
         processed: processed data sets by name.
         resamples: bootstrap resamples behind the intervals.
         seed: of the resamples and of the folds that score categories.
+
+    Returns:
+        By table; those are left out of which no feature varies in training.
     """
-    return {
-        table: judge(frame, roles, split, _rule(frame, roles, seed), resamples=resamples, seed=seed)
-        for table, frame, roles, split in labelled_tables(processed)
-    }
+    found = {}
+    for table, frame, roles, split in labelled_tables(processed):
+        with contextlib.suppress(DataError):
+            found[table] = judge(frame, roles, split, _rule(frame, roles, seed), resamples=resamples, seed=seed)
+    return found
 
 
 def overview(judged: Mapping[Table, Judged]) -> pl.DataFrame:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import polars as pl
+
 from utils.datasets.api import PUBLISHED_FEATURES, STD_LOCAL
 from utils.datasets.contract import Dataset, Roles
 from utils.features.call_graph import GLOBAL, LOCAL, CallGraphFeatures, describe
@@ -44,7 +46,7 @@ def _from_edges(dataset: Dataset, seed: int) -> Part:
     carried = _carried(roles)
     own = offered(behaviors.drop(SIZES, strict=False), roles, taken=(SPLIT, TWINS, *CARRIED, *LOCAL_NAMES, *GLOBAL))
     local = describe(edges, behaviors[ID], features=LOCAL_NAMES).drop(ID)
-    columns = own._replace(frame=own.frame.hstack(behaviors.select(*carried)).hstack(local))
+    columns = own._replace(frame=pl.concat([own.frame, behaviors.select(*carried), local], how="horizontal"))
     made = divided(part(keys(behaviors, roles), columns, roles, carried), seed)
     fitted = CallGraphFeatures(features=GLOBAL)
     fitted.fit(edges.join(behaviors.filter(training(made)), on=ID, how="semi", maintain_order="left"))

@@ -23,6 +23,9 @@ ROWS_A_WORD = 100
 ANSWER_AUC = 0.99
 """A feature that alone ranks the classes so well says how the data were collected, or is the label."""
 
+CROWDED = 10
+"""Different rows that the features must allow for each row there is; else equal rows are a matter of course."""
+
 FEWEST = 5
 """Rows that each class must have in training; fewer are often told apart by chance."""
 
@@ -93,7 +96,7 @@ def divided(made: Part, seed: int, order: Sequence[int] | pl.Series | None = Non
 
     With an order (where sessions begin in a log) and no group the last fifth is the test part. Else a fifth is drawn at
     random: whole groups, with equal shares of the classes where there are enough of each. Rows that are equal in all
-    features become a group, ``vector``, where there are none.
+    features become a group, ``vector``, where there are none and the features can tell rows apart.
 
     Args:
         made: the table.
@@ -126,6 +129,23 @@ def measurable(frame: pl.DataFrame, roles: Roles, *, numeric: bool = False) -> l
     most = max(MOST_WORDS, frame.height // ROWS_A_WORD)
     texts = {name for name in roles.features if isinstance(frame.schema[name], pl.String | pl.Categorical | pl.Enum)}
     return [name for name in roles.features if name not in texts or frame[name].n_unique() <= most]
+
+
+def can_differ(frame: pl.DataFrame, names: Sequence[str]) -> bool:
+    """Whether columns can tell the rows apart: they allow for ten different rows for each there is.
+
+    Else equal rows are a matter of course, and say nothing about where they come from.
+
+    Args:
+        frame: any table.
+        names: its columns; without any, no row differs.
+    """
+    possible = 1
+    for name in names:
+        possible *= frame[name].n_unique()
+        if possible >= CROWDED * frame.height > 0:
+            return True
+    return False
 
 
 def training(made: Part) -> pl.Series:
@@ -171,11 +191,11 @@ def _dropped(made: Part, names: Sequence[str], what: str) -> Part:
 
 
 def _twins_grouped(made: Part) -> Part:
-    """Number rows that are equal in all features, if there are any, so that they stay on one side.
+    """Number rows that are equal in all features, if any are by more than chance, so that they stay on one side.
 
     The numbers are shuffled: in the order of the rows they would tell what the order tells.
     """
-    if not made.roles.features or not made.frame.height:
+    if not can_differ(made.frame, made.roles.features):
         return made
     vector = splits.distinct_rows(made.frame, made.roles.features)
     distinct = int(vector.max()) + 1

@@ -17,6 +17,7 @@ EVENTS, LINE_IDS, FIRST_LINE, WEIGHT = "events", "line_ids", "first_line", "n_se
 LINES, SESSIONS, BLOCKS, SEQUENCES, TEMPLATES = "lines", "sessions", "blocks", "sequences", "templates"
 DURATION = "duration_s"
 MOST_EVENTS = 200
+LONGEST_NOTE = 120
 WITHHELD = {
     EVENTS: "the sequence",
     LINE_IDS: "numbers of the lines, so that an alarm leads back to them",
@@ -96,8 +97,16 @@ def _of_lines(dataset: Dataset, seed: int) -> Iterator[tuple[str, Part]]:
     read = parser.transform(lines[text])
     offsets = np.concatenate([[0], np.cumsum(numbers.list.len().to_numpy())])
     events = log_sessions.list_column(read["template_id"].gather(places), offsets, EVENTS)
-    yield name, counted(widened(made, events.to_frame(), {EVENTS: WITHHELD[EVENTS]}))
-    yield TEMPLATES, _templates(read)
+    templates = _templates(read)
+    yield name, _noted(counted(widened(made, events.to_frame(), {EVENTS: WITHHELD[EVENTS]})), templates.frame)
+    yield TEMPLATES, templates
+
+
+def _noted(made: Part, templates: pl.DataFrame) -> Part:
+    """Say for each count of a template what its lines look like."""
+    texts = {f"count_{name}": text for name, text in templates.select("template_id", "template").iter_rows()}
+    notes = {name: f"lines such as {texts[name][:LONGEST_NOTE]}" for name in made.roles.features if name in texts}
+    return made._replace(roles=replace(made.roles, notes=notes))
 
 
 def _lasting(found: pl.DataFrame, roles: Roles) -> pl.DataFrame:
