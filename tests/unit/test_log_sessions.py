@@ -200,16 +200,6 @@ class TestCountVectors:
         assert sequences.codes.tolist() == [1, 0, 1]
         assert sequences.offsets.tolist() == [0, 3]
 
-    @settings(deadline=None, max_examples=50)
-    @given(st.lists(st.lists(st.integers(0, 200), max_size=6), min_size=1, max_size=8))
-    def test_event_sets_are_equal_exactly_for_equal_sets(self, lists):
-        words = Vocabulary.fit(pl.Series(range(190)))
-        bits = log_sessions.event_sets(log_sessions.encode(column(lists, pl.Int64), words))
-        assert bits.shape == (len(lists), 3)
-        for row, events in zip(bits, lists, strict=True):
-            number = sum(int(word) << 64 * place for place, word in enumerate(row))
-            assert {code for code in range(192) if number >> code & 1} == {min(event, 190) for event in events}
-
 
 class TestWindows:
     @settings(deadline=None, max_examples=100)

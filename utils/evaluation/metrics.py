@@ -1,7 +1,8 @@
 """Metrics of detectors, plain and with intervals: the public face of this package's numbers.
 
 :func:`evaluate` is the one call that most notebooks need; :func:`table` shows what it returns. The plain functions
-(:func:`f1`, :func:`average_precision`, ...) return one number.
+(:func:`f1`, :func:`average_precision`, ...) return one number; what every threshold would do is tabulated by
+:func:`utils.evaluation.thresholds.curve`.
 
 Verdicts ``y`` are true for an anomaly, decisions are true for an alarm, scores are higher for the more abnormal. All
 take an optional ``weight``: whole numbers are counts of equal units, other numbers are importances (see
@@ -46,7 +47,6 @@ __all__ = [
     "bootstrap",
     "brier",
     "confusion",
-    "curve",
     "dummy",
     "entity_precision_at_k",
     "evaluate",
@@ -250,25 +250,6 @@ def brier(y: Values, probabilities: Values, weight: Values | None = None) -> flo
         raise DataError(f"probabilities must lie in 0..1, found {outside:,} outside: calibrate the scores first")
     weights = np.ones(given.size) if rows.weight is None else rows.weight.astype(np.float64)
     return float(np.average((given - rows.y) ** 2, weights=weights)) if weights.sum() else np.nan
-
-
-def curve(y: Values, scores: Values, weight: Values | None = None) -> pl.DataFrame:
-    """Every threshold that makes a difference, with what it gives; for precision-recall and ROC curves.
-
-    Returns:
-        ``threshold`` (falling), ``alarms`` (weight at or above it), ``precision``, ``recall``, ``false_alarm_rate``,
-        ``f1``.
-
-    Raises:
-        DataError: if the inputs do not fit together.
-    """
-    rows = counting.sample(y, weight)
-    ranks, thresholds = counting.ranking(rows, inputs.as_scores(scores, rows.y.size))
-    total = counting.cells(rows.y.astype(np.int64), rows.weight, 2)
-    cell = np.stack([ranks.tp, ranks.fp, total[1] - ranks.tp, total[0] - ranks.fp], axis=-1)
-    names = ("precision", "recall", "false_alarm_rate", "f1")
-    values = {name: counting.decision_formula(name)(cell) for name in names}
-    return pl.DataFrame({"threshold": thresholds, "alarms": ranks.tp + ranks.fp, **values})
 
 
 def aggregate(

@@ -1,4 +1,4 @@
-"""Event sequences of log sessions as numbers: codes, count vectors, event sets and windows.
+"""Event sequences of log sessions as numbers: codes, count vectors and windows.
 
 :mod:`utils.datasets.sessions` groups lines into sessions and finds the distinct sequences; this module turns the list
 column of events into one flat array with offsets (:class:`Sequences`, as the rows of a CSR matrix lie in memory), and
@@ -33,7 +33,6 @@ from utils.errors import DataError, SchemaError
 Codes = NDArray[np.unsignedinteger[Any]]
 Ints = NDArray[np.int64]
 
-WORD_BITS = 64
 KEY_BITS = 63
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
@@ -284,25 +283,6 @@ def count_vectors(sequences: Sequences) -> sparse.csr_matrix:
     counts = sparse.csr_matrix((ones, sequences.codes.astype(np.int64), sequences.offsets.copy()), shape=shape)
     counts.sum_duplicates()
     return counts
-
-
-def event_sets(sequences: Sequences) -> NDArray[np.uint64]:
-    """Write the set of event types of each session as bits.
-
-    Args:
-        sequences: n sessions.
-
-    Returns:
-        Bit c % 64 of word c // 64 is set if the event with code c occurs, shape (n, words); as many words as codes of
-        events, the unseen one included, need. Equal rows are equal sets.
-    """
-    counts = count_vectors(sequences)
-    words = -(-counts.shape[1] // WORD_BITS)
-    bits = np.left_shift(np.uint64(1), (counts.indices % WORD_BITS).astype(np.uint64))
-    packed = np.zeros((len(sequences), words), np.uint64)
-    rows = np.repeat(np.arange(len(sequences)), np.diff(counts.indptr))
-    np.bitwise_or.at(packed, (rows, counts.indices // WORD_BITS), bits)
-    return packed
 
 
 @dataclass(frozen=True, eq=False)

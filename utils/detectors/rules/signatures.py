@@ -42,7 +42,6 @@ class Signature(NamedTuple):
     weight: float = ALARM
 
 
-COMPARISON = r"(?:=|<|>|!=|<>|<=|>=|\blike\b|\brlike\b|\bregexp\b|\bin\b|\bbetween\b)"
 SQL_CALLS = (
     r"(?:concat|char|chr|ascii|substring|substr|mid|cast|convert|count|version|database|current_user|user|hex|unhex|"
     r"md5|ifnull|isnull|coalesce|rand|floor|length|exp|ord|lower|upper|system_user|session_user)"
