@@ -577,6 +577,7 @@ def test_sessions_count_as_written_out(judged_sessions):
     long = written_out(frame).with_columns(pl.lit(1).alias(WEIGHT))
     for line in baselines.session_rules(long, roles, seed=1).to_dicts():
         assert line["f1"] == pytest.approx(judged_sessions[line["rule"]]["f1"])
+        assert line["sentence"] == judged_sessions[line["rule"]]["sentence"]
 
 
 def test_test_sessions_change_no_rule(judged_sessions):
