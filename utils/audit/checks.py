@@ -8,7 +8,7 @@ from types import MappingProxyType
 import polars as pl
 
 from utils.audit import columns, labels, rows, sequences, splits
-from utils.audit.finding import Finding, order
+from utils.audit.finding import SEVERITIES, Finding, order
 from utils.datasets.contract import Dataset, Roles
 from utils.features import tables
 
@@ -101,7 +101,8 @@ class View:
     def once(self) -> pl.DataFrame:
         """The rows; where the group numbers equal rows, each of them once with each label.
 
-        A column of measurements is learned by heart, in any fold, where its rows stand in the others too.
+        A column of measurements is learned by heart where its rows stand in other folds too: what it says must hold
+        for rows that differ.
         """
         group, label = self.known(self.roles.group), self.known(self.roles.label)
         if group is None or label is None or self.keyed is None:
@@ -184,7 +185,18 @@ def _by_offer(findings: list[Finding], view: View) -> list[Finding]:
 def _separation(view: View) -> list[Finding]:
     if view.roles.label is None:
         return []
-    return _by_offer(columns.single_feature_separates(view.once, view.roles.label, view.measured), view)
+    found = columns.single_feature_separates(view.frame, view.roles.label, view.measured)
+    if found and view.once.height < view.frame.height:
+        again = columns.single_feature_separates(view.once, view.roles.label, view.measured)
+        found = _milder(found, again)
+    return _by_offer(found, view)
+
+
+def _milder(found: list[Finding], again: list[Finding]) -> list[Finding]:
+    """Findings on columns that were found twice, the milder of both."""
+    other = {finding.columns: finding for finding in again}
+    pairs = [(finding, other[finding.columns]) for finding in found if finding.columns in other]
+    return [max(pair, key=lambda finding: SEVERITIES.index(finding.severity)) for pair in pairs]
 
 
 def _identities(view: View) -> list[Finding]:

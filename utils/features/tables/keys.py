@@ -157,20 +157,27 @@ def without_answers(made: Part) -> Part:
     """Drop features that alone tell the classes apart in training; it takes a divided table.
 
     Such a column says how the classes were collected, or is the label by another name, and any model that sees it is
-    graded on that. Equal rows count once, lest a column be learned by heart; nothing is dropped where a class has fewer
-    than five rows.
+    graded on that. It must do so where equal rows count once, too, lest it be learned by heart; nothing is dropped
+    where a class has fewer than five rows.
     """
     label = made.roles.label
     rows = made.frame.filter(training(made))
-    rows = rows.unique([TWINS, label], maintain_order=True) if label and made.roles.group == TWINS else rows
     if label is None or min((rows[label] == side).sum() for side in (True, False)) < FEWEST:
         return made
-    measured = single_feature_auc(rows, label, measurable(made.frame, made.roles))
-    answers = dict(measured.filter(pl.col("best_auc") >= ANSWER_AUC).select("feature", "best_auc").iter_rows())
+    answers = _answers(rows, label, measurable(made.frame, made.roles))
+    if answers and made.roles.group == TWINS:
+        again = _answers(rows.unique([TWINS, label], maintain_order=True), label, list(answers))
+        answers = {name: min(answers[name], again[name]) for name in again}
     if not answers:
         return made
     listed = ", ".join(f"{name} ({area:.3f})" for name, area in answers.items())
     return _dropped(made, list(answers), f"features that alone give the answer (AUC): {listed}")
+
+
+def _answers(rows: pl.DataFrame, label: str, names: Sequence[str]) -> dict[str, float]:
+    """Features that alone tell the classes apart, with their area under the ROC curve."""
+    measured = single_feature_auc(rows, label, names)
+    return dict(measured.filter(pl.col("best_auc") >= ANSWER_AUC).select("feature", "best_auc").iter_rows())
 
 
 def without_constants(made: Part) -> Part:
