@@ -8,11 +8,8 @@ import json
 import re
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
-
-from drain3 import TemplateMiner
-from drain3.masking import MaskingInstruction
-from drain3.template_miner_config import TemplateMinerConfig
 
 EDGES = r"((?<=[^A-Za-z0-9])|^)(%s)((?=[^A-Za-z0-9])|$)"
 MASKS = {
@@ -25,11 +22,12 @@ MASKS = {
 
 def main(path: str, masks: str, identifier: str = "") -> None:
     """Parse the file and print what was found."""
-    config = TemplateMinerConfig()
+    config = import_module("drain3.template_miner_config").TemplateMinerConfig()
     config.profiling_enabled = False
     if masks == "masked":
-        config.masking_instructions = [MaskingInstruction(EDGES % mask, name) for name, mask in MASKS.items()]
-    miner = TemplateMiner(config=config)
+        instruction = import_module("drain3.masking").MaskingInstruction
+        config.masking_instructions = [instruction(EDGES % mask, name) for name, mask in MASKS.items()]
+    miner = import_module("drain3").TemplateMiner(config=config)
     name = re.compile(identifier) if identifier else None
     clusters: list[int] = []
     sessions: dict[str, list[int]] = {}

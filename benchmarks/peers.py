@@ -1,7 +1,7 @@
 """Programs that the laboratory is measured against and that cannot be installed beside it.
 
-Each gets a virtual environment of its own in ``benchmarks/results/peers`` (not in Git), made at first use. Where that
-fails (no network, no package index), the case says so and measures ours alone.
+Each gets a virtual environment of its own in the user's cache folder, made at first use. Where that fails (no network,
+no package index), the case says so and measures ours alone.
 """
 
 import shutil
@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "results" / "peers"
+import pooch
+
+FOLDER = pooch.os_cache("anomaly-lab") / "peers"
 SECONDS = 300
 
 

@@ -8,7 +8,6 @@ skeleton out where it is asked for.
 # mypy: ignore-errors
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -92,13 +91,17 @@ SUFFIXES = _listed("com net org edu gov mil info biz arpa local lan internal int
 PACKAGES = _listed("com net org edu gov java javax jdk sun android androidx kotlin scala io dev apple")
 
 
+def _at(context, builder, kind, address):
+    """Turn an address into a pointer."""
+    return builder.inttoptr(address, context.get_value_type(kind).as_pointer())
+
+
 @intrinsic
 def _byte(typing, data, place):
     """Byte ``place`` of the text at the address ``data``: a plain load, where an array would also be counted."""
 
     def load(context, builder, signature, values):
-        address = builder.add(values[0], values[1])
-        return builder.load(builder.inttoptr(address, ir.IntType(8).as_pointer()))
+        return builder.load(_at(context, builder, types.uint8, builder.add(values[0], values[1])))
 
     return types.uint8(types.uint64, types.uint64), load
 
@@ -108,8 +111,7 @@ def _eight(typing, data, place):
     """Eight bytes from ``place`` on as one number, the first one lowest; they need not be aligned."""
 
     def load(context, builder, signature, values):
-        address = builder.add(values[0], values[1])
-        return builder.load(builder.inttoptr(address, ir.IntType(64).as_pointer()), align=1)
+        return builder.load(_at(context, builder, types.uint64, builder.add(values[0], values[1])), align=1)
 
     return types.uint64(types.uint64, types.uint64), load
 
@@ -119,8 +121,7 @@ def _set_byte(typing, data, place, value):
     """Write a byte."""
 
     def store(context, builder, signature, values):
-        address = builder.add(values[0], values[1])
-        builder.store(values[2], builder.inttoptr(address, ir.IntType(8).as_pointer()))
+        builder.store(values[2], _at(context, builder, types.uint8, builder.add(values[0], values[1])))
         return context.get_dummy_value()
 
     return types.none(types.uint64, types.uint64, types.uint8), store
@@ -131,8 +132,8 @@ def _set_place(typing, data, index, value):
     """Write one entry of an array of places."""
 
     def store(context, builder, signature, values):
-        address = builder.add(values[0], builder.shl(values[1], ir.Constant(ir.IntType(64), 3)))
-        builder.store(values[2], builder.inttoptr(address, ir.IntType(64).as_pointer()))
+        offset = builder.mul(values[1], context.get_constant(types.uint64, 8))
+        builder.store(values[2], _at(context, builder, types.int64, builder.add(values[0], offset)))
         return context.get_dummy_value()
 
     return types.none(types.uint64, types.uint64, types.int64), store

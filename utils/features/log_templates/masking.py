@@ -5,7 +5,8 @@ words at white space and at ``= ( ) [ ] { } < > " ' ` : , ; |``. A value is
 
 - a word with a digit or a backslash (numbers, hexadecimal numbers, addresses, UUIDs, versions, node names, Windows
   paths), a number together with its unit (``5.2 KB``, ``<1 sec``), a letters-only hexadecimal word of eight or more;
-- a path, a URL, an e-mail address, a domain name, the full dotted name of a class or package;
+- a path, a URL, an e-mail, hardware or IP address, a domain name, the full dotted name of a class or package, a dotted
+  word with a port or line number;
 - ``true``, ``false``, ``null``, a date with names of days or months, a time zone behind a time;
 - what stands behind ``=``, quoted, bracketed or empty; the inside of braces; empty brackets; a dash inside brackets;
 - everything behind the first line of a text of several lines, and behind 1,024 bytes of skeleton.
