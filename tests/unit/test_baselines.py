@@ -641,7 +641,105 @@ def test_draws_follow_their_seed_and_are_summed_up():
     each = [baselines.session_draws(frame, roles, draws=1, seed=seed)["mean"] for seed in range(3, 7)]
     assert np.mean(each, axis=0) == pytest.approx(first["mean"].to_numpy())
     assert np.std(each, axis=0, ddof=1) == pytest.approx(first["sd"].to_numpy())
+    assert np.min(each, axis=0).tolist() == first["min"].to_list()
+    assert np.max(each, axis=0).tolist() == first["max"].to_list()
     assert one["sd"].null_count() == one.height
+
+
+def test_sessions_without_a_weight_count_once(judged_sessions):
+    frame, roles = sequences()
+    found = baselines.session_rules(written_out(frame), replace(roles, withheld={}), seed=1).to_dicts()
+    assert {line["rule"]: line["f1"] for line in found} == pytest.approx(
+        {rule: line["f1"] for rule, line in judged_sessions.items()}
+    )
+    again = baselines.session_draws(written_out(frame), replace(roles, withheld={}), draws=2)
+    assert again.equals(baselines.session_draws(frame, roles, draws=2))
+
+
+def test_sessions_without_a_label_are_left_out(judged_sessions):
+    frame, roles = sequences()
+    odd = frame.with_columns(is_anomaly=pl.lit(None, pl.Boolean), events=pl.lit(["z"]))
+    found = {line["rule"]: line for line in baselines.session_rules(pl.concat([frame, odd]), roles, seed=1).to_dicts()}
+    assert found == judged_sessions
+    assert baselines.session_draws(pl.concat([odd, frame]), roles, draws=2).equals(
+        baselines.session_draws(frame, roles, draws=2)
+    )
+
+
+class Demanding(Recorder):
+    """A rule that refuses every second time to learn from so few sessions."""
+
+    fitted: ClassVar[list] = []
+    sentence_ = "abnormal if c occurs"
+
+    def fit(self, known, y=None, weight=None):
+        type(self).fitted.append(known.height)
+        if len(type(self).fitted) % 2 == 0:
+            raise DataError("more sessions are needed")
+        return self
+
+
+def test_rules_that_need_more_sessions_are_left_out(monkeypatch):
+    monkeypatch.setattr(Demanding, "fitted", [])
+    monkeypatch.setattr(sessions, "NOVELTY", (Demanding, sessions.novelty.UnseenEvent))
+    frame, roles = sequences()
+    kinds = [baselines.session_rules(frame, roles)["rule"].to_list() for _ in range(2)]
+    assert kinds == [["Demanding", "UnseenEvent"], ["UnseenEvent"]]
+    assert baselines.session_draws(frame, roles, draws=2)["rule"].to_list() == ["UnseenEvent"]
+
+
+def test_without_normal_sessions_there_is_no_rule():
+    frame, roles = sequences()
+    attacks = frame.with_columns(is_anomaly=pl.col("is_anomaly") | (pl.col("split") == "train"))
+    assert baselines.session_rules(attacks, roles).is_empty()
+    draws = baselines.session_draws(attacks, roles, draws=2)
+    assert draws.columns == ["rule", "mean", "sd", "min", "max"]
+    assert draws.is_empty()
+
+
+def test_tables_of_sessions_that_can_be_judged_are_found():
+    frame, roles = sequences()
+    one = {"rows": frame.drop(WEIGHT)}, {"rows": replace(roles, withheld={})}
+    two = {"sequences": frame, "blocks": frame}, {"sequences": roles, "blocks": roles}
+    many = {"own": small_data.dataset(*one, "own"), "hdfs": small_data.dataset(*two, "hdfs")}
+    found = baselines.session_tables(many)
+    assert list(found) == [("own", "rows"), ("hdfs", "sequences")]
+    assert found["hdfs", "sequences"][0].equals(frame)
+    assert found["own", "rows"][1].sequence == "events"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda frame, roles: (frame, replace(roles, label=None)),
+        lambda frame, roles: (frame, replace(roles, split=None)),
+        lambda frame, roles: (frame, replace(roles, sequence=None)),
+        lambda frame, roles: (frame.filter(split="train"), roles),
+        lambda frame, roles: (frame.filter(~pl.col("is_anomaly")), roles),
+        lambda frame, roles: (
+            frame.with_columns(is_anomaly=pl.col("is_anomaly") | (pl.col("split") == "train")),
+            roles,
+        ),
+        lambda frame, roles: (frame.with_columns(is_anomaly=pl.lit(None, pl.Boolean)), roles),
+    ],
+    ids=["no label", "no split", "no events", "no test", "no anomaly", "no normal in training", "labels missing"],
+)
+def test_other_tables_of_sessions_are_passed_over(changed):
+    frame, roles = changed(*sequences())
+    assert baselines.session_tables({"own": small_data.dataset({"rows": frame}, {"rows": roles})}) == {}
+
+
+def test_tables_that_allow_no_rule_are_passed_over():
+    """Nothing varies in training, or there is one normal row that cannot be halved."""
+    still = processed(known().with_columns(x=pl.lit(1)), ("x",))
+    assert baselines.best_rules(still, resamples=2) == {}
+    flat = baselines.limits(still)
+    assert flat.select("rule", "real", "recall").rows() == [("QuantileRule", 0, 0)]
+    assert baselines.alarm_tables(still) == {}
+    lonely = processed(known().filter((pl.col("split") == "test") | (pl.col("x") > 7)), ("x",))
+    assert list(baselines.best_rules(lonely, resamples=2)) == [("tiny", "rows")]
+    assert baselines.alarm_tables(lonely) == {}
+    assert baselines.overview({}).columns == baselines.overview(baselines.best_rules(lonely, resamples=2)).columns
 
 
 def test_session_numbers_for_the_record_of_a_run():

@@ -243,6 +243,22 @@ def test_without_edges_there_is_nothing_to_count(simulated, built):
     assert evidence.degrees_by_counting(without, built["api"]).is_empty()
 
 
+def test_without_test_graphs_or_global_degrees_there_is_nothing_to_compare(simulated, built):
+    api, graphs = built["api"], built["api"]["graphs"]
+    roles = {"graphs": replace(api.roles["graphs"], features=("n_connections",))}
+    for other in (
+        replace(api, frames={"graphs": graphs.with_columns(split=pl.lit("train"))}),
+        replace(api, roles=roles),
+        replace(api, frames={}),
+    ):
+        assert evidence.degrees_by_counting(simulated["api"], other).is_empty()
+
+
+def test_a_table_that_cannot_be_treated_is_left_out():
+    still = signals().with_columns(hint=pl.lit(1.0))
+    assert evidence.treatments(processed(still, ("hint",), **LABELLED)).is_empty()
+
+
 def test_damage_is_counted_for_each_data_set_with_events(simulated):
     found = evidence.damages(simulated)
     assert set(found["data set"]) == {"waf"}

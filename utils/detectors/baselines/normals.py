@@ -32,7 +32,7 @@ def limits(processed: Mapping[str, Dataset], *, rate: float = 0.01, k: float = 3
 
     Returns:
         One row a table and rule: ``data set``, ``table``, ``rule``, ``nominal`` and ``real`` alarm rate among normals,
-        ``recall``, ``precision``, ``f1``; none where no number varies on the normal rows.
+        ``recall``, ``precision``, ``f1``; rules that the normal rows teach nothing are left out.
     """
     found = []
     for (name, table), frame, roles, split in labelled_tables(processed):
