@@ -427,7 +427,7 @@ def test_missing_and_wrong_columns_are_named(rule):
 @pytest.mark.parametrize(
     ("action", "error", "message"),
     [
-        (lambda: FeatureRule().fit(X.to_numpy(), Y), SchemaError, "polars frame, found ndarray"),
+        (lambda: FeatureRule().fit(X.to_numpy(), Y), SchemaError, "polars DataFrame, found numpy.ndarray"),
         (lambda: FeatureRule(["gone"]).fit(X, Y), SchemaError, "'gone'"),
         (lambda: FeatureRule(["when"]).fit(X, Y), SchemaError, "'when' must hold numbers, truth values or names"),
         (lambda: FeatureRule(["constant", "empty"]).fit(X, Y), DataError, "a column that varies"),

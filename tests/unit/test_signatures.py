@@ -167,7 +167,7 @@ def test_copies_and_other_columns():
     rules = clone(Signatures(EventColumns(("query",), agent="ua"))).fit(frame)
     assert pickle.loads(pickle.dumps(rules)).score_samples(frame) == rules.score_samples(frame)
     assert rules.families(frame).row(0, named=True)["scanner"]
-    with pytest.raises(SchemaError, match="must have ua"):
+    with pytest.raises(SchemaError, match="must have the column 'ua'"):
         rules.score_samples(frame.drop("ua"))
     with pytest.raises(SchemaError, match="must have a text column"):
         Signatures().fit(pl.DataFrame({"x": ["a"]}))

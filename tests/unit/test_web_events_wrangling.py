@@ -164,12 +164,12 @@ def test_columns_are_known_by_their_names():
     [
         (pl.DataFrame({"other": ["a"]}), None, "must have a text column.*found other"),
         (pl.DataFrame(), None, "found no column"),
-        (pl.DataFrame({"payload": ["a"]}), EventColumns(("text",)), "must have text, found payload"),
+        (pl.DataFrame({"payload": ["a"]}), EventColumns(("text",)), "must have the column 'text', found 'payload'"),
         (pl.DataFrame({"payload": [1]}), EventColumns(("payload",)), r"payload \(Int64\)"),
         (pl.DataFrame({"payload": ["a"], "n": [[1]]}), EventColumns(("payload",), size="n"), r"n \(List"),
         (pl.DataFrame({"payload": ["a"]}), EventColumns(("payload",), agent="payload"), "no column twice"),
         (pl.DataFrame({"payload": ["a"]}), EventColumns(), "at least one text"),
-        ([1, 2], None, "polars frame, found list"),
+        ([1, 2], None, "polars DataFrame, found list"),
     ],
 )
 def test_what_cannot_be_used_is_refused(frame, columns, message):

@@ -10,8 +10,9 @@ import polars as pl
 from utils.audit import strength
 from utils.audit.finding import Finding, Severity, percent
 from utils.audit.strength import Strength, Target
+from utils.datasets.dtypes import is_ordered
 from utils.datasets.identity import identity_kind, words
-from utils.features.target_encoding import Codes, codes, is_ordered
+from utils.features.target_encoding import Codes, codes
 
 SUSPICIOUS_AUC = 0.98
 """A column that reaches this alone must be explained; good measurements (bytes sent, NSL-KDD: 0.97) stay below."""

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from utils.audit.finding import Finding, Severity, percent, true_share
+from utils.datasets.dtypes import is_text
 from utils.errors import DataError
 
 TRAIN = "train"
@@ -58,11 +59,6 @@ def has_content(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
         for name in columns
     ]
     return frame.select(pl.any_horizontal(said).fill_null(value=False).alias("content")).to_series()
-
-
-def is_text(dtype: pl.DataType | None) -> bool:
-    """Say whether values of a type are names: text or categories."""
-    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
 
 
 def in_training(split: pl.Series) -> pl.Series:

@@ -11,7 +11,8 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from utils.audit.finding import Finding, Severity, percent, true_share
-from utils.audit.rows import expected_twin_share, in_training, is_text
+from utils.audit.rows import expected_twin_share, in_training
+from utils.datasets.dtypes import is_text
 from utils.errors import DataError
 
 GROUPS_HIGH = 0.10

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from utils.datasets.dtypes import is_ordered
 from utils.features.target_encoding import (
     ENOUGH_ROWS,
     Codes,
@@ -25,7 +26,6 @@ from utils.features.target_encoding import (
     codes,
     count,
     elsewhere,
-    is_ordered,
     most_bins,
     smoothed_share,
 )

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import polars as pl
 
 from utils.datasets.contract import ANOMALY_TYPE, LABEL, Roles
+from utils.datasets.dtypes import is_text
 from utils.datasets.profile import role_of
 
 ENOUGH_ROWS = 50
@@ -161,7 +162,7 @@ def _by_content(values: pl.Series) -> str:
         return "a time by its type"
     if values.dtype.is_numeric():
         return _number_kind(values)
-    return _text_kind(values) if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum) else ""
+    return _text_kind(values) if is_text(values.dtype) else ""
 
 
 def _number_kind(values: pl.Series) -> str:

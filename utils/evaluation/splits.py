@@ -23,6 +23,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from utils import settings
+from utils.datasets import require
 from utils.datasets.contract import NORMAL, Roles
 from utils.datasets.wording import listed
 from utils.errors import DataError, SchemaError
@@ -328,9 +329,9 @@ def distinct_rows(frame: pl.DataFrame, columns: Sequence[str] | None = None) -> 
         SchemaError: if a column is missing.
     """
     names = list(frame.columns if columns is None else columns)
-    missing = [name for name in names if name not in frame.columns]
-    if missing or not names:
-        raise SchemaError(f"the table must have the columns {missing}, found {frame.columns}: rename or add them")
+    require.columns(frame, names, "the table")
+    if not names:
+        raise SchemaError("distinct rows need a column to be compared by, found none: name columns")
     return inputs.row_codes(frame.select(names))
 
 

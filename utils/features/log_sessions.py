@@ -27,14 +27,14 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from utils.datasets import sessions
+from utils.datasets import require, sessions
+from utils.datasets.dtypes import is_text
 from utils.errors import DataError, SchemaError
 
 Codes = NDArray[np.unsignedinteger[Any]]
 Ints = NDArray[np.int64]
 
 KEY_BITS = 63
-TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
 @dataclass(frozen=True, eq=False)
@@ -523,7 +523,7 @@ def _plain(events: pl.Series) -> pl.Series:
     Raises:
         SchemaError: if they are neither integers nor texts.
     """
-    if isinstance(events.dtype, TEXTS) or events.dtype == pl.Null:
+    if is_text(events.dtype) or events.dtype == pl.Null:
         return events.cast(pl.String)
     if events.dtype.is_unsigned_integer():
         return events.cast(pl.UInt64, strict=False)
@@ -555,8 +555,7 @@ def _flat(column: pl.Series) -> pl.Series:
 
 
 def _require_lists(frame: pl.DataFrame, events: str) -> None:
-    if events not in frame.columns:
-        raise SchemaError(f"the table must have the column {events!r}, found {frame.columns}: rename or add it")
+    require.columns(frame, [events], "the table of sessions")
     _lists(frame[events])
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from utils.datasets.dtypes import is_ordered, is_text
+
 Numbers = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
@@ -26,11 +28,6 @@ ROWS_A_BIN = 10
 
 ENOUGH_ROWS = 10
 """Rows that each class must have: with 10 against 10, chance alone reaches an AUC of 0.97 once in 10,000 columns."""
-
-
-def is_ordered(dtype: pl.DataType) -> bool:
-    """Whether values of a type have a size: numbers, truth values, times."""
-    return dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, pl.Boolean)
 
 
 def codes(values: pl.Series) -> Codes:
@@ -123,6 +120,6 @@ def by_score(scores: Numbers, cells: Numbers) -> tuple[Numbers, Numbers]:
 def _keys(values: pl.Series) -> pl.Series:
     if is_ordered(values.dtype):
         return values
-    if isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum):
+    if is_text(values.dtype):
         return values.cast(pl.String)
     return pl.select(pl.when(values.is_not_null()).then(values.hash())).to_series()

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from utils.errors import SchemaError
+from utils.datasets import require
 from utils.evaluation.inputs import Floats, Values, as_labels, finite_scores
 from utils.evaluation.metrics import confusion
 from utils.plots.style import GRID, INK, QUALITATIVE, SEQUENTIAL, TRAIN, VERDICTS, new_figure
@@ -42,7 +42,7 @@ def threshold_curve(
     Raises:
         SchemaError: if the curve lacks a column.
     """
-    _require(curve, ("threshold", *MEASURES))
+    require.columns(curve, ("threshold", *MEASURES), "the table of the figure")
     shown = _thinned(curve, "threshold")
     figure = new_figure(title, "threshold on the score (higher is more abnormal)", "share (%)")
     for name, (colour, dash) in MEASURES.items():
@@ -73,7 +73,7 @@ def precision_recall(
     """
     figure = new_figure(title, "recall: anomalies that are found (%)", "precision: alarms that are right (%)")
     for place, (name, curve) in enumerate(curves.items()):
-        _require(curve, ("recall", "precision"))
+        require.columns(curve, ("recall", "precision"), "the table of the figure")
         known = curve.drop_nulls("precision").sort("recall", "precision", descending=[False, True])
         _add_line(figure, place, name, _thinned(known, "recall"), "recall", "precision")
     if share is not None:
@@ -93,7 +93,7 @@ def roc(curves: Mapping[str, pl.DataFrame], *, title: str = "Found anomalies aga
     """
     figure = new_figure(title, "false alarms: normals that are flagged (%)", "recall: anomalies that are found (%)")
     for place, (name, curve) in enumerate(curves.items()):
-        _require(curve, ("false_alarm_rate", "recall"))
+        require.columns(curve, ("false_alarm_rate", "recall"), "the table of the figure")
         ranked = curve.sort("false_alarm_rate", "recall")
         _add_line(figure, place, name, _thinned(ranked, "false_alarm_rate"), "false_alarm_rate", "recall")
     _add_chance(figure, [0, 100], [0, 100])
@@ -114,7 +114,7 @@ def alarm_rates(
     """
     figure = new_figure(title, "nominal alarm rate (%)", "real alarm rate among normals (%)")
     for place, (name, table) in enumerate(tables.items()):
-        _require(table, ("nominal", "real", "low", "high"))
+        require.columns(table, ("nominal", "real", "low", "high"), "the table of the figure")
         shown = (100 * table.select("nominal", "real", "low", "high")).drop_nulls()
         figure.add_scatter(
             x=_compact(shown["nominal"]),
@@ -150,7 +150,7 @@ def rule_scoreboard(
     Raises:
         SchemaError: if the board lacks a column.
     """
-    _require(board, ("rule", "f1"))
+    require.columns(board, ("rule", "f1"), "the table of the figure")
     shown = board.head(most)
     names = _shortened(shown["rule"].to_list())
     figure = new_figure(title, "F1 (%)", height=150 + ROW * len(names) * (2 if "test_f1" in shown.columns else 1))
@@ -232,7 +232,7 @@ def chosen_where(
     Raises:
         SchemaError: if the table lacks a column.
     """
-    _require(table, (of, "honest_f1", "optimistic_f1"))
+    require.columns(table, (of, "honest_f1", "optimistic_f1"), "the table of the figure")
     names = _shortened([str(name) for name in table[of]])
     figure = new_figure(title, "F1 on the test rows (%)", height=170 + 2 * ROW * len(names))
     figure.add_scatter(
@@ -287,12 +287,6 @@ def confusion_matrix(
     )
     figure.update_yaxes(autorange="reversed", showgrid=False, title_standoff=14)
     return figure.update_xaxes(showgrid=False)
-
-
-def _require(table: pl.DataFrame, columns: Sequence[str]) -> None:
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise SchemaError(f"the figure needs the columns {missing}, found {table.columns}: give the table named there")
 
 
 def _compact(values: pl.Series | Floats) -> np.ndarray:

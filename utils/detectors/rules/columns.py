@@ -6,7 +6,9 @@ import numpy as np
 import polars as pl
 from sklearn.base import BaseEstimator
 
+from utils.datasets import require
 from utils.datasets.contract import ANOMALY_TYPE, LABEL, Roles
+from utils.datasets.dtypes import is_text
 from utils.errors import DataError, SchemaError
 from utils.evaluation.inputs import LARGEST, Bools, Floats
 from utils.evaluation.thresholds import ROUNDING, Threshold
@@ -72,8 +74,7 @@ def usable_columns(
         DataError: if a column that is asked for is refused, or none is left.
         SchemaError: if ``X`` is no polars frame, or a column is missing or cannot carry a rule.
     """
-    if not isinstance(X, pl.DataFrame):
-        raise SchemaError(f"a rule reads columns by name and needs a polars frame, found {type(X).__name__}: wrap it")
+    require.frame(X, "the table of a rule")
     reasons = _refusals(roles) | dict.fromkeys(refuse, "use a column that you refused")
     if features is not None:
         names = list(dict.fromkeys(features))
@@ -92,8 +93,7 @@ def column_of(X: pl.DataFrame, name: str) -> pl.Series:
     Raises:
         SchemaError: if it is missing.
     """
-    if name not in X.columns:
-        raise SchemaError(f"the table must have the column {name!r} of the rule, found {X.columns}: rename or add it")
+    require.columns(X, [name], "the table of a rule")
     return X[name]
 
 
@@ -120,11 +120,6 @@ def texts(column: pl.Series) -> pl.Series:
         found = column.dtype
         raise SchemaError(f"column {column.name!r} must hold single values, found {found}: leave it out")
     return column.cast(pl.String)
-
-
-def is_nominal(dtype: pl.DataType) -> bool:
-    """Whether values of this type are names."""
-    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
 
 
 def below(lowest: float, threshold: float) -> float:
@@ -154,7 +149,7 @@ def _quoted(text: str) -> str:
 
 
 def _can_carry(dtype: pl.DataType) -> bool:
-    return dtype.is_numeric() or dtype == pl.Boolean or is_nominal(dtype)
+    return dtype.is_numeric() or dtype == pl.Boolean or is_text(dtype)
 
 
 def _refusals(roles: Roles | None) -> dict[str, str]:

@@ -23,7 +23,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from utils.datasets.contract import Roles
-from utils.detectors.rules.columns import Rule, below, column_of, is_nominal, numbers, texts, usable_columns, written
+from utils.datasets.dtypes import is_text
+from utils.detectors.rules.columns import Rule, below, column_of, numbers, texts, usable_columns, written
 from utils.errors import DataError
 from utils.evaluation.inputs import Bools, Floats, Values, as_labels, as_weights, observations, require_both_classes
 from utils.evaluation.thresholds import (
@@ -302,7 +303,7 @@ class FeatureRule(Rule):
         return usable_columns(X, named, self.roles, self.refuse)
 
     def _best(self, column: pl.Series, target: "_Target") -> tuple[ColumnRule, Threshold, float] | None:
-        if is_nominal(column.dtype) or column.name in self.nominal:
+        if is_text(column.dtype) or column.name in self.nominal:
             return self._nominal(column.cast(pl.String), target)
         return self._numeric(column, target)
 

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from utils.datasets import require
+from utils.datasets.dtypes import is_text
 from utils.errors import DataError, SchemaError
 
 Ints = npt.NDArray[np.integer[Any]]
@@ -247,19 +249,15 @@ def _checked_ids(ids: pl.Series, graph: pl.Series) -> pl.Series:
     return wanted
 
 
-def _require_columns(frame: object, columns: Columns) -> None:
-    if not isinstance(frame, pl.DataFrame):
-        found = f"{type(frame).__module__.split('.')[0]}.{type(frame).__name__}"
-        raise SchemaError(f"call graphs must be a polars DataFrame, found {found}: convert it")
+def _require_columns(frame: pl.DataFrame, columns: Columns) -> None:
+    require.frame(frame, "call graphs")
     if len(set(columns)) < len(columns):
         raise SchemaError(f"graph, source and target must be three columns, found {list(columns)}: name each")
-    missing = [name for name in columns if name not in frame.columns]
-    if missing:
-        raise SchemaError(f"call graphs must have the columns {missing}, found {frame.columns}: rename or name them")
+    require.columns(frame, columns, "call graphs")
 
 
 def _require_node_type(name: str, dtype: pl.DataType) -> None:
-    if not (dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
+    if not (dtype.is_integer() or is_text(dtype) or dtype == pl.Null):
         raise SchemaError(f"column {name!r} must name nodes as texts or whole numbers, found {dtype}: convert it")
 
 

@@ -9,7 +9,8 @@ import polars as pl
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from utils.errors import DataError, SchemaError, SettingsError
+from utils.datasets import require
+from utils.errors import DataError, SchemaError
 from utils.features.call_graph import names
 from utils.features.call_graph.edges import FROM, ID, TO, Columns, EdgeList, Floats, Ints, encode
 from utils.features.call_graph.structure import Block, Marks, Survey, over_edges, survey
@@ -163,8 +164,7 @@ class CallGraphFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self._wanted(), dtype=object)
 
     def _wanted(self) -> tuple[str, ...]:
-        if self.degrees not in COUNTED:
-            raise SettingsError(f"degrees must be one of {', '.join(COUNTED)}, found {self.degrees!r}: choose one")
+        require.choice("degrees", self.degrees, COUNTED)
         return names.check_features(self.features, names.ALL)
 
     def _columns(self) -> Columns:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from utils.datasets.dtypes import is_text
 from utils.datasets.identity import words, words_of
 from utils.errors import SchemaError
 
@@ -157,7 +158,7 @@ def skewness(values: Numbers) -> float:
 
 def _is_nominal(values: pl.Series, declared: Kind | None) -> bool:
     dtype = values.dtype
-    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+    if is_text(dtype):
         if declared in ("numeric", "binary"):
             found = f"{declared} column {values.name!r} must hold numbers, found {dtype}"
             raise SchemaError(f"{found}: convert it, or declare it nominal")

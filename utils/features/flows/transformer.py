@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
+from utils.datasets import require
 from utils.datasets.contract import Roles
+from utils.datasets.dtypes import is_text
 from utils.datasets.identity import identity_columns
 from utils.datasets.wording import listed
 from utils.errors import DataError, SchemaError, SettingsError
@@ -23,6 +25,7 @@ NOMINALS = ("onehot", "native")
 MISSINGS = ("fill", "keep")
 DTYPES = ("float64", "float32")
 DECLARED_KINDS = ("numeric", "binary", "nominal")
+FLOWS = "the table of flow features"
 BLOCK = 1_024
 FEW_ROWS = 8
 """Up to so many rows it is faster to read them as Python values than to plan a query."""
@@ -192,10 +195,10 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _options(self) -> Options:
         """Check the arguments of the constructor."""
-        _require_choice("scale", self.scale, SCALES)
-        _require_choice("nominal", self.nominal, NOMINALS)
-        _require_choice("missing", self.missing, MISSINGS)
-        _require_choice("dtype", self.dtype, DTYPES)
+        require.choice("scale", self.scale, SCALES)
+        require.choice("nominal", self.nominal, NOMINALS)
+        require.choice("missing", self.missing, MISSINGS)
+        require.choice("dtype", self.dtype, DTYPES)
         most = MOST_NATIVE if self.nominal == "native" else np.inf
         if not 1 <= self.most_categories <= most:
             raise SettingsError(
@@ -206,7 +209,7 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(self.log, str):
             raise SettingsError(f"log must be True, False or a list of names, found {self.log!r}: write [{self.log!r}]")
         for kind in (self.kinds or {}).values():
-            _require_choice("kinds", kind, DECLARED_KINDS)
+            require.choice("kinds", kind, DECLARED_KINDS)
         return Options(
             self.scale,
             self.log if isinstance(self.log, bool) else tuple(self.log),
@@ -228,7 +231,7 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise SchemaError(f"flow features must name each column once, found {listed(repeated)} twice: name it once")
-        _require_present(frame, names)
+        require.columns(frame, names, FLOWS)
         return names
 
     def _refuse_identities(self, frame: pl.DataFrame, names: Iterable[str]) -> None:
@@ -299,7 +302,7 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _require_columns(self, frame: pl.DataFrame) -> None:
         """Check the columns that are used against those of training."""
         used = [column for column in self.columns_ if column.kind != "dropped"]
-        _require_present(frame, [column.name for column in used])
+        require.columns(frame, [column.name for column in used], FLOWS)
         schema = dict(zip(frame.columns, frame.dtypes, strict=True))
         wrong = [column for column in used if not _fits(schema[column.name], column)]
         if wrong:
@@ -319,18 +322,6 @@ def _as_frame(table: Any) -> pl.DataFrame:  # noqa: ANN401 - whatever a caller g
         return pl.DataFrame(table)
     found = type(table).__name__
     raise SchemaError(f"flow features need a polars frame with named columns, found {found}: give pl.DataFrame(...)")
-
-
-def _require_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    if value not in choices:
-        raise SettingsError(f"{name} must be one of {listed(choices)}, found {value!r}: choose one of them")
-
-
-def _require_present(frame: pl.DataFrame, names: Iterable[str]) -> None:
-    held = set(frame.columns)
-    if absent := [name for name in names if name not in held]:
-        found = f"flow features need the columns {listed(absent)}, found {listed(frame.columns)}"
-        raise SchemaError(f"{found}: give a table that has them, or name other columns")
 
 
 def _numeric_of(columns: Sequence[Column]) -> _Numeric:
@@ -410,7 +401,7 @@ def _fits(dtype: pl.DataType, column: Column) -> bool:
     """Whether values of a type can stand in a column of training; a column of nulls always can."""
     if isinstance(dtype, pl.Null):
         return True
-    textual = isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
+    textual = is_text(dtype)
     if column.kind == "nominal":
         trained_on_text = not column.dtype.startswith(("Int", "UInt", "Float", "Boolean"))
         return textual if trained_on_text else dtype.is_numeric() or isinstance(dtype, pl.Boolean)

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from utils.datasets import require
 from utils.errors import SettingsError
 from utils.features.selection.table import feature_names, numeric, weights
 from utils.features.target_encoding import Numbers
@@ -43,7 +44,7 @@ def correlation(
         SettingsError: if the method does not exist.
         SchemaError: if a column is missing.
     """
-    _require_choice("method", method, METHODS)
+    require.choice("method", method, METHODS)
     names = _names(frame, features, weight)
     matrix = _matrix(frame, names, method, weights(frame, weight))
     return pl.DataFrame(matrix, schema=names).insert_column(0, pl.Series("feature", names, dtype=pl.String))
@@ -83,8 +84,8 @@ def correlated_groups(
         SettingsError: if method, grouping or limit have no meaning.
         SchemaError: if a column is missing.
     """
-    _require_choice("method", method, METHODS)
-    _require_choice("grouping", grouping, GROUPINGS)
+    require.choice("method", method, METHODS)
+    require.choice("grouping", grouping, GROUPINGS)
     if not 0 < limit <= 1:
         raise SettingsError(f"limit must be above 0 and at most 1, found {limit}: choose such a number")
     every = [name for name in feature_names(frame, features) if name != weight]
@@ -98,11 +99,6 @@ def correlated_groups(
 
 def _names(frame: pl.DataFrame, features: Sequence[str] | None, weight: str | None) -> list[str]:
     return [name for name in numeric(frame, feature_names(frame, features)) if name != weight]
-
-
-def _require_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise SettingsError(f"{name} must be one of {', '.join(choices)}, found {value!r}: choose one of them")
 
 
 def _values(frame: pl.DataFrame, names: Sequence[str]) -> Numbers:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from utils.datasets import profile
+from utils.datasets.dtypes import is_ordered
 from utils.errors import SettingsError
 from utils.evaluation.intervals import LEVEL, effective_size, normal_quantile
 from utils.features.selection.table import Labelled, labelled
@@ -23,7 +24,6 @@ from utils.features.target_encoding import (
     codes,
     count,
     elsewhere,
-    is_ordered,
     most_bins,
     smoothed_share,
     tally,

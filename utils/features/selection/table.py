@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from utils.datasets import require
 from utils.datasets.contract import ANOMALY_TYPE, LABEL
+from utils.datasets.dtypes import is_ordered, is_text
 from utils.datasets.wording import listed
 from utils.errors import DataError, SchemaError
-from utils.features.target_encoding import Codes, Numbers, is_ordered
-
-TEXTS = (pl.String, pl.Categorical, pl.Enum)
+from utils.features.target_encoding import Codes, Numbers
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,7 @@ def feature_names(frame: pl.DataFrame, features: Sequence[str] | None, label: st
     """
     taken = {label, LABEL, ANOMALY_TYPE}
     names = [name for name in frame.columns if name not in taken] if features is None else list(features)
-    if absent := [name for name in names if name not in frame.columns]:
-        found = f"features {listed(absent)} must be columns of the table, found {listed(frame.columns)}"
-        raise SchemaError(f"{found}: correct the names")
+    require.columns(frame, names, "the table of features")
     if len(set(names)) < len(names) or (label is not None and label in names):
         raise SchemaError(f"features must be named once and without the label, found {listed(names)}: correct the list")
     if wrong := [name for name in names if not _is_measurable(frame.schema[name])]:
@@ -100,4 +98,4 @@ def numeric(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def _is_measurable(dtype: pl.DataType) -> bool:
-    return is_ordered(dtype) or isinstance(dtype, (*TEXTS, pl.Null))
+    return is_ordered(dtype) or is_text(dtype) or isinstance(dtype, pl.Null)

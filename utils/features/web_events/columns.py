@@ -8,15 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from utils.datasets import require
+from utils.datasets.dtypes import is_text
 from utils.errors import SchemaError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Texts = Sequence[str | None]
 
+EVENTS = "web events"
 FEW = 32
 """Up to so many rows are worked on as they are; of more, each distinct value once."""
-TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 
 TEXT_NAMES = (
     *("matched_variable_value", "payload", "request_uri", "uri", "url", "path", "query", "query_string"),
@@ -87,7 +89,7 @@ def columns_of(frame: pl.DataFrame) -> EventColumns:
     Raises:
         SchemaError: if no text column is known, or this is no polars frame.
     """
-    _require_frame(frame)
+    require.frame(frame, EVENTS)
     known = {name.lower(): name for name in reversed(frame.columns)}
     texts = tuple(known[name] for name in TEXT_NAMES if name in known and _is_text(frame, known[name]))
     if not texts:
@@ -107,22 +109,17 @@ def check(frame: pl.DataFrame, columns: EventColumns) -> None:
     Raises:
         SchemaError: if a column is missing, has the wrong type or is named twice, or there is no text.
     """
-    _require_frame(frame)
+    require.frame(frame, EVENTS)
     named = [*columns.strings, *columns.numbers]
     if not columns.texts or len(set(named)) < len(named):
         raise SchemaError(f"EventColumns must name at least one text and no column twice, found {', '.join(named)}: "
                           "name each column once")  # fmt: skip
-    if missing := [name for name in named if name not in frame.columns]:
-        found = ", ".join(frame.columns)[:200] or "no column"
-        raise SchemaError(f"web events must have {', '.join(missing)}, found {found}: add what is missing")
-    schema = frame.schema
-    wrong = [f"{name} ({schema[name]})" for name in columns.strings if not isinstance(schema[name], TEXT_TYPES)]
-    wrong += [f"{name} ({schema[name]})" for name in columns.numbers
-              if not (schema[name].is_numeric() or isinstance(schema[name], TEXT_TYPES))]  # fmt: skip
-    if wrong:
-        raise SchemaError(
-            f"web events must have text (or numbers for size and code), found {', '.join(wrong)}: cast it"
-        )
+    require.columns(frame, named, EVENTS)
+    unlike = [name for name in columns.strings if not _is_text(frame, name)]
+    unlike += [name for name in columns.numbers if not (frame.schema[name].is_numeric() or _is_text(frame, name))]
+    if unlike:
+        found = ", ".join(f"{name} ({frame.schema[name]})" for name in unlike)
+        raise SchemaError(f"{EVENTS} must have text (or numbers for size and code), found {found}: cast it")
 
 
 def short_names(columns: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
@@ -162,10 +159,5 @@ def present(columns: EventColumns, *, without: Sequence[str] = ()) -> dict[str, 
     return {role: name for role, name in named.items() if name and role not in without}
 
 
-def _require_frame(frame: object) -> None:
-    if not isinstance(frame, pl.DataFrame):
-        raise SchemaError(f"web events must be a polars frame, found {type(frame).__name__}: convert it with polars")
-
-
 def _is_text(frame: pl.DataFrame, name: str) -> bool:
-    return isinstance(frame.schema[name], TEXT_TYPES)
+    return is_text(frame.schema[name]) or isinstance(frame.schema[name], pl.Null)
