@@ -8,7 +8,8 @@ from sklearn.preprocessing import MinMaxScaler
 
 from tests.unit.loading import refused
 from utils import datasets
-from utils.features.flows import FlowFeatures, identity_columns
+from utils.datasets.identity import identity_columns
+from utils.features.flows import FlowFeatures
 
 pytestmark = pytest.mark.real
 

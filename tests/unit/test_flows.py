@@ -20,8 +20,9 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 
 from tests.unit.loading import refused
 from utils.datasets.contract import Roles
+from utils.datasets.identity import identity_columns, identity_reason
 from utils.errors import DataError, SchemaError, SettingsError
-from utils.features.flows import FlowFeatures, identity_columns, identity_reason
+from utils.features.flows import FlowFeatures
 from utils.features.flows import columns as plans
 from utils.simulate import cicids2017, nsl_kdd
 

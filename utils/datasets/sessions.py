@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from utils.datasets import require
 from utils.errors import DataError, SchemaError
 
 SESSION = "session"
@@ -58,7 +59,7 @@ def identify(lines: pl.DataFrame, pattern: str, *, text: str = "Content") -> pl.
         SchemaError: if the text column is missing.
         DataError: if the pattern is no regular expression, has several groups or matches the empty text.
     """
-    _require(lines, [text])
+    require.columns(lines, [text], "the table of lines")
     found = lines[text].str.extract_all(_whole(pattern))
     if _several_different(found):
         identifiers = found.list.eval(_identifier(pl.element(), pattern)).list.unique(maintain_order=True)
@@ -84,7 +85,7 @@ def count_unidentified(lines: pl.DataFrame, pattern: str, *, text: str = "Conten
         SchemaError: if the text column is missing.
         DataError: as :func:`identify`.
     """
-    _require(lines, [text])
+    require.columns(lines, [text], "the table of lines")
     return lines.height - int(lines[text].str.contains(_whole(pattern)).sum())
 
 
@@ -116,7 +117,7 @@ def by_identifier(
         SchemaError: if a column is missing.
         DataError: as :func:`identify`.
     """
-    _require(lines, [text, order, event, *keep])
+    require.columns(lines, [text, order, event, *keep], "the table of lines")
     used = lines.select(pl.col(text).alias("_text"), *_roles(order, event, keep))
     return _gather(identify(used, pattern, text="_text"), keep)
 
@@ -142,7 +143,7 @@ def by_name(
     Raises:
         SchemaError: if a column is missing.
     """
-    _require(lines, [SESSION, order, event, *keep])
+    require.columns(lines, [SESSION, order, event, *keep], "the table of lines")
     named = lines.select(SESSION, *_roles(order, event, keep))
     return _gather(named.filter(pl.col(SESSION).is_not_null()) if named[SESSION].has_nulls() else named, keep)
 
@@ -176,7 +177,7 @@ def by_time_window(
         SchemaError: if a column is missing or the time column holds no times.
         DataError: if the width is no duration above zero.
     """
-    _require(lines, [time, order, event, *keep])
+    require.columns(lines, [time, order, event, *keep], "the table of lines")
     if not isinstance(lines.schema[time], pl.Datetime | pl.Date):
         raise SchemaError(f"column {time!r} must hold dates or times, found {lines.schema[time]}: parse it first")
     if not DURATION.fullmatch(every):
@@ -211,7 +212,7 @@ def by_line_count(
         SchemaError: if a column is missing.
         DataError: if the size is below 1.
     """
-    _require(lines, [order, event, *keep])
+    require.columns(lines, [order, event, *keep], "the table of lines")
     if size < 1:
         raise DataError(f"a run of lines must have at least 1 line, found {size}: give a positive number")
     ranked = lines.select(_roles(order, event, keep)).sort("_order", maintain_order=True)
@@ -231,7 +232,7 @@ def distinct_sequences(sessions: pl.DataFrame, events: str = "events") -> Distin
     Raises:
         SchemaError: if the column is missing or holds no lists.
     """
-    _require(sessions, [events])
+    require.columns(sessions, [events], "the table of sessions")
     if not isinstance(sessions.schema[events], pl.List):
         found = sessions.schema[events]
         raise SchemaError(f"column {events!r} must hold lists of events, found {found}: sessionise first")
@@ -307,9 +308,3 @@ def _groups(pattern: str) -> int:
         return len(pl.select(pl.lit("").str.extract_groups(pattern)).to_series().struct.fields)
     except pl.exceptions.PolarsError:
         raise DataError(f"a session pattern must be a regular expression, found {pattern!r}: correct it") from None
-
-
-def _require(frame: pl.DataFrame, columns: Sequence[str]) -> None:
-    missing = [name for name in dict.fromkeys(columns) if name not in frame.columns]
-    if missing:
-        raise SchemaError(f"the table must have the columns {missing}, found {frame.columns}: rename or add them")

@@ -253,24 +253,30 @@ def ranking_formula(metric: str) -> Callable[[Ranking], Floats]:
     raise DataError(f"metric {metric!r} is computed from decisions, not scores: apply a threshold")
 
 
+def ratio(part: Floats, whole: Floats | float) -> Floats:
+    """Divide; where the whole is empty the ratio is not defined and is NaN."""
+    quotient = np.full(np.broadcast(part, whole).shape, np.nan)
+    return np.asarray(np.divide(part, whole, out=quotient, where=whole > 0))
+
+
 def _f1(cell: Floats) -> Floats:
-    return _ratio(2 * cell[..., 0], 2 * cell[..., 0] + cell[..., 1] + cell[..., 2])
+    return ratio(2 * cell[..., 0], 2 * cell[..., 0] + cell[..., 1] + cell[..., 2])
 
 
 def _precision(cell: Floats) -> Floats:
-    return _ratio(cell[..., 0], cell[..., 0] + cell[..., 1])
+    return ratio(cell[..., 0], cell[..., 0] + cell[..., 1])
 
 
 def _recall(cell: Floats) -> Floats:
-    return _ratio(cell[..., 0], cell[..., 0] + cell[..., 2])
+    return ratio(cell[..., 0], cell[..., 0] + cell[..., 2])
 
 
 def _false_alarm_rate(cell: Floats) -> Floats:
-    return _ratio(cell[..., 1], cell[..., 1] + cell[..., 3])
+    return ratio(cell[..., 1], cell[..., 1] + cell[..., 3])
 
 
 def _accuracy(cell: Floats) -> Floats:
-    return _ratio(cell[..., 0] + cell[..., 3], cell.sum(axis=-1))
+    return ratio(cell[..., 0] + cell[..., 3], cell.sum(axis=-1))
 
 
 def _balanced_accuracy(cell: Floats) -> Floats:
@@ -280,7 +286,7 @@ def _balanced_accuracy(cell: Floats) -> Floats:
 def _mcc(cell: Floats) -> Floats:
     tp, fp, fn, tn = np.moveaxis(cell, -1, 0)
     scale = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
-    return np.clip(_ratio(tp * tn - fp * fn, scale), -1, 1)
+    return np.clip(ratio(tp * tn - fp * fn, scale), -1, 1)
 
 
 def _at_share(cell: Floats, share: float) -> Floats:
@@ -294,25 +300,25 @@ def _average_precision(ranks: Ranking) -> Floats:
     gain = np.diff(ranks.tp, axis=-1, prepend=0)
     total = ranks.tp + ranks.fp
     precision = np.divide(ranks.tp, total, out=np.zeros_like(total), where=total > 0)
-    return _ratio(np.einsum("...i,...i->...", gain, precision), _last(ranks.tp))
+    return ratio(np.einsum("...i,...i->...", gain, precision), _last(ranks.tp))
 
 
 def _roc_auc(ranks: Ranking) -> Floats:
     width = np.diff(ranks.fp, axis=-1, prepend=0)
     before = ranks.tp - np.diff(ranks.tp, axis=-1, prepend=0) / 2
-    return _ratio(np.einsum("...i,...i->...", width, before), _last(ranks.tp) * _last(ranks.fp))
+    return ratio(np.einsum("...i,...i->...", width, before), _last(ranks.tp) * _last(ranks.fp))
 
 
 def _recall_at_false_alarm_rate(ranks: Ranking, rate: float) -> Floats:
     normals = _last(ranks.fp)
     allowed = ranks.fp <= (rate * normals * (1 + 1e-12))[..., None]
     best = np.max(np.where(allowed, ranks.tp, 0), axis=-1, initial=0)
-    return np.where(normals > 0, _ratio(best, _last(ranks.tp)), np.nan)
+    return np.where(normals > 0, ratio(best, _last(ranks.tp)), np.nan)
 
 
 def _average_precision_at_share(ranks: Ranking, share: float) -> Floats:
-    tp = share * _ratio(ranks.tp, _last(ranks.tp)[..., None])
-    fp = (1 - share) * _ratio(ranks.fp, _last(ranks.fp)[..., None])
+    tp = share * ratio(ranks.tp, _last(ranks.tp)[..., None])
+    fp = (1 - share) * ratio(ranks.fp, _last(ranks.fp)[..., None])
     known = ~np.isnan(tp + fp).any(axis=-1)
     return np.where(known, _average_precision(Ranking(np.nan_to_num(tp), np.nan_to_num(fp))), np.nan)
 
@@ -353,11 +359,6 @@ def _parse(metric: str) -> tuple[str, float]:
     if not 0 <= number <= 1 or ("share" in found[1] and not 0 < number < 1):
         raise DataError(f"the number in metric {metric!r} must be a share between 0 and 1: correct it")
     return found[1], number
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    quotient = np.full(np.broadcast(part, whole).shape, np.nan)
-    return np.asarray(np.divide(part, whole, out=quotient, where=whole > 0))
 
 
 def _last(cumulated: Floats) -> Floats:

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from utils.errors import DataError
+from utils.evaluation.counting import ratio
 from utils.evaluation.inputs import (
     Bools,
     Floats,
@@ -83,22 +84,22 @@ class Cuts:
     @property
     def precision(self) -> Floats:
         """Share of anomalies among the flagged, NaN where nothing is flagged."""
-        return _ratio(self.found, self.found + self.alarms)
+        return ratio(self.found, self.found + self.alarms)
 
     @property
     def recall(self) -> Floats:
         """Share of the anomalies that is flagged."""
-        return _ratio(self.found, self.anomalies)
+        return ratio(self.found, self.anomalies)
 
     @property
     def false_alarm_rate(self) -> Floats:
         """Share of the normals that is flagged."""
-        return _ratio(self.alarms, self.normals)
+        return ratio(self.alarms, self.normals)
 
     @property
     def f1(self) -> Floats:
         """Harmonic mean of precision and recall, 0 where nothing is flagged."""
-        return _ratio(2 * self.found, self.found + self.alarms + self.anomalies)
+        return ratio(2 * self.found, self.found + self.alarms + self.anomalies)
 
     def cost(self, miss: float, false_alarm: float) -> Floats:
         """Mean cost of a row.
@@ -108,7 +109,7 @@ class Cuts:
             false_alarm: cost of a normal row that is flagged, in the same unit.
         """
         total = miss * (self.anomalies - self.found) + false_alarm * self.alarms
-        return _ratio(total, self.anomalies + self.normals)
+        return ratio(total, self.anomalies + self.normals)
 
     def places(self, values: Floats) -> Rows:
         """Find the decisions that given thresholds make: their places in this list."""
@@ -534,12 +535,6 @@ def abnormality(estimator: BaseEstimator, X: Table) -> Floats:
         return as_scores(_second_class(np.asarray(estimator.predict_proba(X))), len(X))
     name = type(estimator).__name__
     raise DataError(f"a scoring estimator needs score_samples, decision_function or predict_proba, {name} has none")
-
-
-def _ratio(part: Floats, whole: Floats | float) -> Floats:
-    """Divide; nothing by nothing is NaN."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(part / np.asarray(whole, dtype=np.float64))
 
 
 def _between(falling: Floats) -> Floats:

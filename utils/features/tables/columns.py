@@ -7,7 +7,7 @@ import polars as pl
 import polars.selectors as cs
 
 from utils.datasets.contract import Defect, Roles
-from utils.features.flows import identity_columns
+from utils.datasets.identity import identity_columns
 
 SPLIT = "split"
 TWINS = "vector"

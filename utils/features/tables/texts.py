@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from utils.datasets.contract import Dataset, Roles
+from utils.datasets.identity import identity_reason
 from utils.errors import SchemaError
 from utils.features import web_events
-from utils.features.flows import identity_reason
 from utils.features.tables.columns import SPLIT, TWINS, offered
 from utils.features.tables.keys import MOST_WORDS, Part, divided, keys, part, without_answers, without_constants
 from utils.features.web_events import EventColumns
