@@ -706,6 +706,9 @@ def test_tables_of_sessions_that_can_be_judged_are_found():
     assert list(found) == [("own", "rows"), ("hdfs", "sequences")]
     assert found["hdfs", "sequences"][0].equals(frame)
     assert found["own", "rows"][1].sequence == "events"
+    nameless = pl.concat([frame, frame.with_columns(is_anomaly=pl.lit(None, pl.Boolean))])
+    kept, _ = baselines.session_tables({"own": small_data.dataset({"rows": nameless}, {"rows": roles})})["own", "rows"]
+    assert kept.equals(frame)
 
 
 @pytest.mark.parametrize(
