@@ -20,7 +20,8 @@ from utils.detectors.rules import (
     usable_columns,
 )
 from utils.errors import DataError, SchemaError
-from utils.evaluation.thresholds import AlarmRate, BestF1, Fixed, LowestCost, out_of_fold
+from utils.evaluation.scoring import out_of_fold
+from utils.evaluation.thresholds import AlarmRate, BestF1, Fixed, LowestCost
 
 QUICK = settings(max_examples=40, deadline=None)
 ROLES = Roles(

@@ -16,16 +16,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from utils.errors import DataError
+from utils.evaluation.scoring import abnormality, out_of_fold
 from utils.evaluation.splits import k_fold
 from utils.evaluation.thresholds import (
     AlarmRate,
     BestF1,
     Fixed,
     LowestCost,
-    abnormality,
     curve,
     cuts_of,
-    out_of_fold,
     published_threshold,
 )
 
