@@ -224,3 +224,15 @@ def test_pairs_of_hosts_are_described_by_their_window():
     assert made["n_destinations"].to_list() == [2, 1, 2, 1]
     assert made["n_sources"].to_list() == [1, 1, 1, 1]
     assert made["answered_share"].to_list() == [0.25, 0.75, 0, 0]
+
+
+def test_a_table_of_contradictions_is_refused_though_its_twins_are_grouped(lab):
+    """Every row stands once as normal and once as an anomaly: equal rows of one group are no parts of a whole."""
+    rng = np.random.default_rng(0)
+    half = pl.DataFrame({"a": rng.normal(size=150), "b": rng.normal(size=150)})
+    frame = pl.concat([half.with_columns(is_anomaly=False), half.with_columns(is_anomaly=True)])
+    frame = frame.with_columns(anomaly_type=pl.when("is_anomaly").then(pl.lit("odd")).otherwise(pl.lit("normal")))
+    roles = Roles("row", label="is_anomaly", anomaly_type="anomaly_type", features=("a", "b"))
+    made = audit.admitted_tables(small_data.dataset({"rows": frame}, {"rows": roles}))
+    assert made.frames == {}
+    assert made.missing["rows"].startswith("A008")

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -318,6 +319,13 @@ def test_the_data_set_is_described_without_its_rows_and_without_a_warning(store)
     assert json.loads(given.dataset.profile) == {"num_rows": 2, "num_elements": 8}
     types = {column["name"]: column["type"] for column in json.loads(given.dataset.schema)["mlflow_colspec"]}
     assert types == {"size": "double", "port": "integer", "events": "string", "is_anomaly": "boolean"}
+
+
+def test_a_data_set_of_which_no_table_is_left_is_described_too(store):
+    with start() as run:
+        run.log_dataset(replace(DATA, frames={}, roles={}))
+    (given,) = run.client.get_run(run.id).inputs.dataset_inputs
+    assert json.loads(given.dataset.profile) == {"num_rows": 0, "num_elements": 0}
 
 
 def test_a_run_that_raises_is_failed_and_holds_the_error(store):

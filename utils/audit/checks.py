@@ -90,12 +90,17 @@ class View:
         return keyed if self.is_sequence else keyed.filter(rows.has_content(self.frame, names))
 
     @cached_property
-    def twins_stay_together(self) -> bool:
-        """Whether the group of the roles already keeps equal rows on one side of a split."""
+    def groups_hold_twins(self) -> bool:
+        """Whether equal rows are always of the same group."""
         group = self.known(self.roles.group)
-        if group is None or self.keyed is None or self.known(self.roles.split):
+        if group is None or self.keyed is None:
             return False
         return bool(self.keyed.group_by(KEY).agg(pl.col(group).n_unique())[group].max() == 1)
+
+    @property
+    def twins_stay_together(self) -> bool:
+        """Whether the group of the roles keeps equal rows on one side of a split that is still to be made."""
+        return self.groups_hold_twins and self.known(self.roles.split) is None
 
     @cached_property
     def once(self) -> pl.DataFrame:
@@ -114,7 +119,7 @@ class View:
     @property
     def are_parts(self) -> bool:
         """Whether rows are parts of a whole, as pairs of hosts are of a window: their label may depend on the rest."""
-        return self.known(self.roles.group) is not None and not self.twins_stay_together
+        return self.known(self.roles.group) is not None and not self.groups_hold_twins
 
 
 @dataclass(frozen=True)

@@ -492,9 +492,10 @@ def _experiment_id(client: "MlflowClient", name: str) -> str:
 
 
 def _describe(dataset: Dataset) -> "Entry":
+    import polars as pl
     from mlflow.entities import Dataset as Entry
 
-    frame = dataset[dataset.main]
+    frame = dataset[dataset.main] if dataset.frames else pl.DataFrame()
     folder = f"data/raw/{dataset.name}" if dataset.source == "real" else f"utils/simulate/{dataset.name}.py"
     columns = [
         {"type": _COLUMN_TYPES.get(str(dtype.base_type()), "string"), "name": name, "required": True}
