@@ -322,8 +322,8 @@ def test_the_data_set_is_described_without_its_rows_and_without_a_warning(store)
 
 
 def test_a_data_set_of_which_no_table_is_left_is_described_too(store):
-    with start() as run:
-        run.log_dataset(replace(DATA, frames={}, roles={}))
+    with start(dataset=replace(DATA, frames={}, roles={})) as run:
+        pass
     (given,) = run.client.get_run(run.id).inputs.dataset_inputs
     assert json.loads(given.dataset.profile) == {"num_rows": 0, "num_elements": 0}
 
