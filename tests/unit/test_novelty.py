@@ -78,6 +78,8 @@ class TestEveryRule:
         assert (outside >= 1).all()
         assert not fitted.fires(known).any()
         assert fitted.fires(strange).all()
+        other = pl.concat([normals(200, seed=5), strange, table([[], ["open"], ["read"] * 40, ["x", "open"]])])
+        assert fitted.fires(other).tolist() == (fitted.score_samples(other) >= 1).tolist()
 
     @battery
     def test_it_explains_each_row_in_one_sentence(self, rule, known, strange):

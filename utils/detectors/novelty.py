@@ -308,6 +308,21 @@ class _UnseenVector(_SessionRule):
 
     thing: ClassVar[str]
 
+    def fires(self, X: pl.DataFrame) -> NDArray[np.bool_]:
+        """Tell for which sessions the rule fires, without looking for the nearest known vector.
+
+        Args:
+            X: n sessions.
+
+        Returns:
+            True where the score is 1 or more, shape (n,).
+
+        Raises:
+            SchemaError: as ``score_samples``.
+        """
+        seen = self._distinct(X)
+        return (self.known_.find(self._represent(seen)) < 0)[seen.inverse]
+
     def _represent(self, seen: Distinct) -> sparse.csr_matrix:
         raise NotImplementedError
 
