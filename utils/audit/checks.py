@@ -9,8 +9,8 @@ import polars as pl
 
 from utils.audit import columns, labels, rows, sequences, splits
 from utils.audit.finding import SEVERITIES, Finding, order
+from utils.datasets import profile
 from utils.datasets.contract import Dataset, Roles
-from utils.features import tables
 
 FIRST_PLACE, LAST_PLACE = "first_line", "last_line"
 KEY = "_row"
@@ -81,7 +81,7 @@ class View:
         """
         content = (self.roles.sequence,) if self.is_sequence else self.offered
         names = tuple(name for name in content if name is not None)
-        if not names or not (self.is_sequence or tables.can_differ(self.frame, names)):
+        if not names or not (self.is_sequence or profile.can_differ(self.frame, names)):
             return None
         roles = self.roles
         kept = (self.known(name) for name in (roles.label, roles.anomaly_type, roles.split, roles.group))

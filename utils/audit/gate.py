@@ -8,7 +8,6 @@ import polars as pl
 from utils import settings
 from utils.audit.survey import survey
 from utils.datasets.contract import Dataset
-from utils.features import tables
 
 
 def admit(dataset: Dataset, findings: pl.DataFrame | None = None) -> Dataset:
@@ -58,6 +57,8 @@ def admitted_tables(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset:
     Raises:
         DataError: if nothing can be made of the data set, or the tables cannot be written.
     """
+    from utils.features import tables
+
     current = tables.current(dataset, seed=seed)
     if current is not None:
         return current

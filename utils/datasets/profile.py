@@ -12,6 +12,9 @@ import polars.selectors as cs
 
 from utils.datasets.contract import Dataset, Roles
 
+CROWDED = 10
+"""Different rows that the features must allow for each row there is; else equal rows are a matter of course."""
+
 SKEW_LIMIT = 3.0
 BUCKETS = {
     "1s": 1,
@@ -175,6 +178,23 @@ def most_separating(frame: pl.DataFrame, roles: Roles, most: int) -> list[str]:
         strength = rank_auc(frame, roles.label, names).with_columns((pl.col("rank_auc") - 0.5).abs().fill_null(0))
         return strength.sort("rank_auc", descending=True, maintain_order=True)["column"].head(most).to_list()
     return sorted(names, key=lambda name: -frame[name].n_unique())[:most]
+
+
+def can_differ(frame: pl.DataFrame, names: Sequence[str]) -> bool:
+    """Whether columns can tell the rows apart: they allow for ten different rows for each there is.
+
+    Else equal rows are a matter of course, and say nothing about where they come from.
+
+    Args:
+        frame: any table.
+        names: its columns; without any, no row differs.
+    """
+    possible = 1
+    for name in names:
+        possible *= frame[name].n_unique()
+        if possible >= CROWDED * frame.height > 0:
+            return True
+    return False
 
 
 def class_counts(frame: pl.DataFrame, roles: Roles) -> dict[str, int]:

@@ -24,12 +24,12 @@ from utils import settings
 from utils.datasets.contract import Dataset
 from utils.errors import DataError
 from utils.features.tables import graphs, rows, sequences, store, texts
-from utils.features.tables.keys import Part, can_differ, measurable
+from utils.features.tables.keys import Part, measurable
 from utils.features.tables.sequences import WEIGHT
 from utils.features.tables.store import folder, read, write
 from utils.features.tables.texts import texts_of
 
-__all__ = ["WEIGHT", "build", "can_differ", "current", "folder", "measurable", "read", "texts_of", "write"]
+__all__ = ["WEIGHT", "build", "current", "folder", "measurable", "read", "texts_of", "write"]
 
 OWN = "own files"
 Builder = Callable[[Dataset, int], Iterator[tuple[str, Part]]]

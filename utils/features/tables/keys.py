@@ -23,8 +23,6 @@ ROWS_A_WORD = 100
 ANSWER_AUC = 0.99
 """A feature that alone ranks the classes so well says how the data were collected, or is the label."""
 
-CROWDED = 10
-"""Different rows that the features must allow for each row there is; else equal rows are a matter of course."""
 
 FEWEST = 5
 """Rows that each class must have in training; fewer are often told apart by chance."""
@@ -131,23 +129,6 @@ def measurable(frame: pl.DataFrame, roles: Roles, *, numeric: bool = False) -> l
     return [name for name in roles.features if name not in texts or frame[name].n_unique() <= most]
 
 
-def can_differ(frame: pl.DataFrame, names: Sequence[str]) -> bool:
-    """Whether columns can tell the rows apart: they allow for ten different rows for each there is.
-
-    Else equal rows are a matter of course, and say nothing about where they come from.
-
-    Args:
-        frame: any table.
-        names: its columns; without any, no row differs.
-    """
-    possible = 1
-    for name in names:
-        possible *= frame[name].n_unique()
-        if possible >= CROWDED * frame.height > 0:
-            return True
-    return False
-
-
 def training(made: Part) -> pl.Series:
     """Mask of the training rows of a divided table."""
     return made.frame[made.roles.split or SPLIT] == "train"
@@ -202,7 +183,7 @@ def _twins_grouped(made: Part) -> Part:
 
     The numbers are shuffled: in the order of the rows they would tell what the order tells.
     """
-    if not can_differ(made.frame, made.roles.features):
+    if not profile.can_differ(made.frame, made.roles.features):
         return made
     vector = splits.distinct_rows(made.frame, made.roles.features)
     distinct = int(vector.max()) + 1
