@@ -2,14 +2,17 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tests.unit import loading
+from tests.unit import loading, small_data
 from utils import audit, datasets
+from utils.datasets.api import PUBLISHED_FEATURES
+from utils.datasets.contract import Roles
 from utils.detectors import baselines
 from utils.features import evidence, tables
 
@@ -291,7 +294,7 @@ def test_types_that_no_feature_has(own):
         group_name=pl.col("kind").cast(pl.Categorical),
         flag=pl.col("noise") > 0,
         nothing=pl.lit(None),
-        large=pl.Series([2**63 + place * place for place in range(300)], dtype=pl.UInt64),
+        large=pl.Series([2**63 + place * 3 for place in range(300)], dtype=pl.UInt64),
     )
     made = used_everywhere(row_table(own, frame, features=[name for name in frame.columns if name != "verdict"]))
     schema = made["rows"].schema
@@ -381,6 +384,13 @@ def test_requests_as_events_are_described(own):
 
 
 # ---- events
+
+
+def test_events_of_no_session_are_rows(own):
+    columns = {"event": "action", "label": "fraud"}
+    made = used_everywhere(own({"mine.parquet": clicks()}, "events", columns=columns, normal=["n"]))
+    assert made.roles["events"].features == ("event",)
+    assert "visit (1.000)" in said(made, "give the answer").what
 
 
 def test_sessions_keep_their_duration_and_their_unseen_events(own):
@@ -479,6 +489,32 @@ def test_a_published_split_of_graphs_has_its_own_name(own):
     assert evidence.degrees_by_counting(dataset, made).height
 
 
+def test_published_features_stand_in_for_edges(lab):
+    """Where only the published features are at hand, they are taken as they are."""
+    rng = np.random.default_rng(0)
+    ids = pl.DataFrame(
+        {"_id": [f"b{place}" for place in range(60)], "is_anomaly": [place % 4 == 0 for place in range(60)]}
+    )
+    ids = ids.with_columns(anomaly_type=pl.when("is_anomaly").then(pl.lit("outlier")).otherwise(pl.lit("normal")))
+    carried = ids.with_columns(ip_type=pl.lit("default"), upstream_rows=pl.lit(2), source=pl.lit("E"))
+    features = ids.with_columns(pl.Series(name, rng.random(60)) for name in PUBLISHED_FEATURES)
+    roles = Roles("behaviour", label="is_anomaly", anomaly_type="anomaly_type", identity=("_id",))
+    why = dict.fromkeys(("ip_type", "upstream_rows", "source"), "is carried")
+    notes = {"n_connections": "as published"}
+    dataset = small_data.dataset(
+        {"behaviors": carried, "features": features},
+        {
+            "behaviors": replace(roles, withheld=why),
+            "features": replace(roles, features=PUBLISHED_FEATURES, notes=notes),
+        },
+        kind="call_graph",
+    )
+    made = used_everywhere(dataset)
+    assert set(made.roles["graphs"].features) == set(PUBLISHED_FEATURES)
+    assert set(made.roles["graphs"].withheld) == {"ip_type", "upstream_rows"}
+    assert made.roles["graphs"].notes == notes
+
+
 def test_columns_of_behaviours_do_not_pass_for_those_of_the_published_data(own):
     calls, behaviours = graph_files()
     rng = np.random.default_rng(6)
@@ -535,7 +571,7 @@ def training_rows(made, table):
 
 
 def replaced(dataset, frame, changed):
-    return type(dataset)(**(vars(dataset) | {"frames": dict(dataset.frames) | {frame: changed}}))
+    return replace(dataset, frames=dict(dataset.frames) | {frame: changed})
 
 
 def test_test_rows_do_not_shape_the_training_rows_of_a_table(own):

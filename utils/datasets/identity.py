@@ -171,7 +171,8 @@ def _number_kind(values: pl.Series) -> str:
     known = values.drop_nulls().drop_nans() if values.dtype.is_float() else values.drop_nulls()
     if measured or len(known) < ENOUGH_ROWS:
         return ""
-    low, high = float(known.min()), float(known.max())  # type: ignore[arg-type]
+    exact = int if values.dtype.is_integer() else float
+    low, high = exact(known.min()), exact(known.max())  # type: ignore[arg-type]
     if _is_clock(low, high):
         return "a time by its content"
     if not values.dtype.is_integer():
