@@ -66,4 +66,4 @@ def test_it_shows_what_novelty_rules_reach_on_real_sessions(real_lab, store):
     assert found["BackOffNovelty_mean_f1"] >= 0.98
     assert found["BackOffNovelty_worst_f1"] >= 0.96
     mean, worst = found["BackOffNovelty_mean_f1"], found["BackOffNovelty_worst_f1"]
-    assert f"hdfs: BackOffNovelty mean {mean:.3f}, worst draw {worst:.3f}" in shown
+    assert f"hdfs sequences: BackOffNovelty mean {mean:.3f}, worst draw {worst:.3f}" in shown

@@ -95,6 +95,7 @@ def test_exploration_looked_at_every_data_set(outcomes, dataset):
     main = datasets.load(dataset, "simulated", seed=PARAMETERS["SEED"], budget="fast")
     assert main[main.main].height in results.values()
     client = tracking.open_store(write=False)
-    (run,) = client.search_runs([client.get_experiment_by_name(dataset).experiment_id])
+    experiment = client.get_experiment_by_name(dataset).experiment_id
+    (run,) = client.search_runs([experiment], "tags.notebook = '01_exploration'")
     assert run.data.tags["data.digest"] == main.digest
     assert {entry.path for entry in client.list_artifacts(run.info.run_id)} >= {"figures", "results.json"}
