@@ -17,14 +17,12 @@ from utils.errors import DataError
 from utils.features import call_graph, log_sessions, log_templates, selection, tables, web_events
 from utils.features.flows import FlowFeatures
 from utils.features.selection import Selection, Stability
+from utils.features.tables import Table, weight_column, weight_of
 from utils.features.tables.graphs import BEHAVIORS, EDGES, GRAPHS, ID
-from utils.features.tables.sequences import BLOCKS, EVENTS, LINE_IDS, LINES, WEIGHT
+from utils.features.tables.sequences import BLOCKS, EVENTS, LINE_IDS, LINES
 
 WINDOW = 10
 TRAIN = "train"
-
-Table = tuple[str, str]
-"""Name of a data set and of one of its processed tables."""
 
 
 def learnable(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, pl.DataFrame, Roles, list[str]]]:
@@ -55,7 +53,7 @@ def choices(processed: Mapping[str, Dataset], *, seed: int = settings.SEED) -> d
         By data set and table; where training has one class only, no feature is judged by the label.
     """
     return {
-        table: selection.select(rows, _two_classes(rows, roles), features, weight=_weight(roles), seed=seed)
+        table: selection.select(rows, _two_classes(rows, roles), features, weight=weight_column(roles), seed=seed)
         for table, rows, roles, features in learnable(processed)
     }
 
@@ -71,7 +69,7 @@ def stabilities(
         seed: of the resamples.
     """
     return {
-        table: selection.stability(rows, label, features, resamples=resamples, seed=seed, weight=_weight(roles))
+        table: selection.stability(rows, label, features, resamples=resamples, seed=seed, weight=weight_column(roles))
         for table, rows, roles, features in learnable(processed)
         if (label := _two_classes(rows, roles))
     }
@@ -213,7 +211,7 @@ def reductions(processed: Mapping[str, Dataset]) -> pl.DataFrame:
     for name, dataset in processed.items():
         for table, frame in dataset.frames.items():
             if dataset.roles[table].sequence == EVENTS and frame.height:
-                rows.append({"data set": name, "table": table, **_reduced(frame)})
+                rows.append({"data set": name, "table": table, **_reduced(frame, dataset.roles[table])})
     return pl.DataFrame(rows)
 
 
@@ -225,10 +223,6 @@ def _training(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
 def _two_classes(rows: pl.DataFrame, roles: Roles) -> str | None:
     known = rows[roles.label].drop_nulls().n_unique() if roles.label else 0
     return roles.label if known == 2 else None
-
-
-def _weight(roles: Roles) -> str | None:
-    return WEIGHT if WEIGHT in roles.withheld else None
 
 
 def _compared(name: str, training: pl.Series, everywhere: pl.Series) -> dict[str, object]:
@@ -259,14 +253,14 @@ def _parsed(dataset: Dataset, made: Dataset) -> dict[str, object]:
     return found | {"grouping accuracy": measured.grouping, "true templates": measured.true_groups}
 
 
-def _reduced(frame: pl.DataFrame) -> dict[str, object]:
+def _reduced(frame: pl.DataFrame, roles: Roles) -> dict[str, object]:
     vocabulary = log_sessions.Vocabulary.fit(frame[EVENTS])
     sequences = log_sessions.encode(frame[EVENTS], vocabulary)
-    weight = frame[WEIGHT] if WEIGHT in frame.columns else pl.Series([1] * frame.height)
-    each = frame[EVENTS].list.len() + 1
+    each, weight = (frame[EVENTS].list.len() + 1).cast(pl.Int64), weight_of(frame, roles)
     distinct = sessions.distinct_sequences(frame, EVENTS).table.height
     windows = len(log_sessions.distinct_windows(log_sessions.windows(sequences, WINDOW)).counts)
-    every, cut = int(weight.sum()), int((each.cast(pl.Int64) * weight.cast(pl.Int64)).sum())
+    every = frame.height if weight is None else int(weight.sum())
+    cut = int((each if weight is None else each * weight.cast(pl.Int64)).sum())
     return {
         "sessions": every,
         "distinct sessions": distinct,

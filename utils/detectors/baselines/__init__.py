@@ -4,7 +4,7 @@ Each function returns tables for a notebook. Values come with 95 % intervals (``
 what choosing the threshold on the test rows would have shown, ``trivial_f1`` what flagging every row gives.
 """
 
-from utils.detectors.baselines.judging import Table, labelled_tables
+from utils.detectors.baselines.judging import labelled_tables
 from utils.detectors.baselines.normals import alarm_tables, limits
 from utils.detectors.baselines.sessions import NOVELTY, session_draws, session_results, session_rules, session_tables
 from utils.detectors.baselines.texts import signatures
@@ -27,7 +27,6 @@ __all__ = [
     "NOVELTY",
     "PUBLISHED",
     "Judged",
-    "Table",
     "alarm_tables",
     "as_published",
     "best_rules",

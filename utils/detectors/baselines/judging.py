@@ -10,9 +10,7 @@ from utils.evaluation import metrics, splits
 from utils.evaluation.inputs import Values
 from utils.evaluation.splits import Split
 from utils.features import tables
-
-Table = tuple[str, str]
-"""Name of a data set and of one of its processed tables."""
+from utils.features.tables import Table
 
 
 def labelled_tables(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, pl.DataFrame, Roles, Split]]:
@@ -42,11 +40,6 @@ def label_of(roles: Roles) -> str:
     if roles.label is None:
         raise DataError("a rule is judged by labels, found none: choose a labelled table")
     return roles.label
-
-
-def weight_of(rows: pl.DataFrame, roles: Roles) -> pl.Series | None:
-    """How many sessions each row stands for; nothing where each row stands for itself."""
-    return rows[tables.WEIGHT] if tables.WEIGHT in roles.withheld else None
 
 
 def decided(y: Values, flagged: Values, weight: Values | None = None) -> dict[str, float]:

@@ -8,12 +8,13 @@ import polars as pl
 
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
-from utils.detectors.baselines.judging import Table, decided, label_of, labelled_tables, weight_of
+from utils.detectors.baselines.judging import decided, label_of, labelled_tables
 from utils.detectors.rules import MeanPlusSigma, QuantileRule
 from utils.errors import DataError
 from utils.evaluation import conformal, splits
 from utils.evaluation.splits import Split
 from utils.features import tables
+from utils.features.tables import Table, weight_of
 
 CALIBRATION_SHARE = 0.5
 LIMITS = {

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors import novelty
-from utils.detectors.baselines.judging import Table, decided, label_of
+from utils.detectors.baselines.judging import decided, label_of
 from utils.errors import DataError
 from utils.evaluation import metrics
 from utils.features import tables
+from utils.features.tables import Table
 
 Ints = NDArray[np.int64]
 NOVELTY = (
@@ -139,7 +140,7 @@ def session_results(rules: pl.DataFrame | None, draws: pl.DataFrame | None) -> d
 def _weighed(table: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     """Labelled rows with the number of sessions of each."""
     rows = table.filter(pl.col(label_of(roles)).is_not_null())
-    return rows if tables.WEIGHT in roles.withheld else rows.with_columns(pl.lit(1, pl.Int64).alias(tables.WEIGHT))
+    return rows if tables.weight_column(roles) else rows.with_columns(pl.lit(1, pl.Int64).alias(tables.WEIGHT))
 
 
 def _drawn(normals: Ints, size: int, seed: int) -> Ints:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import polars as pl
 
 from utils.datasets.contract import Dataset
-from utils.detectors.baselines.judging import Table, labelled_tables
+from utils.detectors.baselines.judging import labelled_tables
 from utils.detectors.rules.signatures import ALARM, Signatures
 from utils.evaluation.intervals import wilson
 from utils.features import tables
+from utils.features.tables import Table
 
 
 def signatures(processed: Mapping[str, Dataset]) -> pl.DataFrame:

@@ -9,13 +9,14 @@ from sklearn.base import clone
 
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
-from utils.detectors.baselines.judging import Table, label_of, labelled_tables, weight_of
+from utils.detectors.baselines.judging import label_of, labelled_tables
 from utils.detectors.rules import FeatureRule, OptimisticChoice, best_on_test, shortcut_strength
 from utils.errors import DataError, LabError
 from utils.evaluation import metrics, splits
 from utils.evaluation.metrics import Estimate
 from utils.evaluation.splits import Split
 from utils.features import tables
+from utils.features.tables import Table, weight_of
 
 MOST_VALUES = 100_000
 """A column of more distinct values names its rows; how far it would get alone says nothing."""

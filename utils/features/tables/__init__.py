@@ -24,12 +24,26 @@ from utils import settings
 from utils.datasets.contract import Dataset
 from utils.errors import DataError
 from utils.features.tables import graphs, rows, sequences, store, texts
-from utils.features.tables.keys import Part, measurable
-from utils.features.tables.sequences import WEIGHT
+from utils.features.tables.keys import WEIGHT, Part, measurable, weight_column, weight_of
 from utils.features.tables.store import folder, read, write
 from utils.features.tables.texts import texts_of
 
-__all__ = ["WEIGHT", "build", "current", "folder", "measurable", "read", "texts_of", "write"]
+__all__ = [
+    "WEIGHT",
+    "Table",
+    "build",
+    "current",
+    "folder",
+    "measurable",
+    "read",
+    "texts_of",
+    "weight_column",
+    "weight_of",
+    "write",
+]
+
+Table = tuple[str, str]
+"""Name of a data set and of one of its processed tables."""
 
 OWN = "own files"
 Builder = Callable[[Dataset, int], Iterator[tuple[str, Part]]]

@@ -23,6 +23,8 @@ ROWS_A_WORD = 100
 ANSWER_AUC = 0.99
 """A feature that alone ranks the classes so well says how the data were collected, or is the label."""
 
+WEIGHT = "n_sessions"
+"""Column of a table of distinct sequences with the number of sessions that each row stands for."""
 
 FEWEST = 5
 """Rows that each class must have in training; fewer are often told apart by chance."""
@@ -127,6 +129,17 @@ def measurable(frame: pl.DataFrame, roles: Roles, *, numeric: bool = False) -> l
     most = max(MOST_WORDS, frame.height // ROWS_A_WORD)
     texts = {name for name in roles.features if isinstance(frame.schema[name], pl.String | pl.Categorical | pl.Enum)}
     return [name for name in roles.features if name not in texts or frame[name].n_unique() <= most]
+
+
+def weight_column(roles: Roles) -> str | None:
+    """Name of the column with the sessions that each row stands for; nothing where a row stands for itself."""
+    return WEIGHT if WEIGHT in roles.withheld else None
+
+
+def weight_of(rows: pl.DataFrame, roles: Roles) -> pl.Series | None:
+    """How many sessions each row stands for; nothing where each row stands for itself."""
+    column = weight_column(roles)
+    return rows[column] if column else None
 
 
 def training(made: Part) -> pl.Series:

@@ -11,9 +11,9 @@ from utils.datasets import hdfs, sessions
 from utils.datasets.contract import Dataset, Roles
 from utils.features import log_sessions
 from utils.features.log_templates import LogTemplates
-from utils.features.tables.keys import Part, divided, keys, part, training, widened, without_answers
+from utils.features.tables.keys import WEIGHT, Part, divided, keys, part, training, weight_of, widened, without_answers
 
-EVENTS, LINE_IDS, FIRST_LINE, WEIGHT = "events", "line_ids", "first_line", "n_sessions"
+EVENTS, LINE_IDS, FIRST_LINE = "events", "line_ids", "first_line"
 LINES, SESSIONS, BLOCKS, SEQUENCES, TEMPLATES = "lines", "sessions", "blocks", "sequences", "templates"
 DURATION = "duration_s"
 MOST_EVENTS = 200
@@ -135,9 +135,8 @@ def _withheld(kept: pl.DataFrame, columns: pl.DataFrame, roles: Roles, unit: str
 
 def _in_training(made: Part, counts: sparse.csr_matrix) -> np.ndarray:
     """How often each event occurs in training, counted once for each session."""
-    weight = made.frame[WEIGHT] if WEIGHT in made.roles.withheld else pl.Series(np.ones(made.frame.height))
-    learned = (training(made).cast(pl.Float64) * weight).to_numpy()
-    return np.asarray((counts > 0).T @ learned)
+    learned, weight = training(made).cast(pl.Float64), weight_of(made.frame, made.roles)
+    return np.asarray((counts > 0).T @ (learned if weight is None else learned * weight).to_numpy())
 
 
 def _whole(counts: sparse.csr_matrix) -> np.ndarray:
