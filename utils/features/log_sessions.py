@@ -511,7 +511,7 @@ def list_column(flat: pl.Series, offsets: Ints, name: str) -> pl.Series:
     Returns:
         n lists.
     """
-    values = flat.to_arrow()
+    values = flat.to_arrow(compat_level=pl.CompatLevel.oldest())
     lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values)
     made = pl.Series(name, lists)
     return made.cast(pl.List(flat.dtype)) if made.dtype != pl.List(flat.dtype) else made

@@ -1,18 +1,15 @@
 """A raw log file, of any length, to the template and the session of each line."""
 
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
-from utils.datasets import sessions
+from utils.datasets import folders, sessions
+from utils.features.log_sessions import list_column
 from utils.features.log_templates import blocks
 from utils.features.log_templates.estimator import LogTemplates, gathered, template_table
 from utils.features.log_templates.identifiers import Identifiers
@@ -92,7 +89,7 @@ def write_parsed(
     """
     scanned = _scan(Path(path), identifier, block_bytes)
     parser = parser or scanned.learn()
-    with _complete_only(Path(folder)) as unfinished:
+    with folders.replaced(Path(folder)) as unfinished:
         for number, begin in enumerate(range(0, max(scanned.rows.size, 1), PART_LINES)):
             part = scanned.frame(parser, begin, begin + PART_LINES)
             part.write_parquet(unfinished / f"lines-{number:05d}.parquet")
@@ -128,8 +125,8 @@ def read_sessions(
         "first_line": line[offsets[:-1]] + 1,
         "last_line": line[offsets[1:] - 1] + 1,
         "n_events": np.diff(offsets).astype(np.uint32),
-        "events": _lists(offsets, scanned.templates(parser)["template_id"].gather(scanned.rows[line])),
-        "lines": _lists(offsets, pl.Series(line + 1)),
+        "events": list_column(scanned.templates(parser)["template_id"].gather(scanned.rows[line]), offsets, "events"),
+        "lines": list_column(pl.Series(line + 1), offsets, "lines"),
     }
     return pl.DataFrame(table), parser
 
@@ -186,23 +183,3 @@ def _scan(path: Path, identifier: str | None, block_bytes: int) -> _Scanned:
     if found is None:
         return _Scanned(rows, skeletons, np.arange(rows.size), rows, pl.Series([], dtype=pl.String), False)
     return _Scanned(rows, skeletons, *found.all(), found.names.all(), True)
-
-
-def _lists(offsets: Places, values: pl.Series) -> pl.Series:
-    """Lists that stand in one column on end."""
-    flat = values.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return pl.Series(pa.LargeListArray.from_arrays(pa.array(offsets), flat), dtype=pl.List(values.dtype))
-
-
-@contextmanager
-def _complete_only(folder: Path) -> Iterator[Path]:
-    """A folder to write to, which gets its name only if nothing went wrong."""
-    unfinished = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.replace(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

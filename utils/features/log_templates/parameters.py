@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
+from utils.features.log_sessions import list_column
 from utils.features.log_templates.masking import VARIABLE, Block, Numbers, compiled
 
 NAME = "parameters"
@@ -36,9 +36,7 @@ def extract(block: Block, rows: Numbers, holes: Sequence[Sequence[tuple[int, int
     compiled().locate(
         *block, rows, first_hole, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1]), begin, end
     )
-    values = block.pieces(begin, end)
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets), values.to_arrow(compat_level=pl.CompatLevel.oldest()))
-    return pl.Series(NAME, lists, dtype=pl.List(pl.String))
+    return list_column(block.pieces(begin, end), offsets, NAME)
 
 
 def find_holes(skeleton: bytes, template: str) -> list[tuple[int, int]]:

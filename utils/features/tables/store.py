@@ -4,17 +4,15 @@ Each parquet file carries the roles of its columns in its own metadata, and ``da
 tables were made of. A folder is written under a temporary name and renamed when it is whole.
 """
 
-import contextlib
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import polars as pl
 
 from utils import settings
+from utils.datasets import folders
 from utils.datasets.contract import Dataset, Defect, Roles
 from utils.errors import DataError
 
@@ -43,7 +41,7 @@ def write(processed: Dataset) -> Path:
     """
     target = folder(processed.name, processed.source)
     try:
-        with _whole(target) as part:
+        with folders.replaced(target) as part:
             for name, frame in processed.frames.items():
                 roles = json.dumps(_plain_roles(processed.roles[name]))
                 frame.write_parquet(part / f"{name}.parquet", metadata={ROLES: roles})
@@ -92,32 +90,6 @@ def digest(name: str, source: str) -> str | None:
         return None
 
 
-@contextlib.contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """Give a temporary folder that takes the place of the target when the block ends well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        fresh = work / "new"
-        fresh.mkdir()
-        yield fresh
-        _swap(fresh, target, work / "old")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _swap(fresh: Path, target: Path, aside: Path) -> None:
-    """Put the new folder in the place of the old one; the old one comes back if that fails."""
-    if target.exists():
-        target.rename(aside)
-    try:
-        fresh.rename(target)
-    except OSError:
-        if aside.exists():
-            aside.rename(target)
-        raise
-
-
 def _description(processed: Dataset) -> dict[str, object]:
     return {
         **{key: getattr(processed, key) for key in TEXTS},
@@ -134,4 +106,4 @@ def _plain_roles(roles: Roles) -> dict[str, object]:
 
 def _roles(plain: Mapping[str, object]) -> Roles:
     lists = {key: tuple(value) for key, value in plain.items() if isinstance(value, list)}
-    return replace(Roles(unit=""), **{**plain, **lists})  # type: ignore[arg-type]
+    return Roles(**{**plain, **lists})  # type: ignore[arg-type]

@@ -1,0 +1,43 @@
+"""Folders of results: whole or as they were before, never some of each."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replaced(target: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of the target when the block ends well.
+
+    Args:
+        target: the folder, whether it exists or not; folders above it are made.
+
+    Yields:
+        Where to write. If the block or the exchange fails, nothing of it is left, and the target is what it was.
+
+    Raises:
+        OSError: if the folder cannot be made or exchanged.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        fresh = work / "new"
+        fresh.mkdir()
+        yield fresh
+        _exchange(fresh, target, work / "old")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _exchange(fresh: Path, target: Path, aside: Path) -> None:
+    """Put the new folder in the place of the old one; the old one comes back if that fails."""
+    if target.exists():
+        target.rename(aside)
+    try:
+        fresh.rename(target)
+    except OSError:
+        if aside.exists():
+            aside.rename(target)
+        raise
