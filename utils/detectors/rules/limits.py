@@ -149,7 +149,7 @@ class MeanPlusSigma(Rule):
 
     def _distances(self, X: pl.DataFrame) -> Floats:
         check_is_fitted(self, "features_")
-        return self._scaled(np.column_stack([numbers(column_of(X, name)) for name in self.features_]))
+        return self._scaled(_read(X, self.features_))
 
     def _scaled(self, table: Floats) -> Floats:
         with np.errstate(over="ignore"):
@@ -264,8 +264,7 @@ class QuantileRule(Rule):
 
     def _all_scores(self, X: pl.DataFrame) -> Floats:
         check_is_fitted(self, "features_")
-        table = np.column_stack([numbers(column_of(X, name)) for name in self.features_])
-        return self._tail_scores(table, seen=False)
+        return self._tail_scores(_read(X, self.features_), seen=False)
 
     def _tail_scores(self, table: Floats, *, seen: bool) -> Floats:
         p = np.empty_like(table)
@@ -340,7 +339,12 @@ def _normal_rows(
         if not names:
             raise DataError(f"this rule needs a numeric feature, found none among {X.columns}: name features")
     normal, mass = normal_rows(y, weight, X.height, "limits are learned from")
-    return np.column_stack([numbers(X[name]) for name in names])[normal], mass, names
+    return _read(X, names)[normal], mass, names
+
+
+def _read(X: pl.DataFrame, names: Sequence[str]) -> Floats:
+    """Columns as numbers, (rows, columns)."""
+    return np.column_stack([numbers(column_of(X, name)) for name in names])
 
 
 def _moments(table: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
