@@ -193,21 +193,29 @@ def test_a_dot_in_a_name_makes_no_text():
     assert evidence.typed_tables(many["tiny"]) == ["rows"]
 
 
-def test_the_heaviest_tail_is_named():
+def test_the_heaviest_tail_that_gets_a_logarithm_is_named():
+    rng = np.random.default_rng(0)
     rows = pl.DataFrame(
         {
-            "flat": range(1, 101),
-            "heavy": [1] * 90 + [1_000] * 10,
-            "heavier": [0] * 98 + [5_000] * 2,
+            "flat": [10.5, 11.5] * 50,
+            "heavy": 100 * rng.lognormal(0, 1, 100),
+            "heavier": 100 * rng.lognormal(0, 2, 100),
+            "flag": [0] * 99 + [1],
             "name": ["a"] * 100,
             "gap": pl.Series([None] * 100, dtype=pl.Float64),
         }
     )
-    assert evidence.heaviest_tail(rows, rows.columns) == "heavier"
-    assert evidence.heaviest_tail(rows, ["flat", "heavy", "name"]) == "heavy"
-    assert evidence.heaviest_tail(rows, ["flat"]) is None
-    assert evidence.heaviest_tail(rows, ["name", "gap"]) is None
-    assert evidence.heaviest_tail(rows, []) is None
+    table = ("tiny", "rows")
+
+    def named(*columns):
+        return evidence.heaviest_tail(table, rows, evidence.treatments(processed(rows.select(columns), columns)))
+
+    assert named(*rows.columns) == "heavier"
+    assert named("flat", "heavy", "name", "flag") == "heavy"
+    assert named("flat") is None
+    assert named("flat", "flag") is None, "a flag has a skewness and no tail"
+    assert evidence.heaviest_tail(table, rows, evidence.treatments({})) is None
+    assert evidence.heaviest_tail(("other", "rows"), rows, evidence.treatments(processed(rows, ["heavy"]))) is None
 
 
 def test_degrees_over_all_graphs_are_compared_on_test_graphs():

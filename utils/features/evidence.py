@@ -8,7 +8,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 
 import polars as pl
-import polars.selectors as cs
 
 from utils import settings
 from utils.datasets import sessions
@@ -119,19 +118,21 @@ def typed_tables(dataset: Dataset) -> list[str]:
     ]
 
 
-def heaviest_tail(rows: pl.DataFrame, features: list[str]) -> str | None:
-    """Name the feature with the heaviest tail, the one that a logarithm changes most.
+def heaviest_tail(table: Table, rows: pl.DataFrame, treated: pl.DataFrame) -> str | None:
+    """Name the feature that a logarithm changes most.
 
     Args:
-        rows: training rows.
-        features: columns to look at; those that are no numbers are passed over.
+        table: data set and table.
+        rows: its training rows.
+        treated: what :func:`treatments` found.
 
     Returns:
-        The feature of the highest skewness; nothing if none is above 1.
+        Of the features that get a logarithm, the one of the highest skewness; nothing if none gets one.
     """
-    numbers = rows.select(pl.col(features)).select(cs.numeric())
-    skewness = numbers.select(pl.all().skew()).row(0) if numbers.width else ()
-    known = {name: value for name, value in zip(numbers.columns, skewness, strict=True) if value and value > 1}
+    if treated.is_empty():
+        return None
+    logged = treated.filter((pl.col("data set") == table[0]) & (pl.col("logarithm") != ""))["column"].to_list()
+    known = {name: rows[name].skew() or 0.0 for name in logged if name in rows.columns}
     return max(known, key=lambda name: known[name], default=None)
 
 
