@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.unit import small_data
 from utils.datasets.contract import Roles
-from utils.detectors import baselines
-from utils.detectors.baselines import judging, sessions, thresholds
+from utils.detectors import baselines, judging
+from utils.detectors.baselines import sessions, thresholds
 from utils.detectors.rules import FeatureRule, MeanPlusSigma, QuantileRule
 from utils.errors import DataError
 from utils.evaluation import metrics, splits

@@ -4,7 +4,6 @@ Each function returns tables for a notebook. Values come with 95 % intervals (``
 what choosing the threshold on the test rows would have shown, ``trivial_f1`` what flagging every row gives.
 """
 
-from utils.detectors.baselines.judging import labelled_tables
 from utils.detectors.baselines.normals import alarm_tables, limits
 from utils.detectors.baselines.sessions import NOVELTY, session_draws, session_results, session_rules, session_tables
 from utils.detectors.baselines.texts import signatures
@@ -22,6 +21,7 @@ from utils.detectors.baselines.thresholds import (
     spread,
     spread_results,
 )
+from utils.detectors.judging import labelled_tables
 
 __all__ = [
     "NOVELTY",

@@ -8,7 +8,7 @@ import polars as pl
 
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
-from utils.detectors.baselines.judging import decided, label_of, labelled_tables
+from utils.detectors.judging import decided, label_of, labelled_tables
 from utils.detectors.rules import MeanPlusSigma, QuantileRule
 from utils.errors import DataError
 from utils.evaluation import conformal, splits

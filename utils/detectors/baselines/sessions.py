@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors import novelty
-from utils.detectors.baselines.judging import decided, label_of
+from utils.detectors.judging import decided, label_of
 from utils.errors import DataError
 from utils.evaluation import metrics
 from utils.features import tables

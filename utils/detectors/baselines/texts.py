@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from utils.datasets.contract import Dataset
-from utils.detectors.baselines.judging import labelled_tables
+from utils.detectors.judging import labelled_tables
 from utils.detectors.rules.signatures import ALARM, Signatures
 from utils.evaluation.intervals import wilson
 from utils.features import tables

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
-from utils.detectors.baselines.judging import label_of, labelled_tables
+from utils.detectors.judging import label_of, labelled_tables
 from utils.detectors.rules import FeatureRule, OptimisticChoice, best_on_test, shortcut_strength
 from utils.errors import DataError, LabError
 from utils.evaluation import metrics, splits
