@@ -12,7 +12,6 @@ Sources:
 
 import inspect
 from collections.abc import Iterator, Mapping
-from numbers import Integral
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -196,7 +195,7 @@ class Ensemble(BaseEstimator):  # type: ignore[misc]
 
     def _parts(self, groups: Ints) -> Iterator[Ints]:
         """Rows, among the normal ones, that are held out together: one part, or one for each fold."""
-        if isinstance(self.held_out, Integral):
+        if isinstance(self.held_out, int | np.integer):
             yield from (fold.test for fold in splits.k_fold(None, int(self.held_out), self.seed, groups))
         else:
             yield splits.grouped(None, groups, self.held_out, self.seed).test
@@ -217,7 +216,7 @@ class Ensemble(BaseEstimator):  # type: ignore[misc]
         """
         if not self.members:
             raise SettingsError("an ensemble must have members, found none: name at least one detector")
-        share = not isinstance(self.held_out, Integral) and 0 < self.held_out < 1
+        share = not isinstance(self.held_out, int | np.integer) and 0 < self.held_out < 1
         if isinstance(self.held_out, bool) or not (share or self.held_out >= FEWEST_FOLDS):
             expected = "a share between 0 and 1 or a number of folds from 2 on"
             raise SettingsError(f"held_out must be {expected}, found {self.held_out}: write a fifth as 0.2 or 5")
