@@ -1,0 +1,308 @@
+"""A detector of outliers on a table: columns by name in, scores and reasons in the words of the table out.
+
+Detectors of outliers work on matrices of numbers. :class:`TableDetector` puts a transformer before one of them and
+leads its answers back: what encoded columns contribute is summed to the column that they were made of, and beside each
+value that stands out is said what is usual there. Every detector explains a new row in the same form:
+
+    src_bytes is 54,540, usually 105 to 8,314, median 244 (71 % of the score); flag is RSTR (0.2 %), usually SF (94 %)
+    (19 % of the score).
+
+"Within the usual" stands where the value alone is usual and only its company is not.
+
+Rows that the transformer cannot tell apart are learned from, scored and explained once.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from utils.datasets import require
+from utils.datasets.wording import listed
+from utils.detectors.usual_values import Usual, percent, usual_values
+from utils.errors import SchemaError, SettingsError
+from utils.evaluation.inputs import Floats, Ints, Values, normal_rows
+from utils.features.flows import FlowFeatures
+
+TABLE = "the table of a detector"
+NOMINAL_KINDS = ("nominal", "binary")
+SEPARATORS = ("=", "_", " ")
+MOST_REASONS = 3
+WITHIN, BESIDE = "within the usual", "usually"
+NO_REASON = "Nothing is more abnormal than usual."
+REASONS = {"row": pl.Int64, "feature": pl.String, "value": pl.String, "usual": pl.String, "share": pl.Float64}
+
+
+class _Distinct(NamedTuple):
+    """Distinct rows of a matrix: the place of the first of each, and for each row which of them it is."""
+
+    first: Ints
+    inverse: Ints
+
+
+class _Reasons(NamedTuple):
+    """The largest shares of some rows: row, place of the column and share, sorted by row, the largest share first."""
+
+    row: Ints
+    column: Ints
+    share: Floats
+
+
+class TableDetector(BaseEstimator):  # type: ignore[misc]
+    """A detector of outliers that reads a table and says why; HIGHER = MORE ABNORMAL.
+
+    Args:
+        detector: what scores rows of numbers: ``fit(X, y=None, sample_weight=None)``, ``score_samples(X)`` and
+            ``contributions(X)``; it is cloned.
+        features: what makes numbers of the columns, :class:`utils.features.flows.FlowFeatures` with its defaults if not
+            given; it is cloned. Any transformer with ``get_feature_names_out`` will do.
+        origins: for each output of ``features`` the column that it is made of. Not needed if ``features`` knows
+            (``origins_``), or its outputs are named ``column`` or ``column=...``, ``column_...``, ``column ...``.
+
+    Attributes:
+        detector_: the fitted detector.
+        features_: the fitted transformer.
+        feature_names_in_: columns that are read, in the order of ``contributions``.
+        n_features_in_: their number.
+        usual_: what is usual in each of them, a :class:`utils.detectors.usual_values.Usual`: no rows.
+        n_rows_: normal training rows.
+        n_distinct_: how many of them the transformer can tell apart.
+    """
+
+    def __init__(
+        self,
+        detector: Any,  # noqa: ANN401 - any estimator of the contract
+        features: Any = None,  # noqa: ANN401 - any transformer
+        *,
+        origins: Mapping[str, str] | None = None,
+    ) -> None:
+        self.detector = detector
+        self.features = features
+        self.origins = origins
+
+    def fit(self, frame: pl.DataFrame, y: Values | None = None, weight: Values | None = None) -> Self:
+        """Learn what is normal.
+
+        Args:
+            frame: training rows, n rows. Columns beside those that ``features`` reads are left alone.
+            y: true for an anomaly, shape (n,); only the other rows are learned from. ``None``: all rows are normal.
+            weight: how many rows each row stands for, shape (n,); the transformer sees each row once.
+
+        Returns:
+            The detector itself.
+
+        Raises:
+            SettingsError: if ``detector`` does not keep the contract.
+            SchemaError: if ``frame`` is no polars frame, a column is missing or no feature, or an output of
+                ``features`` has no known origin.
+            DataError: if no normal row is left, or nothing varies.
+        """
+        _require_contract(self.detector)
+        require.frame(frame, TABLE)
+        rows, counts = normal_rows(y, weight, frame.height, "a detector learns from")
+        normal = frame.filter(pl.Series(rows))
+        mass = np.ones(normal.height, dtype=np.int64) if counts is None else counts
+        self.features_ = clone(FlowFeatures() if self.features is None else self.features).fit(normal)
+        self._trace(normal)
+        matrix = self._matrix(normal)
+        seen = _distinct(matrix)
+        self.n_rows_, self.n_distinct_ = normal.height, len(seen.first)
+        sums = np.bincount(seen.inverse, mass).astype(mass.dtype)
+        self.detector_ = clone(self.detector).fit(matrix[seen.first], sample_weight=sums)
+        nominal = {plan.name for plan in getattr(self.features_, "columns_", ()) if plan.kind in NOMINAL_KINDS}
+        weights = mass.astype(np.float64)
+        self.usual_: dict[str, Usual] = {
+            name: usual_values(normal[name], weights, nominal=name in nominal) for name in self._used
+        }
+        return self
+
+    def score_samples(self, frame: pl.DataFrame) -> Floats:
+        """Score rows; HIGHER = MORE ABNORMAL.
+
+        Args:
+            frame: n rows with the columns of training, in any order; may be empty.
+
+        Returns:
+            Scores of the detector, shape (n,).
+
+        Raises:
+            SchemaError: if a column is missing or has another type than in training.
+        """
+        matrix, seen = self._read(frame)
+        if not frame.height:
+            return np.zeros(0)
+        return np.asarray(self.detector_.score_samples(matrix), dtype=np.float64)[seen.inverse]
+
+    def contributions(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Share of the score that each column carries.
+
+        Args:
+            frame: as :meth:`score_samples`.
+
+        Returns:
+            n rows, one column of shares from 0 on for each of :attr:`feature_names_in_`; a row sums to 1, or to 0 if it
+            is not more abnormal than usual. Columns that the transformer drops have 0.
+
+        Raises:
+            SchemaError: as :meth:`score_samples`.
+        """
+        shares, seen = self._shares(frame)
+        names = self.feature_names_in_.tolist()
+        return pl.DataFrame({name: shares[seen.inverse, place] for place, name in enumerate(names)})
+
+    def reasons(self, frame: pl.DataFrame, most: int = MOST_REASONS) -> pl.DataFrame:
+        """Tell which values make the score of each row, and what is usual there.
+
+        Args:
+            frame: as :meth:`score_samples`.
+            most: most reasons of a row.
+
+        Returns:
+            Up to ``most`` rows for each row of the table, the largest share first, none where nothing is more abnormal
+            than usual: ``row`` (its number), ``feature``, ``value`` in words (names with their share of the normal
+            training rows, or "never seen"), ``usual`` in words ("105 to 8,314, median 244", the 5 % and 95 % quantile;
+            "SF (94 %)"), and ``share`` of the score.
+
+        Raises:
+            SchemaError: as :meth:`score_samples`.
+            SettingsError: if ``most`` is below 1.
+        """
+        found = self._largest(frame, most)
+        names = self.feature_names_in_[found.column].tolist()
+        usual = {name: self.usual_[name].usual for name in set(names)}
+        columns = {
+            "row": found.row,
+            "feature": names,
+            "value": [value for value, _ in self._in_words(frame, found)],
+            "usual": [usual[name] for name in names],
+            "share": found.share,
+        }
+        return pl.DataFrame(columns, schema=REASONS)
+
+    def explain(self, frame: pl.DataFrame, most: int = MOST_REASONS) -> list[str]:
+        """Say for each row in one sentence what makes its score.
+
+        Args:
+            frame: as :meth:`score_samples`.
+            most: most columns that a sentence names.
+
+        Returns:
+            n sentences, in the same form for every detector.
+
+        Raises:
+            SchemaError: as :meth:`score_samples`.
+            SettingsError: if ``most`` is below 1.
+        """
+        found = self._largest(frame, most)
+        names = self.feature_names_in_[found.column].tolist()
+        usual = {name: self.usual_[name].usual for name in set(names)}
+        clauses: list[list[str]] = [[] for _ in range(frame.height)]
+        words = self._in_words(frame, found)
+        for row, name, (value, relation), share in zip(found.row.tolist(), names, words, found.share, strict=True):
+            clauses[row].append(f"{name} is {value}, {relation} {usual[name]} ({percent(share)} of the score)")
+        return [f"{'; '.join(parts)}." if parts else NO_REASON for parts in clauses]
+
+    @property
+    def _used(self) -> list[str]:
+        """Columns that an output is made of."""
+        used = set(self._origin.tolist())
+        return [name for place, name in enumerate(self.feature_names_in_.tolist()) if place in used]
+
+    def _trace(self, normal: pl.DataFrame) -> None:
+        """Find the column that each output is made of."""
+        names = list(getattr(self.features_, "feature_names_in_", normal.columns))
+        outputs = [str(name) for name in self.features_.get_feature_names_out()]
+        known = dict(self.origins or zip(outputs, getattr(self.features_, "origins_", ()), strict=False))
+        found = [known.get(output) or _origin(output, names) for output in outputs]
+        unknown = [output for output, name in zip(outputs, found, strict=True) if name not in names]
+        if unknown:
+            what = f"each output of the features must come from one of the columns {listed(names)}"
+            raise SchemaError(f"{what}, found {listed(unknown)}: name the column of each in origins")
+        place = {name: number for number, name in enumerate(names)}
+        self.feature_names_in_ = np.asarray(names, dtype=object)
+        self.n_features_in_ = len(names)
+        self._origin = np.asarray([place[str(name)] for name in found], dtype=np.int64)
+
+    def _matrix(self, frame: pl.DataFrame) -> Floats:
+        """The outputs of the transformer, shape (n, outputs)."""
+        made = self.features_.transform(frame)
+        return np.asarray(made.toarray() if sparse.issparse(made) else made, dtype=np.float64)
+
+    def _read(self, frame: pl.DataFrame) -> tuple[Floats, _Distinct]:
+        """Distinct rows of numbers, and how the rows of a table are made of them."""
+        check_is_fitted(self, "detector_")
+        require.frame(frame, TABLE)
+        require.columns(frame, self._used, TABLE)
+        if not frame.height:
+            return np.zeros((0, len(self._origin))), _Distinct(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        matrix = self._matrix(frame)
+        seen = _distinct(matrix)
+        return matrix[seen.first], seen
+
+    def _shares(self, frame: pl.DataFrame) -> tuple[Floats, _Distinct]:
+        """Shares of the columns in the score of each distinct row, shape (distinct rows, columns)."""
+        matrix, seen = self._read(frame)
+        shares = np.zeros((len(matrix), self.n_features_in_))
+        if len(matrix):
+            encoded = np.asarray(self.detector_.contributions(matrix), dtype=np.float64)
+            for output, place in enumerate(self._origin):
+                shares[:, place] += encoded[:, output]
+        return shares, seen
+
+    def _largest(self, frame: pl.DataFrame, most: int) -> _Reasons:
+        if most < 1:
+            raise SettingsError(f"the number of reasons must be 1 or more, found {most}: ask for at least one")
+        shares, seen = self._shares(frame)
+        best = np.argsort(-shares, axis=1, kind="stable")[:, :most]
+        size = np.take_along_axis(shares, best, axis=1)[seen.inverse]
+        row, rank = np.nonzero(size > 0)
+        return _Reasons(row, best[seen.inverse][row, rank], size[row, rank])
+
+    def _in_words(self, frame: pl.DataFrame, found: _Reasons) -> list[tuple[str, str]]:
+        """For each reason its value, and how that stands to what is usual, in words."""
+        words: list[tuple[str, str]] = [("", "")] * len(found.row)
+        for place in np.unique(found.column):
+            name = self.feature_names_in_[place]
+            chosen = np.flatnonzero(found.column == place)
+            values = frame[name].gather(found.row[chosen])
+            usual = self.usual_[name]
+            for reason, value, ordinary in zip(chosen, usual.written(values), usual.ordinary(values), strict=True):
+                words[reason] = (value, WITHIN if ordinary else BESIDE)
+        return words
+
+
+def _require_contract(detector: object) -> None:
+    """Check that a detector can be fitted on weighted rows, scores rows, and tells what contributes.
+
+    Raises:
+        SettingsError: if it does not.
+    """
+    missing = [name for name in ("fit", "score_samples", "contributions") if not hasattr(detector, name)]
+    if not missing and not has_fit_parameter(detector, "sample_weight"):
+        missing = ["fit(X, y, sample_weight)"]
+    if missing:
+        what = "a detector must have fit with sample_weight, score_samples and contributions"
+        found = f"found {type(detector).__name__} without {listed(missing)}"
+        raise SettingsError(f"{what}, {found}: give one of utils.detectors.outliers")
+
+
+def _distinct(matrix: Floats) -> _Distinct:
+    """Find the distinct rows, in order of first appearance."""
+    plain = np.ascontiguousarray(matrix) + 0.0  # no negative zeros
+    keys = pl.Series("key", [row.tobytes() for row in plain], dtype=pl.Binary)
+    firsts = pl.DataFrame(keys).with_row_index("row").select(pl.col("row").first().over("key")).to_series()
+    first, inverse = np.unique(firsts.to_numpy(), return_inverse=True)
+    return _Distinct(first.astype(np.int64), inverse.astype(np.int64))
+
+
+def _origin(output: str, names: list[str]) -> str | None:
+    """The column that an output is named after: the longest name that it is, or begins with before a separator."""
+    for shown in (output, output.partition("__")[2]):
+        fitting = [name for name in names if shown == name or shown.startswith(tuple(name + end for end in SEPARATORS))]
+        if fitting:
+            return max(fitting, key=len)
+    return None
