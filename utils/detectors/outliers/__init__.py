@@ -1,0 +1,11 @@
+"""Outlier detectors on matrices of numbers, behind one contract: fitted on normal rows, higher = more abnormal.
+
+Each has ``fit(X, y=None, sample_weight=None)``, ``score_samples(X)`` and ``contributions(X)``
+(:class:`utils.detectors.outliers.base.OutlierDetector`). :data:`DETECTORS` says which features each works best on.
+"""
+
+from utils.detectors.outliers.base import OutlierDetector
+from utils.detectors.outliers.forest import IsolationForest
+from utils.detectors.outliers.neighbours import LocalOutlierFactor, NearestNeighbours
+
+__all__ = ["IsolationForest", "LocalOutlierFactor", "NearestNeighbours", "OutlierDetector"]
