@@ -6,12 +6,15 @@ Each has ``fit(X, y=None, sample_weight=None)``, ``score_samples(X)`` and ``cont
 
 from utils.detectors.outliers.base import OutlierDetector
 from utils.detectors.outliers.boundary import OneClassSVM
+from utils.detectors.outliers.choices import DETECTORS, Choice
 from utils.detectors.outliers.forest import IsolationForest
 from utils.detectors.outliers.neighbours import LocalOutlierFactor, NearestNeighbours
 from utils.detectors.outliers.subspace import GaussianMixture, PrincipalComponents
 from utils.detectors.outliers.tails import TailProbability
 
 __all__ = [
+    "DETECTORS",
+    "Choice",
     "GaussianMixture",
     "IsolationForest",
     "LocalOutlierFactor",
