@@ -1,0 +1,123 @@
+"""The recipes for attacks that later days bring: which detectors, on which scale, with which share of the alarms.
+
+Normal flows are many small crowds, of one service each. A new attack stands beside all of them, but seldom far off in
+any one direction: the sum of absolute differences to the nearest normal flow (city-block distance) finds it where the
+Euclidean distance asks for one large difference. What resembles normal traffic in all but the few values that earlier
+attacks had in common is found by trees that have seen those. The two fail on different families, so each gets a share
+of the alarms and raises its own.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from utils import settings
+from utils.datasets.contract import Roles
+from utils.detectors.new_attacks import Recipe
+from utils.detectors.outliers import NearestNeighbours
+from utils.detectors.outliers.points import kept_places
+from utils.detectors.table_detector import TableDetector
+from utils.evaluation.inputs import Floats
+from utils.features.flows import FlowFeatures
+
+NEAREST, TREES = "nearest neighbour", "boosted trees"
+LABELLED, ONE_CLASS, COMBINED = "labelled", "one-class", "combined"
+SHARES: Mapping[str, float] = {NEAREST: 0.8, TREES: 0.2}
+MOST_POINTS = 5_000
+
+
+class CityBlockNeighbours(NearestNeighbours):
+    """City-block distance to the k-th nearest distinct point of training; HIGHER = MORE ABNORMAL.
+
+    Differences count as they are and not by their squares, so that many small ones weigh as much as a large one.
+    Otherwise as :class:`utils.detectors.outliers.NearestNeighbours`; contributions are exact: absolute differences.
+
+    Source:
+        Aggarwal, Hinneburg and Keim, "On the surprising behavior of distance metrics in high dimensional space", ICDT
+        2001.
+    """
+
+    def _learn(self, values: Floats, counts: Floats) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
+        self.points_ = values[kept_places(len(values), self.most_points, self.seed)]
+        self.n_learned_ = len(self.points_)
+        self.n_neighbours_ = min(self.neighbours, self.n_learned_)
+        self.search_ = NearestNeighbors(algorithm="brute", metric="manhattan").fit(self.points_)
+
+    def _attribute(self, values: Floats, scores: Floats) -> Floats:
+        _, places = self._to_neighbour(values, self.n_neighbours_)
+        return np.abs(values - self.points_[places])
+
+
+def nearest_normal(roles: Roles, *, most_points: int = MOST_POINTS, seed: int = settings.SEED) -> TableDetector:
+    """City-block distance to the nearest normal row of training, logarithms of heavy tails, standard scale.
+
+    Args:
+        roles: what the columns mean.
+        most_points: most distinct normal rows that are kept.
+        seed: of their draw.
+    """
+    return TableDetector(CityBlockNeighbours(most_points=most_points, seed=seed), FlowFeatures(roles))
+
+
+def boosted_trees(roles: Roles, *, seed: int = settings.SEED) -> Pipeline:
+    """Boosted trees that learn normal rows and known attacks apart, on the values as they are.
+
+    Args:
+        roles: what the columns mean.
+        seed: of rows and columns drawn for each tree.
+    """
+    from xgboost import XGBClassifier
+
+    trees = XGBClassifier(
+        n_estimators=150,
+        max_depth=6,
+        learning_rate=0.1,
+        subsample=0.7,
+        colsample_bytree=0.5,
+        tree_method="hist",
+        n_jobs=1,
+        random_state=seed,
+    )
+    return make_pipeline(FlowFeatures(roles, scale=None, log=False, dtype="float32"), trees)
+
+
+def later_attacks(roles: Roles, *, rate: float = 0.04, most_points: int = MOST_POINTS) -> Recipe:
+    """Nearest normal row and boosted trees, alone and together.
+
+    Args:
+        roles: what the columns of the table mean.
+        rate: nominal alarm rate at which they decide.
+        most_points: most distinct normal rows that the nearest-neighbour detector keeps.
+    """
+
+    def members(seed: int) -> dict[str, BaseEstimator]:
+        return {
+            NEAREST: nearest_normal(roles, most_points=most_points, seed=seed),
+            TREES: boosted_trees(roles, seed=seed),
+        }
+
+    detectors = {LABELLED: {TREES: 1.0}, ONE_CLASS: {NEAREST: 1.0}, COMBINED: SHARES}
+    return Recipe(members, detectors, rate=rate)
+
+
+def each_without_labels(roles: Roles, *, rows: int = 10_000, rate: float = 0.05) -> Recipe:
+    """Every detector of :data:`utils.detectors.outliers.DETECTORS` alone, each on the features that it wants.
+
+    Args:
+        roles: what the columns of the table mean.
+        rows: most rows that a detector with a costly neighbourhood learns from.
+        rate: nominal alarm rate at which they decide.
+    """
+    from utils.detectors.outliers import DETECTORS
+
+    def members(seed: int) -> dict[str, BaseEstimator]:
+        return {
+            name: TableDetector(choice.factory(seed, rows), FlowFeatures(roles, **choice.features))
+            for name, choice in DETECTORS.items()
+        }
+
+    return Recipe(members, {name: {name: 1.0} for name in DETECTORS}, rate=rate, held_out=0.25)
