@@ -3,10 +3,13 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from utils.detectors.outliers.base import OutlierDetector
+from utils.detectors.outliers.base import CELLS, OutlierDetector
 from utils.detectors.outliers.points import Places, kept_places
 from utils.evaluation.inputs import Floats
 from utils.settings import SEED
+
+SPARE = 2
+"""Candidates that are compared beside those that are asked for."""
 
 
 class NearestNeighbours(OutlierDetector):
@@ -68,29 +71,42 @@ class NearestNeighbours(OutlierDetector):
         self.points_ = values[kept_places(len(values), self.most_points, self.seed)]
         self.n_learned_ = len(self.points_)
         self.n_neighbours_ = min(self.neighbours, self.n_learned_)
-        self.search_ = NearestNeighbors(algorithm="brute").fit(self.points_)
+        self.centre_ = np.median(self.points_, axis=0)
+        self.search_ = NearestNeighbors(algorithm="brute").fit(self.points_ - self.centre_)
 
     def _score(self, values: Floats) -> Floats:
-        return self._to_neighbour(values, self.n_neighbours_)[0]
+        return self._nearest(values, self.n_neighbours_)[0][:, -1]
 
     def _score_of_training(self, values: Floats) -> Floats:
         """Score with one neighbour more where the first is the point itself."""
-        most = min(self.n_neighbours_ + 1, self.n_learned_)
-        distances, _ = self.search_.kneighbors(values, most)
+        distances, _ = self._nearest(values, min(self.n_neighbours_ + 1, self.n_learned_))
         known = distances[:, 0] == 0
-        if most == 1:
-            return np.where(known, 0.0, distances[:, 0])
-        place = np.where(known, most - 1, self.n_neighbours_ - 1)
+        if distances.shape[1] == 1:
+            return np.asarray(distances[:, 0])
+        place = np.where(known, distances.shape[1] - 1, self.n_neighbours_ - 1)
         return np.asarray(distances[np.arange(len(values)), place])
 
     def _attribute(self, values: Floats, scores: Floats) -> Floats:
-        _, places = self._to_neighbour(values, self.n_neighbours_)
-        return np.asarray((values - self.points_[places]) ** 2)
+        _, places = self._nearest(values, self.n_neighbours_)
+        return np.asarray((values - self.points_[places[:, -1]]) ** 2)
 
-    def _to_neighbour(self, values: Floats, neighbour: int) -> tuple[Floats, Places]:
-        """Distance to the neighbour of that rank, and its place."""
-        distances, places = self.search_.kneighbors(values, neighbour)
-        return distances[:, -1], places[:, -1]
+    def _nearest(self, values: Floats, most: int) -> tuple[Floats, Places]:
+        """Distances to the nearest points, rising, and their places; shape (k, most) each.
+
+        The search compares by products of matrices, which are inexact to half of the digits; the candidates that it
+        finds, some more than needed, are compared again by differences.
+        """
+        candidates = min(most + SPARE, self.n_learned_)
+        distances, places = np.empty((len(values), most)), np.empty((len(values), most), np.intp)
+        step = max(1, CELLS // (candidates * values.shape[1]))
+        for start in range(0, len(values), step):
+            block = slice(start, start + step)
+            found = self.search_.kneighbors(values[block] - self.centre_, candidates, return_distance=False)
+            apart = np.linalg.norm(values[block, None, :] - self.points_[found], axis=2)
+            order = np.argsort(apart, axis=1, kind="stable")[:, :most]
+            distances[block] = np.take_along_axis(apart, order, axis=1)
+            places[block] = np.take_along_axis(found, order, axis=1)
+        return distances, places
 
 
 class LocalOutlierFactor(OutlierDetector):

@@ -63,7 +63,11 @@ class PrincipalComponents(_Subspace):
     """Distance of a row from the subspace in which training rows vary most; HIGHER = MORE ABNORMAL.
 
     The score is the length of what is left of a row when it is rebuilt from its principal components, in scaled units.
-    Its contributions are exact: squared residuals. Weights count as repeated rows.
+    Weights count as repeated rows.
+
+    Its contributions are the exact Shapley values of the squared length, from the usual row of training that is most
+    like the row, to the row itself. The squared residuals of the features, which are often shown, smear one odd feature
+    over all that are correlated with it (Alcala and Qin, Automatica 45, 2009).
 
     Args:
         components: number of components, or the share of the variance that they must explain (above 0, below 1). At
@@ -100,7 +104,10 @@ class PrincipalComponents(_Subspace):
         return np.asarray(np.linalg.norm(self._project(values)[1], axis=1))
 
     def _attribute(self, values: Floats, scores: Floats) -> Floats:
-        return np.asarray(self._project(values)[1] ** 2)
+        """What OutlierDetector does, in closed form: for a square it is the Shapley value."""
+        usual = self._most_alike(values)
+        residuals = self._project(values)[1] + self._project(usual)[1]
+        return np.maximum((values - usual) / self.scale_ * residuals, 0.0)
 
 
 class GaussianMixture(_Subspace):
