@@ -7,13 +7,14 @@ value that stands out is said what is usual there. Every detector explains a new
     src_bytes is 54,540, usually 105 to 8,314, median 244 (71 % of the score); flag is RSTR (0.2 %), usually SF (94 %)
     (19 % of the score).
 
-"Within the usual" stands where the value alone is usual and only its company is not.
+A value that is usual by itself, and unusual only beside the others, is said to be so: ``count is 300, within the usual
+1 to 340, median 4``, ``flag is SF (94 %), as usual``.
 
 Rows that the transformer cannot tell apart are learned from, scored and explained once.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -23,32 +24,25 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from utils.datasets import require
 from utils.datasets.wording import listed
+from utils.detectors.outliers.points import DistinctPoints, Places, distinct_points
 from utils.detectors.usual_values import Usual, percent, usual_values
 from utils.errors import SchemaError, SettingsError
-from utils.evaluation.inputs import Floats, Ints, Values, normal_rows
+from utils.evaluation.inputs import Floats, Values, normal_rows
 from utils.features.flows import FlowFeatures
 
 TABLE = "the table of a detector"
 NOMINAL_KINDS = ("nominal", "binary")
 SEPARATORS = ("=", "_", " ")
 MOST_REASONS = 3
-WITHIN, BESIDE = "within the usual", "usually"
 NO_REASON = "Nothing is more abnormal than usual."
 REASONS = {"row": pl.Int64, "feature": pl.String, "value": pl.String, "usual": pl.String, "share": pl.Float64}
-
-
-class _Distinct(NamedTuple):
-    """Distinct rows of a matrix: the place of the first of each, and for each row which of them it is."""
-
-    first: Ints
-    inverse: Ints
 
 
 class _Reasons(NamedTuple):
     """The largest shares of some rows: row, place of the column and share, sorted by row, the largest share first."""
 
-    row: Ints
-    column: Ints
+    row: Places
+    column: Places
     share: Floats
 
 
@@ -108,11 +102,10 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         mass = np.ones(normal.height, dtype=np.int64) if counts is None else counts
         self.features_ = clone(FlowFeatures() if self.features is None else self.features).fit(normal)
         self._trace(normal)
-        matrix = self._matrix(normal)
-        seen = _distinct(matrix)
-        self.n_rows_, self.n_distinct_ = normal.height, len(seen.first)
-        sums = np.bincount(seen.inverse, mass).astype(mass.dtype)
-        self.detector_ = clone(self.detector).fit(matrix[seen.first], sample_weight=sums)
+        points = distinct_points(self._matrix(normal))
+        self.n_rows_, self.n_distinct_ = normal.height, len(points)
+        sums = np.bincount(points.inverse, mass).astype(mass.dtype)
+        self.detector_ = clone(self.detector).fit(points.values, sample_weight=sums)
         nominal = {plan.name for plan in getattr(self.features_, "columns_", ()) if plan.kind in NOMINAL_KINDS}
         weights = mass.astype(np.float64)
         self.usual_: dict[str, Usual] = {
@@ -132,10 +125,10 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         Raises:
             SchemaError: if a column is missing or has another type than in training.
         """
-        matrix, seen = self._read(frame)
-        if not frame.height:
+        points = self._points(frame)
+        if not len(points):
             return np.zeros(0)
-        return np.asarray(self.detector_.score_samples(matrix), dtype=np.float64)[seen.inverse]
+        return np.asarray(self.detector_.score_samples(points.values), dtype=np.float64)[points.inverse]
 
     def contributions(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Share of the score that each column carries.
@@ -150,9 +143,9 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         Raises:
             SchemaError: as :meth:`score_samples`.
         """
-        shares, seen = self._shares(frame)
+        shares, inverse = self._shares(frame)
         names = self.feature_names_in_.tolist()
-        return pl.DataFrame({name: shares[seen.inverse, place] for place, name in enumerate(names)})
+        return pl.DataFrame({name: shares[inverse, place] for place, name in enumerate(names)})
 
     def reasons(self, frame: pl.DataFrame, most: int = MOST_REASONS) -> pl.DataFrame:
         """Tell which values make the score of each row, and what is usual there.
@@ -177,7 +170,7 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         columns = {
             "row": found.row,
             "feature": names,
-            "value": [value for value, _ in self._in_words(frame, found)],
+            "value": self._words(frame, found, "written"),
             "usual": [usual[name] for name in names],
             "share": found.share,
         }
@@ -199,11 +192,10 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         """
         found = self._largest(frame, most)
         names = self.feature_names_in_[found.column].tolist()
-        usual = {name: self.usual_[name].usual for name in set(names)}
+        said = self._words(frame, found, "compared")
         clauses: list[list[str]] = [[] for _ in range(frame.height)]
-        words = self._in_words(frame, found)
-        for row, name, (value, relation), share in zip(found.row.tolist(), names, words, found.share, strict=True):
-            clauses[row].append(f"{name} is {value}, {relation} {usual[name]} ({percent(share)} of the score)")
+        for row, name, words, share in zip(found.row.tolist(), names, said, found.share.tolist(), strict=True):
+            clauses[row].append(f"{name} is {words} ({percent(share)} of the score)")
         return [f"{'; '.join(parts)}." if parts else NO_REASON for parts in clauses]
 
     @property
@@ -232,47 +224,41 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         made = self.features_.transform(frame)
         return np.asarray(made.toarray() if sparse.issparse(made) else made, dtype=np.float64)
 
-    def _read(self, frame: pl.DataFrame) -> tuple[Floats, _Distinct]:
-        """Distinct rows of numbers, and how the rows of a table are made of them."""
+    def _points(self, frame: pl.DataFrame) -> DistinctPoints:
+        """Rows of numbers that differ, and how the rows of a table are made of them."""
         check_is_fitted(self, "detector_")
         require.frame(frame, TABLE)
         require.columns(frame, self._used, TABLE)
-        if not frame.height:
-            return np.zeros((0, len(self._origin))), _Distinct(np.zeros(0, np.int64), np.zeros(0, np.int64))
-        matrix = self._matrix(frame)
-        seen = _distinct(matrix)
-        return matrix[seen.first], seen
+        return distinct_points(self._matrix(frame) if frame.height else np.zeros((0, len(self._origin))))
 
-    def _shares(self, frame: pl.DataFrame) -> tuple[Floats, _Distinct]:
-        """Shares of the columns in the score of each distinct row, shape (distinct rows, columns)."""
-        matrix, seen = self._read(frame)
-        shares = np.zeros((len(matrix), self.n_features_in_))
-        if len(matrix):
-            encoded = np.asarray(self.detector_.contributions(matrix), dtype=np.float64)
+    def _shares(self, frame: pl.DataFrame) -> tuple[Floats, Places]:
+        """Shares of the columns in the score of distinct rows, and which of these each row is."""
+        points = self._points(frame)
+        shares = np.zeros((len(points), self.n_features_in_))
+        if len(points):
+            encoded = np.asarray(self.detector_.contributions(points.values), dtype=np.float64)
             for output, place in enumerate(self._origin):
                 shares[:, place] += encoded[:, output]
-        return shares, seen
+        return shares, points.inverse
 
     def _largest(self, frame: pl.DataFrame, most: int) -> _Reasons:
         if most < 1:
             raise SettingsError(f"the number of reasons must be 1 or more, found {most}: ask for at least one")
-        shares, seen = self._shares(frame)
+        shares, inverse = self._shares(frame)
         best = np.argsort(-shares, axis=1, kind="stable")[:, :most]
-        size = np.take_along_axis(shares, best, axis=1)[seen.inverse]
+        size = np.take_along_axis(shares, best, axis=1)[inverse]
         row, rank = np.nonzero(size > 0)
-        return _Reasons(row, best[seen.inverse][row, rank], size[row, rank])
+        return _Reasons(row, best[inverse][row, rank], size[row, rank])
 
-    def _in_words(self, frame: pl.DataFrame, found: _Reasons) -> list[tuple[str, str]]:
-        """For each reason its value, and how that stands to what is usual, in words."""
-        words: list[tuple[str, str]] = [("", "")] * len(found.row)
+    def _words(self, frame: pl.DataFrame, found: _Reasons, form: Literal["written", "compared"]) -> list[str]:
+        """The value of each reason in words."""
+        words = np.empty(len(found.row), dtype=object)
         for place in np.unique(found.column):
             name = self.feature_names_in_[place]
             chosen = np.flatnonzero(found.column == place)
-            values = frame[name].gather(found.row[chosen])
-            usual = self.usual_[name]
-            for reason, value, ordinary in zip(chosen, usual.written(values), usual.ordinary(values), strict=True):
-                words[reason] = (value, WITHIN if ordinary else BESIDE)
-        return words
+            words[chosen] = getattr(self.usual_[name], form)(frame[name].gather(found.row[chosen]))
+        said: list[str] = words.tolist()
+        return said
 
 
 def _require_contract(detector: object) -> None:
@@ -288,15 +274,6 @@ def _require_contract(detector: object) -> None:
         what = "a detector must have fit with sample_weight, score_samples and contributions"
         found = f"found {type(detector).__name__} without {listed(missing)}"
         raise SettingsError(f"{what}, {found}: give one of utils.detectors.outliers")
-
-
-def _distinct(matrix: Floats) -> _Distinct:
-    """Find the distinct rows, in order of first appearance."""
-    plain = np.ascontiguousarray(matrix) + 0.0  # no negative zeros
-    keys = pl.Series("key", [row.tobytes() for row in plain], dtype=pl.Binary)
-    firsts = pl.DataFrame(keys).with_row_index("row").select(pl.col("row").first().over("key")).to_series()
-    first, inverse = np.unique(firsts.to_numpy(), return_inverse=True)
-    return _Distinct(first.astype(np.int64), inverse.astype(np.int64))
 
 
 def _origin(output: str, names: list[str]) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from utils.datasets.dtypes import is_text
-from utils.evaluation.inputs import Bools, Floats
+from utils.evaluation.inputs import Floats
 
 RANGE = (0.05, 0.95)
 """The usual range of a number lies between these quantiles of the normal training rows."""
@@ -28,6 +28,7 @@ WORTH_SAYING = 0.05
 LONGEST_NAME = 40
 SCIENTIFIC = (1e-4, 1e15)
 SECONDS = " s"
+AS_USUAL = ", as usual"
 
 
 class Usual(Protocol):
@@ -40,8 +41,8 @@ class Usual(Protocol):
     def written(self, values: pl.Series) -> list[str]:
         """Write new values in words, shape (n,)."""
 
-    def ordinary(self, values: pl.Series) -> Bools:
-        """Tell which new values are usual if seen alone, shape (n,)."""
+    def compared(self, values: pl.Series) -> list[str]:
+        """Write new values beside what is usual, as the end of a sentence, shape (n,)."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,13 @@ class UsualNumbers:
         missing = _share_of("missing", self.missing)
         return [missing if value != value else number(value) + self.unit for value in _floats(values).tolist()]
 
-    def ordinary(self, values: pl.Series) -> Bools:
-        """Tell which values lie in the usual range, shape (n,)."""
+    def compared(self, values: pl.Series) -> list[str]:
+        """Write new values beside range and median, as the end of a sentence, shape (n,)."""
         found = _floats(values)
-        absent = np.isnan(found) & (self.missing >= WORTH_SAYING)
-        return np.asarray(absent | ((found >= self.low) & (found <= self.high)))
+        alike = "as" if self.low == self.high else "within the"
+        relations = np.where((found >= self.low) & (found <= self.high), f"{alike} usual", "usually").tolist()
+        usual = self.usual
+        return [f"{value}, {how} {usual}" for value, how in zip(self.written(values), relations, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,16 @@ class UsualNames:
     def written(self, values: pl.Series) -> list[str]:
         """Write new values with their share in training in words, shape (n,)."""
         found = self._names(values)
-        words = {name: self._said(name) for name in dict.fromkeys(found)}
+        words = {name: self._said(name) for name in set(found)}
         return [words[name] for name in found]
 
-    def ordinary(self, values: pl.Series) -> Bools:
-        """Tell which values are the most frequent one, shape (n,)."""
-        usual = self.most_frequent
-        return np.asarray([name == usual for name in self._names(values)], dtype=np.bool_)
+    def compared(self, values: pl.Series) -> list[str]:
+        """Write new values beside the most frequent one, as the end of a sentence, shape (n,)."""
+        found, usual, frequent = self._names(values), self.usual, self.most_frequent
+        words = {
+            name: self._said(name) + (AS_USUAL if name == frequent else f", usually {usual}") for name in set(found)
+        }
+        return [words[name] for name in found]
 
     @property
     def _all_kept(self) -> bool:
@@ -195,14 +201,20 @@ def _usual_numbers(values: pl.Series, weight: Floats) -> UsualNumbers:
 
 
 def _usual_names(values: pl.Series, weight: Floats, *, numeric: bool) -> UsualNames:
-    table = pl.DataFrame({"name": pl.Series(_names(values, numeric=numeric), dtype=pl.String), "weight": weight})
-    counts = table.group_by("name").agg(pl.col("weight").sum()).sort("weight", "name", descending=[True, False])
+    counts = _mass(pl.Series("value", values), weight)
+    names = pl.Series("value", _names(counts["value"], numeric=numeric), dtype=pl.String)
+    counts = _mass(names, counts["weight"].to_numpy()).sort("weight", "value", descending=[True, False])
+    known = counts.drop_nulls("value")
     total = float(weight.sum())
-    known = counts.drop_nulls("name")
-    absent = float(counts.filter(pl.col("name").is_null())["weight"].sum()) / total
+    absent = total - float(known["weight"].sum()) if known.height < counts.height else 0.0
     kept = known if known.height <= MOST_NAMES else known.head(1)
     shares = {name: mass / total for name, mass in kept.iter_rows()}
-    return UsualNames(shares, known.height, absent, numeric)
+    return UsualNames(shares, known.height, absent / total, numeric)
+
+
+def _mass(values: pl.Series, weight: Floats) -> pl.DataFrame:
+    """Distinct values with the sum of their weights: ``value``, ``weight``."""
+    return pl.DataFrame([values, pl.Series("weight", weight)]).group_by("value").agg(pl.col("weight").sum())
 
 
 def _floats(values: pl.Series) -> Floats:
