@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from utils.datasets import require
 from utils.datasets.wording import listed
 from utils.detectors.outliers.points import DistinctPoints, Places, distinct_points
-from utils.detectors.usual_values import Usual, percent, usual_values
+from utils.detectors.usual_values import Usual, percent, quoted, usual_values
 from utils.errors import SchemaError, SettingsError
 from utils.evaluation.inputs import Floats, Values, normal_rows
 from utils.features.flows import FlowFeatures
@@ -100,17 +100,15 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         rows, counts = normal_rows(y, weight, frame.height, "a detector learns from")
         normal = frame.filter(pl.Series(rows))
         mass = np.ones(normal.height, dtype=np.int64) if counts is None else counts
-        self.features_ = clone(FlowFeatures() if self.features is None else self.features).fit(normal)
-        self._trace(normal)
-        points = distinct_points(self._matrix(normal))
-        self.n_rows_, self.n_distinct_ = normal.height, len(points)
+        features = clone(FlowFeatures() if self.features is None else self.features).fit(normal)
+        names, origin = _traced(features, normal.columns, self.origins or {})
+        points = distinct_points(_matrix(features, normal))
         sums = np.bincount(points.inverse, mass).astype(mass.dtype)
         self.detector_ = clone(self.detector).fit(points.values, sample_weight=sums)
-        nominal = {plan.name for plan in getattr(self.features_, "columns_", ()) if plan.kind in NOMINAL_KINDS}
-        weights = mass.astype(np.float64)
-        self.usual_: dict[str, Usual] = {
-            name: usual_values(normal[name], weights, nominal=name in nominal) for name in self._used
-        }
+        self.features_, self._origin = features, origin
+        self.feature_names_in_, self.n_features_in_ = np.asarray(names, dtype=object), len(names)
+        self.n_rows_, self.n_distinct_ = normal.height, len(points)
+        self.usual_ = self._usual(normal, mass.astype(np.float64))
         return self
 
     def score_samples(self, frame: pl.DataFrame) -> Floats:
@@ -195,7 +193,7 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         said = self._words(frame, found, "compared")
         clauses: list[list[str]] = [[] for _ in range(frame.height)]
         for row, name, words, share in zip(found.row.tolist(), names, said, found.share.tolist(), strict=True):
-            clauses[row].append(f"{name} is {words} ({percent(share)} of the score)")
+            clauses[row].append(f"{quoted(name)} is {words} ({percent(share)} of the score)")
         return [f"{'; '.join(parts)}." if parts else NO_REASON for parts in clauses]
 
     @property
@@ -204,32 +202,17 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         used = set(self._origin.tolist())
         return [name for place, name in enumerate(self.feature_names_in_.tolist()) if place in used]
 
-    def _trace(self, normal: pl.DataFrame) -> None:
-        """Find the column that each output is made of."""
-        names = list(getattr(self.features_, "feature_names_in_", normal.columns))
-        outputs = [str(name) for name in self.features_.get_feature_names_out()]
-        known = dict(self.origins or zip(outputs, getattr(self.features_, "origins_", ()), strict=False))
-        found = [known.get(output) or _origin(output, names) for output in outputs]
-        unknown = [output for output, name in zip(outputs, found, strict=True) if name not in names]
-        if unknown:
-            what = f"each output of the features must come from one of the columns {listed(names)}"
-            raise SchemaError(f"{what}, found {listed(unknown)}: name the column of each in origins")
-        place = {name: number for number, name in enumerate(names)}
-        self.feature_names_in_ = np.asarray(names, dtype=object)
-        self.n_features_in_ = len(names)
-        self._origin = np.asarray([place[str(name)] for name in found], dtype=np.int64)
-
-    def _matrix(self, frame: pl.DataFrame) -> Floats:
-        """The outputs of the transformer, shape (n, outputs)."""
-        made = self.features_.transform(frame)
-        return np.asarray(made.toarray() if sparse.issparse(made) else made, dtype=np.float64)
+    def _usual(self, normal: pl.DataFrame, weight: Floats) -> dict[str, Usual]:
+        """What is usual in each column that an output is made of."""
+        nominal = {plan.name for plan in getattr(self.features_, "columns_", ()) if plan.kind in NOMINAL_KINDS}
+        return {name: usual_values(normal[name], weight, nominal=name in nominal) for name in self._used}
 
     def _points(self, frame: pl.DataFrame) -> DistinctPoints:
         """Rows of numbers that differ, and how the rows of a table are made of them."""
         check_is_fitted(self, "detector_")
         require.frame(frame, TABLE)
         require.columns(frame, self._used, TABLE)
-        return distinct_points(self._matrix(frame) if frame.height else np.zeros((0, len(self._origin))))
+        return distinct_points(_matrix(self.features_, frame) if frame.height else np.zeros((0, len(self._origin))))
 
     def _shares(self, frame: pl.DataFrame) -> tuple[Floats, Places]:
         """Shares of the columns in the score of distinct rows, and which of these each row is."""
@@ -274,6 +257,30 @@ def _require_contract(detector: object) -> None:
         what = "a detector must have fit with sample_weight, score_samples and contributions"
         found = f"found {type(detector).__name__} without {listed(missing)}"
         raise SettingsError(f"{what}, {found}: give one of utils.detectors.outliers")
+
+
+def _traced(features: Any, columns: list[str], origins: Mapping[str, str]) -> tuple[list[str], Places]:  # noqa: ANN401
+    """Names of the columns that a transformer reads, and the place of the column that each output is made of.
+
+    Raises:
+        SchemaError: if that of one is not known.
+    """
+    names = [str(name) for name in getattr(features, "feature_names_in_", columns)]
+    outputs = [str(name) for name in features.get_feature_names_out()]
+    known = dict(zip(outputs, getattr(features, "origins_", ()), strict=False)) | dict(origins)
+    place = {name: number for number, name in enumerate(names)}
+    found = [place.get(str(known.get(output) or _origin(output, names))) for output in outputs]
+    if None in found:
+        unknown = [output for output, number in zip(outputs, found, strict=True) if number is None]
+        what = f"each output of the features must come from one of the columns {listed(names)}"
+        raise SchemaError(f"{what}, found {listed(unknown)}: name the column of each in origins")
+    return names, np.asarray(found, dtype=np.intp)
+
+
+def _matrix(features: Any, frame: pl.DataFrame) -> Floats:  # noqa: ANN401 - any transformer
+    """The outputs of a transformer, shape (n, outputs)."""
+    made = features.transform(frame)
+    return np.asarray(made.toarray() if sparse.issparse(made) else made, dtype=np.float64)
 
 
 def _origin(output: str, names: list[str]) -> str | None:

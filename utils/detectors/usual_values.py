@@ -141,7 +141,7 @@ class UsualNames:
         if name is None:
             return _share_of("missing", self.missing)
         if name not in self.shares and not self._all_kept:
-            return _quoted(name)
+            return quoted(name)
         return _share_of(name, self.shares.get(name, 0.0))
 
     def _names(self, values: pl.Series) -> list[str | None]:
@@ -184,6 +184,12 @@ def percent(share: float) -> str:
         return "over 99.9 %"
     digits = 0 if 0.0995 <= share <= 0.9905 or share in (0, 1) else 1
     return f"{100 * share:.{digits}f} %"
+
+
+def quoted(name: str) -> str:
+    """Write a name as it is if it can be read, else in quotation marks; cut where it is long."""
+    short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return short if short and short.isprintable() and short == short.strip() else repr(short)
 
 
 def _usual_numbers(values: pl.Series, weight: Floats) -> UsualNumbers:
@@ -236,10 +242,4 @@ def _names(values: pl.Series, *, numeric: bool) -> list[str | None]:
 
 
 def _share_of(name: str, share: float) -> str:
-    return f"{_quoted(name)} ({percent(share) if share > 0 else 'never seen'})"
-
-
-def _quoted(name: str) -> str:
-    """A name as it is if it can be read, else in quotation marks; cut where it is long."""
-    short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-    return short if short and short.isprintable() and short == short.strip() else repr(short)
+    return f"{quoted(name)} ({percent(share) if share > 0 else 'never seen'})"
