@@ -9,47 +9,20 @@ of the alarms and raises its own.
 
 from collections.abc import Mapping
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from utils import settings
 from utils.datasets.contract import Roles
+from utils.detectors.city_block import CityBlockNeighbours
 from utils.detectors.new_attacks import Recipe
-from utils.detectors.outliers import NearestNeighbours
-from utils.detectors.outliers.points import kept_places
 from utils.detectors.table_detector import TableDetector
-from utils.evaluation.inputs import Floats
 from utils.features.flows import FlowFeatures
 
 NEAREST, TREES = "nearest neighbour", "boosted trees"
 LABELLED, ONE_CLASS, COMBINED = "labelled", "one-class", "combined"
 SHARES: Mapping[str, float] = {NEAREST: 0.8, TREES: 0.2}
 MOST_POINTS = 5_000
-
-
-class CityBlockNeighbours(NearestNeighbours):
-    """City-block distance to the k-th nearest distinct point of training; HIGHER = MORE ABNORMAL.
-
-    Differences count as they are and not by their squares, so that many small ones weigh as much as a large one.
-    Otherwise as :class:`utils.detectors.outliers.NearestNeighbours`; contributions are exact: absolute differences.
-
-    Source:
-        Aggarwal, Hinneburg and Keim, "On the surprising behavior of distance metrics in high dimensional space", ICDT
-        2001.
-    """
-
-    def _learn(self, values: Floats, counts: Floats) -> None:
-        from sklearn.neighbors import NearestNeighbors
-
-        self.points_ = values[kept_places(len(values), self.most_points, self.seed)]
-        self.n_learned_ = len(self.points_)
-        self.n_neighbours_ = min(self.neighbours, self.n_learned_)
-        self.search_ = NearestNeighbors(algorithm="brute", metric="manhattan").fit(self.points_)
-
-    def _attribute(self, values: Floats, scores: Floats) -> Floats:
-        _, places = self._to_neighbour(values, self.n_neighbours_)
-        return np.abs(values - self.points_[places])
 
 
 def nearest_normal(roles: Roles, *, most_points: int = MOST_POINTS, seed: int = settings.SEED) -> TableDetector:
@@ -70,19 +43,12 @@ def boosted_trees(roles: Roles, *, seed: int = settings.SEED) -> Pipeline:
         roles: what the columns mean.
         seed: of rows and columns drawn for each tree.
     """
-    from xgboost import XGBClassifier
+    from lightgbm import LGBMClassifier
 
-    trees = XGBClassifier(
-        n_estimators=150,
-        max_depth=6,
-        learning_rate=0.1,
-        subsample=0.7,
-        colsample_bytree=0.5,
-        tree_method="hist",
-        n_jobs=1,
-        random_state=seed,
+    trees = LGBMClassifier(
+        n_estimators=150, learning_rate=0.1, colsample_bytree=0.5, n_jobs=1, random_state=seed, verbose=-1
     )
-    return make_pipeline(FlowFeatures(roles, scale=None, log=False, dtype="float32"), trees)
+    return make_pipeline(FlowFeatures(roles, scale=None, log=False), trees)
 
 
 def later_attacks(roles: Roles, *, rate: float = 0.04, most_points: int = MOST_POINTS) -> Recipe:
