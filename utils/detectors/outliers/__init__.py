@@ -4,6 +4,7 @@ Each has ``fit(X, y=None, sample_weight=None)``, ``score_samples(X)`` and ``cont
 (:class:`utils.detectors.outliers.base.OutlierDetector`). :data:`DETECTORS` says which features each works best on.
 """
 
+from utils.detectors.outliers.autoencoder import Autoencoder
 from utils.detectors.outliers.base import OutlierDetector
 from utils.detectors.outliers.boundary import OneClassSVM
 from utils.detectors.outliers.choices import DETECTORS, Choice
@@ -14,6 +15,7 @@ from utils.detectors.outliers.tails import TailProbability
 
 __all__ = [
     "DETECTORS",
+    "Autoencoder",
     "Choice",
     "GaussianMixture",
     "IsolationForest",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from utils.detectors.outliers.autoencoder import Autoencoder
 from utils.detectors.outliers.base import OutlierDetector
 from utils.detectors.outliers.boundary import OneClassSVM
 from utils.detectors.outliers.forest import IsolationForest
@@ -35,6 +36,12 @@ class Choice:
 
 def _limit(usual: int, rows: int | None) -> int:
     return usual if rows is None else min(usual, rows)
+
+
+def _core_distance(seed: int, rows: int | None) -> OutlierDetector:
+    from utils.detectors.dbscan import CoreDistance
+
+    return CoreDistance()
 
 
 DETECTORS: Mapping[str, Choice] = MappingProxyType(
@@ -71,9 +78,19 @@ DETECTORS: Mapping[str, Choice] = MappingProxyType(
             "McLachlan and Peel (2000); Moghaddam and Pentland, IEEE TPAMI 19 (1997)",
         ),
         "TailProbability": Choice(
-            lambda seed, rows: TailProbability(),
+            lambda seed, rows: TailProbability("both"),
             "how rare so small or so large values are in training, summed over the features",
             "Li, Zhao, Hu, Botta, Ionescu, Chen, IEEE TKDE 35 (2022)",
+        ),
+        "Autoencoder": Choice(
+            lambda seed, rows: Autoencoder(most_points=_limit(200_000, rows), seed=seed),
+            "squared error of a row that a network copies through a narrow layer",
+            "Hawkins, He, Williams, Baxter, DaWaK 2002",
+        ),
+        "CoreDistance": Choice(
+            _core_distance,
+            "distance to the nearest core point of DBSCAN, in multiples of its radius",
+            "Ester, Kriegel, Sander, Xu, KDD 1996",
         ),
     }
 )
