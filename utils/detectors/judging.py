@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
+from utils.datasets import identity
 from utils.datasets.contract import Dataset, Roles
 from utils.errors import DataError
 from utils.evaluation import metrics, splits
@@ -29,6 +30,13 @@ def labelled_tables(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, p
                 sides = frame.group_by(roles.split).agg(pl.col(roles.label).drop_nulls().n_unique().alias("classes"))
                 if sides.height == 2 and (sides["classes"] == 2).all():
                     yield (name, table), frame, roles, _labelled(splits.published(frame, roles), frame[roles.label])
+
+
+def detectable(frame: pl.DataFrame, roles: Roles) -> list[str]:
+    """Name the features that detectors may learn from: measurable, and nothing that tells where a row comes from."""
+    names = tables.measurable(frame, roles)
+    refused = identity.identity_columns(frame, roles, names)
+    return [name for name in names if name not in refused]
 
 
 def label_of(roles: Roles) -> str:
