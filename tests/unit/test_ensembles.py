@@ -173,6 +173,22 @@ def test_a_sentence_names_the_rarity_the_loudest_member_and_what_it_saw():
     assert odd.endswith("loudest recaller (1.23%)")
 
 
+@pytest.mark.parametrize("method", ["fisher", "min", "mean"])
+def test_a_subset_is_what_would_have_been_fitted_of_these_members_alone(method):
+    frame, y = rows()
+    weight = np.random.default_rng(1).integers(0, 3, len(y))
+    both = Ensemble({"one": Distance("a"), "two": Distance("b")}, method=method, seed=2).fit(frame, y, weight)
+    alone = Ensemble({"two": Distance("b")}, method=method, seed=2).fit(frame, y, weight)
+    some = both.subset(["two"])
+    np.testing.assert_array_equal(some.p_values(frame), alone.p_values(frame))
+    assert some.members_["two"] is both.members_["two"]
+    assert list(both.members_) == ["one", "two"]
+    with pytest.raises(SettingsError, match="must name some of 'one', 'two', found"):
+        both.subset(["three"])
+    with pytest.raises(SettingsError, match="must name some of"):
+        both.subset([])
+
+
 def test_no_rows_give_no_answers():
     frame, y = rows()
     ensemble = Ensemble(MEMBERS).fit(frame, y)

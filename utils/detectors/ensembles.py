@@ -11,7 +11,7 @@ Sources:
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -103,11 +103,31 @@ class Ensemble(BaseEstimator):  # type: ignore[misc]
         if len(parts) > 1:
             self.members_ = self._fitted(given, kept_from=np.empty(0, dtype=np.int64))
         used = np.concatenate(parts)
-        mass = None if given.weight is None else given.weight[normal[used]]
-        self.combination_ = ConformalCombination(self.method).fit(scores[used], weight=mass)
+        self._mass = None if given.weight is None else given.weight[normal[used]]
         self.calibration_ = pl.DataFrame(scores[used], schema=list(self.members), orient="row")
-        self.n_calibration_ = self.combination_.combined_.n_calibration_
+        self._calibrate()
         return self
+
+    def subset(self, names: Sequence[str]) -> Self:
+        """Combine some of the fitted members only; nothing is fitted again.
+
+        Args:
+            names: members, in the order wanted.
+
+        Returns:
+            A fitted ensemble that shares members and calibration rows with this one.
+
+        Raises:
+            SettingsError: if no member is named, or one that there is not.
+        """
+        check_is_fitted(self, "combination_")
+        if not names or (set(names) - set(self.members_)):
+            raise SettingsError(f"a subset must name some of {listed(self.members_)}, found {names!r}: choose of them")
+        some: Self = clone(self).set_params(members={name: self.members[name] for name in names})
+        some.members_ = {name: self.members_[name] for name in names}
+        some.calibration_, some._mass = self.calibration_.select(names), self._mass
+        some._calibrate()
+        return some
 
     def member_scores(self, X: Table) -> pl.DataFrame:
         """Score rows with each member.
@@ -178,6 +198,10 @@ class Ensemble(BaseEstimator):  # type: ignore[misc]
             for row, sentence in zip(rows.tolist(), _said(self.members_[name], X, rows), strict=True):
                 seen[row] = f"{self._verdict(together[row])}; loudest {name} ({_rarity(each[row, place])}){sentence}"
         return seen
+
+    def _calibrate(self) -> None:
+        self.combination_ = ConformalCombination(self.method).fit(self.calibration_, weight=self._mass)
+        self.n_calibration_ = self.combination_.combined_.n_calibration_
 
     def _verdict(self, p_value: float) -> str:
         together = f"{len(self.members_)} detectors together" if len(self.members_) > 1 else "one detector"
