@@ -272,7 +272,7 @@ def names_by_size(found: Events, labels: Values, attacks: int | None = None) -> 
     names = _names(clusters, smallest)
     published = {"good": (0, "51953"), "attack": (1, "4262"), "unclassified": (-1, "1618")}
     measured = [
-        Measured(f"{name} events", "all", text if smallest == ATTACK_CLUSTERS else None, int((names == code).sum()))
+        Measured(f"{name} events", "all", text if attacks in (None, ATTACK_CLUSTERS) else None, int((names == code).sum()))
         for name, (code, text) in published.items()
     ]
     if found.truth is not None:
