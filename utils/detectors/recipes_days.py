@@ -7,8 +7,6 @@ attacks had in common is found by trees that have seen those. The two fail on di
 of the alarms and raises its own.
 """
 
-from collections.abc import Mapping
-
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -16,24 +14,30 @@ from utils import settings
 from utils.datasets.contract import Roles
 from utils.detectors.city_block import CityBlockNeighbours
 from utils.detectors.new_attacks import Recipe
+from utils.detectors.new_attacks.learning import Shares
 from utils.detectors.table_detector import TableDetector
 from utils.features.flows import FlowFeatures
+from utils.features.flows.columns import Scale
 
-NEAREST, TREES = "nearest neighbour", "boosted trees"
+NEAR, NEAR_IN_RANK, TREES = "nearest normal row", "nearest in rank", "boosted trees"
 LABELLED, ONE_CLASS, COMBINED = "labelled", "one-class", "combined"
-SHARES: Mapping[str, float] = {NEAREST: 0.8, TREES: 0.2}
+SHARES: Shares = {(NEAR, NEAR_IN_RANK): 0.9, TREES: 0.1}
 MOST_POINTS = 5_000
 
 
-def nearest_normal(roles: Roles, *, most_points: int = MOST_POINTS, seed: int = settings.SEED) -> TableDetector:
-    """City-block distance to the nearest normal row of training, logarithms of heavy tails, standard scale.
+def nearest_normal(
+    roles: Roles, *, scale: Scale = "standard", most_points: int = MOST_POINTS, seed: int = settings.SEED
+) -> TableDetector:
+    """City-block distance to the nearest normal row of training.
 
     Args:
         roles: what the columns mean.
+        scale: of :class:`utils.features.flows.FlowFeatures`.
         most_points: most distinct normal rows that are kept.
         seed: of their draw.
     """
-    return TableDetector(CityBlockNeighbours(most_points=most_points, seed=seed), FlowFeatures(roles))
+    detector = CityBlockNeighbours(most_points=most_points, seed=seed)
+    return TableDetector(detector, FlowFeatures(roles, scale=scale))
 
 
 def boosted_trees(roles: Roles, *, seed: int = settings.SEED) -> Pipeline:
@@ -62,11 +66,12 @@ def later_attacks(roles: Roles, *, rate: float = 0.04, most_points: int = MOST_P
 
     def members(seed: int) -> dict[str, BaseEstimator]:
         return {
-            NEAREST: nearest_normal(roles, most_points=most_points, seed=seed),
+            NEAR: nearest_normal(roles, most_points=most_points, seed=seed),
+            NEAR_IN_RANK: nearest_normal(roles, scale="quantile", most_points=most_points, seed=seed),
             TREES: boosted_trees(roles, seed=seed),
         }
 
-    detectors = {LABELLED: {TREES: 1.0}, ONE_CLASS: {NEAREST: 1.0}, COMBINED: SHARES}
+    detectors: dict[str, Shares] = {LABELLED: {TREES: 1.0}, ONE_CLASS: {(NEAR, NEAR_IN_RANK): 1.0}, COMBINED: SHARES}
     return Recipe(members, detectors, rate=rate)
 
 

@@ -1,6 +1,6 @@
 """Fit members, calibrate them on normal rows that they have not seen, and let them share a budget of alarms."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from utils.evaluation.conformal import ConformalPValues
 from utils.evaluation.inputs import Bools, Floats
 
 Members = Callable[[int], Mapping[str, BaseEstimator]]
+Shares = Mapping[str | tuple[str, ...], float]
 NO_ANOMALY = "it learns from labels, and the rows to learn from hold no anomaly"
 
 
@@ -28,14 +29,15 @@ class Recipe:
     Attributes:
         members: makes the unfitted members by name for a seed. Classifiers learn from labels, all others from normal
             rows; each takes a frame as it is.
-        detectors: for each detector, the share of the alarm budget that each of its members has; shares sum to 1.
+        detectors: for each detector, the share of the alarm budget that each of its members has, or several members
+            that speak together (a tuple); shares sum to 1.
         rate: nominal alarm rate at which the detectors decide.
         held_out: share of the normal training rows that calibrates, or number of folds.
         most_of_a_kind: most rows of one kind of anomaly that classifiers learn from, so that no kind rules the others.
     """
 
     members: Members
-    detectors: Mapping[str, Mapping[str, float]]
+    detectors: Mapping[str, Shares]
     rate: float = 0.05
     held_out: float | int = 4
     most_of_a_kind: int | None = 1_000
@@ -46,32 +48,68 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class SharedBudget:
-    """One p-value from those of several members: the smallest, each divided by its share of the alarm budget.
+class Voice:
+    """One p-value from those of members that speak together: Fisher's sum of logarithms, calibrated as a whole.
 
-    At a nominal rate r a member with the share s decides much as it would alone at r s. The statistic is calibrated as
+    Attributes:
+        each: fitted p-values of each member.
+        joint: fitted p-values of the sum.
+    """
+
+    each: Mapping[str, ConformalPValues]
+    joint: ConformalPValues
+
+    @classmethod
+    def fitted(cls, names: Sequence[str], calibration: pl.DataFrame) -> tuple["Voice", Floats]:
+        """Learn the scores of normal rows.
+
+        Returns:
+            The voice, and the p-values of the calibration rows among themselves.
+        """
+        each = {name: ConformalPValues().fit(calibration[name]) for name in names}
+        size = 1 + calibration.height
+        sums = _sum({name: one.as_high(calibration[name]) / size for name, one in each.items()})
+        joint = ConformalPValues().fit(sums)
+        return cls(each, joint), joint.as_high(sums) / size
+
+    def p_values(self, scores: pl.DataFrame) -> Floats:
+        """p-values above 0 and at most 1, LOW is abnormal, shape (rows,)."""
+        return self.joint.p_values(_sum({name: one.p_values(scores[name]) for name, one in self.each.items()}))
+
+
+@dataclass(frozen=True, eq=False)
+class SharedBudget:
+    """One p-value from those of several voices: the smallest, each divided by its share of the alarm budget.
+
+    At a nominal rate r a voice with the share s decides much as it would alone at r s. The statistic is calibrated as
     a whole, so that the rate holds whatever the dependence between members.
 
     Attributes:
-        shares: share of each member, summing to 1.
-        each: fitted p-values of each member.
+        voices: the fitted voices, each one member or several that speak together.
+        shares: share of each voice, summing to 1.
         together: fitted p-values of the statistic.
     """
 
-    shares: Mapping[str, float]
-    each: Mapping[str, ConformalPValues]
+    voices: tuple[Voice, ...]
+    shares: tuple[float, ...]
     together: ConformalPValues
 
     @classmethod
-    def fitted(cls, shares: Mapping[str, float], calibration: pl.DataFrame) -> "SharedBudget":
+    def fitted(cls, shares: Shares, calibration: pl.DataFrame) -> "SharedBudget":
         """Learn the scores of normal rows (one column a member, among others) that no member was trained on."""
-        each = {name: ConformalPValues().fit(calibration[name]) for name in shares}
-        own = {name: one.as_high(calibration[name]) / one.n_calibration_ for name, one in each.items()}
-        return cls(shares, each, ConformalPValues().fit(_loudest(own, shares).max(axis=1)))
+        made = [Voice.fitted(members_of(speakers), calibration) for speakers in shares]
+        budget = tuple(shares.values())
+        statistic = _loudness([own for _, own in made], budget).max(axis=1)
+        return cls(tuple(voice for voice, _ in made), budget, ConformalPValues().fit(statistic))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each voice is called: its members."""
+        return tuple(" and ".join(voice.each) for voice in self.voices)
 
     def spoken(self, scores: pl.DataFrame) -> Floats:
-        """How loud each member is, HIGHER = MORE ABNORMAL, shape (rows, members)."""
-        return _loudest({name: one.p_values(scores[name]) for name, one in self.each.items()}, self.shares)
+        """How loud each voice is, HIGHER = MORE ABNORMAL, shape (rows, voices)."""
+        return _loudness([voice.p_values(scores) for voice in self.voices], self.shares)
 
     def score_samples(self, scores: pl.DataFrame) -> Floats:
         """The statistic, HIGHER = MORE ABNORMAL, shape (rows,)."""
@@ -169,27 +207,32 @@ def scored(ensemble: Ensemble | None, frame: pl.DataFrame, columns: tuple[str, .
 
 def usable(
     recipe: Recipe, seed: int, taught: bool
-) -> tuple[dict[str, BaseEstimator], dict[str, Mapping[str, float]], dict[str, str]]:
+) -> tuple[dict[str, BaseEstimator], dict[str, Shares], dict[str, str]]:
     """Members, the detectors that can be fitted, and the others with the reason.
 
     Where there is no anomaly to learn from, a detector goes on with its members that need none.
     """
     made = dict(recipe.members(seed))
-    named = {name for shares in recipe.detectors.values() for name in shares}
+    named = {name for shares in recipe.detectors.values() for some in shares for name in members_of(some)}
     if unknown := sorted(named - made.keys()):
         what = f"detectors must be made of members {listed(list(made))}"
         raise SettingsError(f"{what}, found {listed(unknown)}: name one of these")
     fit = {name: one for name, one in made.items() if name in named and (taught or not is_classifier(one))}
-    detectors: dict[str, Mapping[str, float]] = {}
-    for name, shares in recipe.detectors.items():
-        rest = {member: share for member, share in shares.items() if member in fit}
-        if rest:
-            detectors[name] = {member: share / sum(rest.values()) for member, share in rest.items()}
-    left_out = {name: NO_ANOMALY for name in recipe.detectors if name not in detectors}
-    if not detectors:
+    detectors = {name: _rest(shares, fit) for name, shares in recipe.detectors.items()}
+    left_out = {name: NO_ANOMALY for name, shares in detectors.items() if not shares}
+    if len(left_out) == len(detectors):
         what = f"detectors {listed(list(left_out))} must have anomalies to learn from, found none"
         raise DataError(f"{what}: take one that learns from normal rows")
-    return fit, detectors, left_out
+    return fit, {name: shares for name, shares in detectors.items() if shares}, left_out
+
+
+def _rest(shares: Shares, members: Collection[str]) -> Shares:
+    """What is left of shares where only some members can be fitted; again they sum to 1."""
+    rest: dict[str | tuple[str, ...], float] = {}
+    for speakers, share in shares.items():
+        if left := tuple(name for name in members_of(speakers) if name in members):
+            rest[left] = share
+    return {speakers: share / sum(rest.values()) for speakers, share in rest.items()}
 
 
 def _drawn(frame: pl.DataFrame, roles: Roles, anomalous: Bools, most: int | None, seed: int) -> Bools:
@@ -209,6 +252,16 @@ def _drawn(frame: pl.DataFrame, roles: Roles, anomalous: Bools, most: int | None
     return drawn
 
 
-def _loudest(p_values: Mapping[str, Floats], shares: Mapping[str, float]) -> Floats:
-    """-log of each p-value over the share of its member, without the last digits, so that ties stay ties."""
-    return np.round(np.column_stack([np.log(share) - np.log(p_values[name]) for name, share in shares.items()]), 10)
+def members_of(speakers: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Members that share one part of a budget."""
+    return (speakers,) if isinstance(speakers, str) else speakers
+
+
+def _sum(p_values: Mapping[str, Floats]) -> Floats:
+    """Sum of -log of p-values, without the last digits, so that ties stay ties."""
+    return np.asarray(np.round(-np.log(np.column_stack(list(p_values.values()))).sum(axis=1), 10))
+
+
+def _loudness(p_values: Sequence[Floats], shares: Sequence[float]) -> Floats:
+    """-log of each p-value over its share of the budget, without the last digits."""
+    return np.asarray(np.round(np.log(np.asarray(shares)) - np.log(np.column_stack(p_values)), 10))

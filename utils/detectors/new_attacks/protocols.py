@@ -139,7 +139,7 @@ def left_out_families(
         attacks = part.train[(named[column] != NORMAL).to_numpy()[part.train]]
         train = named[np.union1d(normal, attacks)]
         learned = learn(train, meaning, chosen, seed=seed, alone=alone)
-        p_values = [learned.p_values(named[part.test], alone=known[part.test])]
+        p_values = [learned.p_values(named[part.test], alone=known[part.test] if known.width else known)]
         judged = Judged.of(named[part.test], meaning, set())
         found.append((judged.alarms(p_values, nominal, 0), judged.families(p_values, nominal)))
     words = f"{len(parts)} kinds of attack left out one by one, {TEST_SHARE:.0%} of the normal rows judge"
@@ -180,7 +180,7 @@ def alarm_budget(
     """
     label = label_of(roles)
     days = parts_of_time(train, roles)
-    shown = days if days.n_unique() <= len(days) ** 0.5 else days.rank("ordinal").qcut(PARTS).cast(pl.String)
+    shown = days if days.n_unique() <= len(days) ** 0.5 else (days.rank("ordinal") - 1) * PARTS // len(days) + 1
     order = shown.unique(maintain_order=False).sort()
     chosen, judged = recipe.of(detector), []
     for day in order[1:]:
@@ -224,8 +224,10 @@ def ranked(
     fitted = SharedBudget.fitted(detectors[detector], scores)
     spoken = fitted.spoken(scores)
     rows = np.argsort(-spoken.max(axis=1), kind="stable")[:most]
-    loudest = [list(members)[place] for place in spoken[rows].argmax(axis=1)]
-    words = _explained(members, frame, rows, loudest)
+    voices = spoken[rows].argmax(axis=1)
+    loudest = [fitted.names[place] for place in voices]
+    speakers = [next(iter(fitted.voices[place].each)) for place in voices]
+    words = _explained(members, frame, rows, speakers)
     share = fitted.p_values(scores)[rows]
     return pl.DataFrame([rows, share, loudest, words], schema=RANKED)
 
@@ -274,13 +276,13 @@ def _budget(judged: Sequence[tuple[str, Floats, Ints]], most: float, grid: Seque
 
 
 def _explained(
-    members: Mapping[str, BaseEstimator], frame: pl.DataFrame, rows: Ints, loudest: Sequence[str]
+    members: Mapping[str, BaseEstimator], frame: pl.DataFrame, rows: Ints, speakers: Sequence[str]
 ) -> list[str]:
-    """What the loudest member of each row says about it, fitted on all other rows."""
+    """What one loud member says about it, fitted on all other rows."""
     words = [""] * len(rows)
     rest = np.setdiff1d(np.arange(frame.height), rows)
-    for name in dict.fromkeys(loudest):
-        places = [place for place, spoken in enumerate(loudest) if spoken == name]
+    for name in dict.fromkeys(speakers):
+        places = [place for place, spoken in enumerate(speakers) if spoken == name]
         if hasattr(members[name], "explain") and rest.size:
             said = members[name].fit(frame[rest]).explain(frame[rows[places]])
             for place, sentence in zip(places, said, strict=True):
