@@ -34,6 +34,9 @@ TABLE = "the table of a detector"
 NOMINAL_KINDS = ("nominal", "binary")
 SEPARATORS = ("=", "_", " ")
 MOST_REASONS = 3
+LEAST_SAID = 0.01
+"""A sentence does not name columns that carry less of the score, unless none carries more."""
+
 NO_REASON = "Nothing is more abnormal than usual."
 REASONS = {"row": pl.Int64, "feature": pl.String, "value": pl.String, "usual": pl.String, "share": pl.Float64}
 
@@ -193,7 +196,8 @@ class TableDetector(BaseEstimator):  # type: ignore[misc]
         said = self._words(frame, found, "compared")
         clauses: list[list[str]] = [[] for _ in range(frame.height)]
         for row, name, words, share in zip(found.row.tolist(), names, said, found.share.tolist(), strict=True):
-            clauses[row].append(f"{quoted(name)} is {words} ({percent(share)} of the score)")
+            if share >= LEAST_SAID or not clauses[row]:
+                clauses[row].append(f"{quoted(name)} is {words} ({percent(share)} of the score)")
         return [f"{'; '.join(parts)}." if parts else NO_REASON for parts in clauses]
 
     @property
