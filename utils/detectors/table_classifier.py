@@ -13,10 +13,10 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.validation import has_fit_parameter
 
 from utils.datasets import require
+from utils.detectors import table_detector
 from utils.detectors.outliers.base import OutlierDetector, as_matrix
 from utils.detectors.outliers.points import distinct_points
-from utils.detectors.table_detector import NOMINAL_KINDS, TABLE, TableDetector
-from utils.detectors.usual_values import usual_values
+from utils.detectors.table_detector import TABLE, TableDetector
 from utils.errors import DataError, SettingsError
 from utils.evaluation.inputs import Floats, Values, as_labels, as_weights, require_both_classes
 from utils.evaluation.scoring import abnormality
@@ -122,16 +122,12 @@ class TableClassifier(ClassifierMixin, TableDetector):  # type: ignore[misc]
         known = np.ones(frame.height, dtype=np.bool_) if mass is None else mass > 0
         rows, labels = frame.filter(pl.Series(known)), anomalous[known]
         mass = None if mass is None else mass[known]
-        self.features_ = clone(FlowFeatures() if self.features is None else self.features).fit(rows)
-        self._trace(rows)
-        self.classes_ = np.array([False, True])
-        self.detector_ = ClassifierScore(self.classifier).fit(self._matrix(rows), labels, sample_weight=mass)
+        features = clone(FlowFeatures() if self.features is None else self.features).fit(rows)
+        names, origin = table_detector._traced(features, rows.columns, {})
+        self.detector_ = ClassifierScore(self.classifier).fit(table_detector._matrix(features, rows), labels, mass)
+        self.features_, self._origin, self.classes_ = features, origin, np.array([False, True])
+        self.feature_names_in_, self.n_features_in_ = np.asarray(names, dtype=object), len(names)
         self.n_rows_, self.n_distinct_ = int((~labels).sum()), self.detector_.n_distinct_
         counts = np.ones(rows.height) if mass is None else mass.astype(np.float64)
-        self._remember_usual(rows.filter(pl.Series(~labels)), counts[~labels])
+        self.usual_ = self._usual(rows.filter(pl.Series(~labels)), counts[~labels])
         return self
-
-    def _remember_usual(self, normal: pl.DataFrame, weight: Floats) -> None:
-        """Keep what is usual in each column that is read."""
-        nominal = {plan.name for plan in getattr(self.features_, "columns_", ()) if plan.kind in NOMINAL_KINDS}
-        self.usual_ = {name: usual_values(normal[name], weight, nominal=name in nominal) for name in self._used}
