@@ -80,17 +80,44 @@ def project(
     """
     require.choice("dimensions", dimensions, (2, 3))
     require.choice("method", method, ("pca", "tsne"))
-    if sample < 1:
-        raise SettingsError(f"a sample must hold at least 1 row, found {sample}: ask for more")
     matrix = _matrix(points)
-    rows = _sampled(len(matrix), sample, seed, groups)
+    rows = sampled(len(matrix), sample, seed, groups)
     wanted = dimensions if method == "pca" else max(dimensions, FIRST_COMPONENTS)
     components, shares = _components(matrix, rows, wanted)
     if method == "pca":
-        axes = tuple(f"component {place + 1} ({share:.0%} of the variance)" for place, share in enumerate(shares))
+        axes = tuple(
+            f"component {place + 1} ({100 * share:.0f} % of the variance)" for place, share in enumerate(shares)
+        )
         return Projection(components, rows, axes, method)
     axes = tuple(f"t-SNE {place + 1} (no unit)" for place in range(dimensions))
     return Projection(_neighbours_kept(components, dimensions, seed), rows, axes, method)
+
+
+def sampled(n_rows: int, sample: int = SAMPLE, seed: int = SEED, groups: Values | None = None) -> Ints:
+    """Draw rows to look at, at least some of each group if there is room.
+
+    Args:
+        n_rows: rows there are.
+        sample: most rows that are drawn.
+        seed: of the draw.
+        groups: group of each row (n_rows,).
+
+    Returns:
+        Row numbers, rising.
+
+    Raises:
+        DataError: if groups do not fit, or one is missing.
+        SettingsError: if no row is asked for.
+    """
+    if sample < 1:
+        raise SettingsError(f"a sample must hold at least 1 row, found {sample}: ask for more")
+    order = np.random.default_rng(seed).permutation(n_rows)
+    if groups is not None:
+        members = pl.Series("group", codes(groups, n_rows)[order])
+        place = members.to_frame().select(pl.int_range(pl.len()).over("group")).to_series().to_numpy()
+        # Stable: within the first rows of each group, and within the others, the random order stays.
+        order = order[np.argsort(np.where(place < LEAST_OF_GROUP, place, LEAST_OF_GROUP), kind="stable")]
+    return np.sort(order[:sample]).astype(np.int64)
 
 
 def _matrix(points: ArrayLike) -> Floats:
@@ -104,17 +131,6 @@ def _matrix(points: ArrayLike) -> Floats:
         broken = int((~np.isfinite(matrix)).any(axis=1).sum())
         raise DataError(f"a projection needs finite numbers, found {broken:,} rows with others: fill or drop them")
     return matrix
-
-
-def _sampled(n_rows: int, sample: int, seed: int, groups: Values | None) -> Ints:
-    """Rows in rising order, at least some of each group if there is room."""
-    order = np.random.default_rng(seed).permutation(n_rows)
-    if groups is not None:
-        members = pl.Series("group", codes(groups, n_rows)[order])
-        place = members.to_frame().select(pl.int_range(pl.len()).over("group")).to_series().to_numpy()
-        # Stable: within the first rows of each group, and within the others, the random order stays.
-        order = order[np.argsort(np.where(place < LEAST_OF_GROUP, place, LEAST_OF_GROUP), kind="stable")]
-    return np.sort(order[:sample]).astype(np.int64)
 
 
 def _components(matrix: Floats, rows: Ints, wanted: int) -> tuple[Floats, Floats]:

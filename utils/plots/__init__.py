@@ -1,5 +1,14 @@
 """Functions that return plotly figures in the house style; none of them shows, prints or saves anything."""
 
+from utils.plots.clusters import (
+    cluster_composition,
+    evidence_map,
+    explained_bars,
+    feature_space,
+    k_distance_curve,
+    sweep_map,
+)
+from utils.plots.detectors import detector_scoreboard, learned_from_whom, reason_bars, recall_map, score_groups
 from utils.plots.evaluation import (
     alarm_rates,
     chosen_where,
@@ -21,20 +30,31 @@ __all__ = [
     "audit_map",
     "balance",
     "chosen_where",
+    "cluster_composition",
     "confusion_matrix",
     "correlation_groups",
     "correlation_map",
+    "detector_scoreboard",
     "distributions",
+    "evidence_map",
+    "explained_bars",
+    "feature_space",
+    "k_distance_curve",
+    "learned_from_whom",
     "log_effect",
     "most_informative",
     "portraits",
     "precision_recall",
+    "reason_bars",
+    "recall_map",
     "roc",
     "rule_scoreboard",
     "score_distribution",
+    "score_groups",
     "signal_map",
     "stability_bars",
     "svg",
+    "sweep_map",
     "threshold_curve",
     "use_house_style",
 ]

@@ -123,6 +123,7 @@ class AddressBlocks:
         boxes: one row a cluster: ``cluster``, ``events``, ``inside`` (events of any kind within its bounds in the
             address columns), ``purity`` (share of them that are its own), ``width`` and ``height`` (share of the range
             of the first and the second half of the address that it takes).
+        plane: first and second half of each event's address, turned back, in no unit (n, 2).
         angle: degrees by which the plane of the last two words had been turned.
     """
 
@@ -130,6 +131,7 @@ class AddressBlocks:
     used: pl.DataFrame
     named: pl.DataFrame
     boxes: pl.DataFrame
+    plane: Floats
     angle: float
 
 
@@ -231,6 +233,7 @@ def address_blocks(found: Events, labels: Values) -> AddressBlocks:
         used=_used(found.points, names),
         named=_named(found.points[inside], halves[inside], names[inside]),
         boxes=_boxes(address, names),
+        plane=halves,
         angle=angle,
     )
 
@@ -272,7 +275,9 @@ def names_by_size(found: Events, labels: Values, attacks: int | None = None) -> 
     names = _names(clusters, smallest)
     published = {"good": (0, "51953"), "attack": (1, "4262"), "unclassified": (-1, "1618")}
     measured = [
-        Measured(f"{name} events", "all", text if attacks in (None, ATTACK_CLUSTERS) else None, int((names == code).sum()))
+        Measured(
+            f"{name} events", "all", text if attacks in (None, ATTACK_CLUSTERS) else None, int((names == code).sum())
+        )
         for name, (code, text) in published.items()
     ]
     if found.truth is not None:
