@@ -41,7 +41,7 @@ PARAMETERS = [
     (LocalOutlierFactor, "neighbours", 2.5),
     (LocalOutlierFactor, "most_points", True),
     (OneClassSVM, "nu", 1.0),
-    (OneClassSVM, "gamma", -1.0),
+    (OneClassSVM, "narrowness", -1.0),
     (OneClassSVM, "most_points", 0),
     (IsolationForest, "trees", 0),
     (IsolationForest, "sample", "auto"),
@@ -186,7 +186,7 @@ def test_constant_features_do_no_harm_and_carry_nothing(name):
     detector = new(name).fit(constant)
     score = detector.score_samples(asked)
     assert roc_auc_score(np.arange(80) >= 40, score) >= 0.9
-    assert detector.contributions(asked)[:, FEATURES:].max() < 0.02
+    assert detector.contributions(asked)[:, FEATURES:].max() < 0.05
     assert np.isfinite(new(name).fit(np.ones((20, 3))).score_samples(np.eye(3))).all()
 
 
@@ -495,7 +495,7 @@ def test_the_local_outlier_factor_is_about_one_among_alike_whatever_the_density(
 def test_the_support_vector_machine_ranks_as_scikit_learn_and_tells_far_from_farther():
     from sklearn.svm import OneClassSVM as Machine
 
-    detector = OneClassSVM(0.1).fit(TRAIN)
+    detector = OneClassSVM(0.1, narrowness=1.0).fit(TRAIN)
     machine = Machine(nu=0.1, gamma="scale").fit(TRAIN)
     near = NORMAL + np.linspace(0, 2, len(NORMAL))[:, None]
     expected = machine.decision_function(near)
@@ -507,9 +507,10 @@ def test_the_support_vector_machine_ranks_as_scikit_learn_and_tells_far_from_far
     assert (np.diff(far) > 0).all()
 
 
-def test_a_given_width_of_the_kernel_is_used():
-    assert OneClassSVM(gamma=0.25).fit(TRAIN).gamma_ == 0.25
-    assert OneClassSVM().fit(TRAIN).gamma_ == pytest.approx(1 / (FEATURES * TRAIN.var()))
+def test_the_width_of_the_kernel_follows_the_spread_of_the_data():
+    assert OneClassSVM(narrowness=2.0).fit(TRAIN).gamma_ == pytest.approx(2 / (FEATURES * TRAIN.var()))
+    one, other = (OneClassSVM().fit(TRAIN * unit).score_samples(BOTH * unit) for unit in (1.0, 1e6))
+    np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
 @pytest.mark.parametrize("rows", [5, 600])

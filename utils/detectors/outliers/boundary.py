@@ -20,13 +20,14 @@ class OneClassSVM(OutlierDetector):
 
     Args:
         nu: share of the training rows that may be outside the region, above 0 and below 1.
-        gamma: width of the kernel exp(-gamma distance**2); ``None`` for 1 / (columns x variance of all numbers).
+        narrowness: how narrow the kernel exp(-gamma distance**2) is: gamma in multiples of 1 / (columns x variance of
+            all numbers). 1 is what scikit-learn takes; it draws one smooth region around everything.
         most_points: most points that are kept, drawn among the distinct ones; ``None`` for all (time grows with the
             square).
         seed: seed of that draw.
 
     Attributes:
-        gamma_: width that is used.
+        gamma_: the width that is used.
         support_: support vectors, shape (s, d).
         coefficients_: their positive coefficients, adding up to 1, shape (s,).
         boundary_: score on the boundary of the region.
@@ -38,22 +39,23 @@ class OneClassSVM(OutlierDetector):
 
     def __init__(
         self,
-        nu: float = 0.05,
+        nu: float = 0.2,
         *,
-        gamma: float | None = None,
+        narrowness: float = 16.0,
         most_points: int | None = 5_000,
         seed: int = SEED,
     ) -> None:
         self.nu = nu
-        self.gamma = gamma
+        self.narrowness = narrowness
         self.most_points = most_points
         self.seed = seed
 
     def _check_parameters(self) -> None:
         if not 0 < self.nu < 1:
             raise SettingsError(f"nu of {self._what} must be above 0 and below 1, found {self.nu!r}: choose a share")
-        if self.gamma is not None and not 0 < self.gamma < np.inf:
-            raise SettingsError(f"gamma of {self._what} must be above 0, found {self.gamma!r}: choose such a number")
+        if not 0 < self.narrowness < np.inf:
+            wanted = f"narrowness of {self._what} must be above 0"
+            raise SettingsError(f"{wanted}, found {self.narrowness!r}: choose such a number")
         if self.most_points is not None:
             self._require_whole("most_points", self.most_points)
 
@@ -64,7 +66,7 @@ class OneClassSVM(OutlierDetector):
         self.n_learned_ = len(kept)
         points, weight = values[kept], counts[kept] / counts[kept].mean()
         variance = float(points.var())
-        self.gamma_ = self.gamma or 1.0 / (points.shape[1] * variance if variance > 0 else 1.0)
+        self.gamma_ = self.narrowness / (points.shape[1] * (variance if variance > 0 else 1.0))
         machine = Machine(nu=self.nu, gamma=self.gamma_).fit(points, sample_weight=weight)
         total = float(machine.dual_coef_.sum())
         self.support_ = np.asarray(machine.support_vectors_)

@@ -57,7 +57,7 @@ DETECTORS: Mapping[str, Choice] = MappingProxyType(
             "Breunig, Kriegel, Ng, Sander, SIGMOD 2000",
         ),
         "OneClassSVM": Choice(
-            lambda seed, rows: OneClassSVM(0.05, most_points=_limit(5_000, rows), seed=seed),
+            lambda seed, rows: OneClassSVM(0.2, narrowness=16.0, most_points=_limit(5_000, rows), seed=seed),
             "distance from the region of training in the space of a Gaussian kernel",
             "Schölkopf, Platt, Shawe-Taylor, Smola, Williamson, Neural Computation 13 (2001)",
         ),
