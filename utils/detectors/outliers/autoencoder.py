@@ -23,7 +23,7 @@ from utils.settings import SEED
 Progress = Callable[[int, int, float], None]
 Singles = NDArray[np.float32]
 
-SIZES = (64, 32, 8, 32, 64)
+SIZES = (128, 64, 8, 64, 128)
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 """What TensorFlow reads when it is imported: errors only, and the same sums on every processor."""
 
@@ -44,7 +44,8 @@ class Autoencoder(OutlierDetector):
     The score is the mean squared residual of the features; contributions are exact, the squared residuals themselves.
     Give features of equal scale: logarithms of what has a heavy tail, then standardised (``FlowFeatures()``). Features
     that vary by more than one unit are standardised here. The network reads values within the range of training only,
-    so that whatever lies beyond is not copied, and no value makes a score that is no number.
+    so that whatever lies beyond is not copied, and no value makes a score that is no number. The narrowest layer is
+    linear, the others are rectified: a rectified narrow layer loses units for good in some seeds.
 
     Distinct rows are learned from, drawn in proportion to their weights. A tenth of them is held out; training stops
     when the error there has not fallen for ``patience`` epochs, and the best weights are kept. The learning rate falls
@@ -81,7 +82,7 @@ class Autoencoder(OutlierDetector):
         *,
         epochs: int = 40,
         batch: int = 256,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 6e-3,
         patience: int = 5,
         most_points: int | None = 200_000,
         seed: int = SEED,
@@ -138,10 +139,11 @@ class Autoencoder(OutlierDetector):
     def _copied(self, scaled: Floats) -> Floats:
         """What the network makes of scaled rows, shape (n, d)."""
         layer = np.clip(scaled, self.low_, self.high_)
-        for matrix, bias in self.weights_[:-1]:
-            layer = np.maximum(layer @ matrix + bias, 0.0)
-        matrix, bias = self.weights_[-1]
-        return np.asarray(layer @ matrix + bias)
+        for (matrix, bias), activation in zip(self.weights_, _activations(self.sizes), strict=True):
+            layer = layer @ matrix + bias
+            if activation == "relu":
+                np.maximum(layer, 0.0, out=layer)
+        return np.asarray(layer)
 
     def _train(self, network: "_Network", rows: "_Rows", generator: np.random.Generator) -> list[Singles]:
         """Train until the error on held-out rows stops falling; returns the best weights."""
@@ -243,14 +245,19 @@ class _Network:
 def _dense_layers(keras: Any, features: int, sizes: tuple[int, ...], seed: int) -> Any:  # noqa: ANN401 - Keras
     """A network of dense layers whose weights are drawn from the seed alone."""
     seeds = np.random.SeedSequence(seed).generate_state(len(sizes) + 1).tolist()
-    draws = [keras.initializers.GlorotUniform(seed=number) for number in seeds]
-    hidden = [
-        keras.layers.Dense(size, activation="relu", kernel_initializer=draw)
-        for size, draw in zip(sizes, draws, strict=False)
+    layers = [
+        keras.layers.Dense(
+            size, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=number)
+        )
+        for size, activation, number in zip((*sizes, features), _activations(sizes), seeds, strict=True)
     ]
-    return keras.Sequential(
-        [keras.Input((features,)), *hidden, keras.layers.Dense(features, kernel_initializer=draws[-1])]
-    )
+    return keras.Sequential([keras.Input((features,)), *layers])
+
+
+def _activations(sizes: Sequence[int]) -> list[str]:
+    """Activation of each layer, the last one included; the narrowest is linear if it is not the only hidden one."""
+    narrowest = int(np.argmin(sizes)) if len(sizes) > 1 else None
+    return ["linear" if place in (narrowest, len(sizes)) else "relu" for place in range(len(sizes) + 1)]
 
 
 def _standard(values: Floats, counts: Floats) -> tuple[Floats, Floats]:
