@@ -112,11 +112,12 @@ def sweep_map(
 def cluster_composition(
     table: pl.DataFrame, *, most: int = 25, title: str = "What are the clusters made of, and what are they called?"
 ) -> go.Figure:
-    """Share of evidence for good, attack and neither in each cluster, the largest cluster first.
+    """Share of good, attack and neither in each cluster, the largest cluster first.
 
     Args:
-        table: one row a cluster: ``cluster``, ``rows``, shares 0..1 in any of ``good``, ``attack`` and
-            ``unclassified``, and optionally ``verdict``.
+        table: one row a cluster: ``cluster``, ``rows``, and shares 0..1 in any of ``good``, ``attack`` and
+            ``unclassified``, or ``attack_events`` and ``unclassified_events`` as
+            :attr:`utils.detectors.labelling.ClusterLabels.table` has them; optionally ``label``, its name.
         most: most clusters; how many are left out is said.
         title: what the figure shows.
 
@@ -124,6 +125,8 @@ def cluster_composition(
         SchemaError: if the table lacks a column.
     """
     require.columns(table, ("cluster", "rows"), TABLE)
+    if {"attack_events", "unclassified_events"} <= set(table.columns):
+        table = _with_shares(table)
     parts = [name for name in PARTS if name in table.columns]
     if not parts:
         raise SchemaError(f"{TABLE} must have shares in one of {', '.join(PARTS)}, found none: name them so")
@@ -151,7 +154,7 @@ def cluster_composition(
 
 def evidence_map(
     table: pl.DataFrame,
-    evidence: Sequence[str],
+    evidence: Sequence[str] | None = None,
     *,
     most: int = 25,
     title: str = "On what evidence are the clusters named?",
@@ -159,15 +162,18 @@ def evidence_map(
     """Share of the rows of each cluster that each kind of evidence speaks of.
 
     Args:
-        table: one row a cluster: ``cluster``, ``rows``, shares 0..1 in the columns of the evidence, and optionally
-            ``verdict``.
-        evidence: names of those columns.
+        table: one row a cluster: ``cluster``, ``rows``, shares 0..1 in the columns of the evidence (null where it is
+            not known), and optionally ``label``, its name.
+        evidence: names of those columns; if not given, those with a column ``<name>_known``, as
+            :attr:`utils.detectors.labelling.ClusterLabels.table` has them.
         most: most clusters, the largest first.
         title: what the figure shows.
 
     Raises:
         SchemaError: if the table lacks a column.
     """
+    if evidence is None:
+        evidence = [name for name in table.columns if f"{name}_known" in table.columns]
     require.columns(table, ("cluster", "rows", *evidence), TABLE)
     ranked = table.sort("rows", descending=True, maintain_order=True)
     shown, names = ranked.head(most), _named_clusters(ranked.head(most))
@@ -340,11 +346,17 @@ def _numbers(values: pl.Series) -> list[str]:
 
 
 def _named_clusters(table: pl.DataFrame) -> list[str]:
-    verdicts = table["verdict"] if "verdict" in table.columns else [None] * table.height
+    labels = table["label"] if "label" in table.columns else [None] * table.height
     return short(
-        f"{name} ({rows:,.0f} rows){f': {verdict}' if verdict else ''}"
-        for name, rows, verdict in zip(names_of(table["cluster"]), table["rows"], verdicts, strict=True)
+        f"{name} ({rows:,.0f} rows){f': {label}' if label else ''}"
+        for name, rows, label in zip(names_of(table["cluster"]), table["rows"], labels, strict=True)
     )
+
+
+def _with_shares(table: pl.DataFrame) -> pl.DataFrame:
+    """Shares of what the events of each cluster are called."""
+    attack, rest = (pl.col(f"{name}_events") / pl.col("rows") for name in ("attack", "unclassified"))
+    return table.with_columns(good=1 - attack - rest, attack=attack, unclassified=rest)
 
 
 def _with_rest(title: str, ranked: pl.DataFrame, most: int) -> str:

@@ -87,7 +87,9 @@ def short(names: Iterable[object], longest: int = LONGEST_NAME) -> list[str]:
 def compact(values: pl.Series | np.ndarray | Iterable[float | None]) -> np.ndarray:
     """Numbers in the form that plotly writes in the fewest characters; null becomes NaN."""
     series = values if isinstance(values, pl.Series) else pl.Series(np.asarray(list(values), dtype=np.float64))
-    return series.cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float32)
+    numbers = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    fits = np.nanmax(np.abs(numbers), initial=0.0) <= np.finfo(np.float32).max
+    return numbers.astype(np.float32) if fits else numbers
 
 
 def rows_named(names: Iterable[str]) -> dict[str, object]:
