@@ -36,6 +36,7 @@ MOST_ROWS = 12_000
 """Rows whose neighbours fit into the memory that a graph may take, however near they are to each other."""
 FEWEST_ROWS = 50
 AGREED = ("noise_share", "purity", "v_measure", "adjusted_rand", "merged_ari", "majority_share")
+DENSITY = "DBSCAN"
 Scale = Literal["standard", "robust", "quantile"]
 
 
@@ -69,6 +70,11 @@ class Clustered:
     def labels(self) -> Ints:
         """Cluster of each clustered row, -1 for noise."""
         return np.asarray(self.model.point_labels_[self.inverse], dtype=np.int64)
+
+    def of_points(self, rows: pl.Series) -> pl.Series:
+        """Values of the points: those of the first row that each stands for, of values of the rows of the table."""
+        first = np.unique(self.inverse, return_index=True)[1]
+        return rows.gather(self.places[first])
 
 
 def cluster(
@@ -130,7 +136,7 @@ def against(clustered: Clustered, classes: pl.Series, seed: int = settings.SEED)
     """
     kinds = classes.gather(clustered.places)
     known = kinds.is_not_null()
-    found = {"DBSCAN": clustered.labels, **_k_means(clustered, kinds.n_unique(), seed)}
+    found = {DENSITY: clustered.labels, **_k_means(clustered, kinds.n_unique(), seed)}
     rows = []
     for method, labels in found.items():
         agreed = clustering.agreement(pl.Series(labels).filter(known), kinds.filter(known), draws=0)
@@ -138,6 +144,41 @@ def against(clustered: Clustered, classes: pl.Series, seed: int = settings.SEED)
             {"method": method, "clusters": agreed.n_clusters} | {name: getattr(agreed, name) for name in AGREED}
         )
     return pl.DataFrame(rows)
+
+
+def overview(
+    grouped: Mapping[Table, Clustered], processed: Mapping[str, Dataset], seed: int = settings.SEED
+) -> pl.DataFrame:
+    """Compare the clusters of all tables that name kinds of rows with these, beside k-means.
+
+    Returns:
+        ``data set``, ``table``, and the columns of :func:`against`; no row where nothing is named.
+    """
+    rows = [pl.DataFrame()]
+    for (name, table), found in grouped.items():
+        roles = processed[name].roles[table]
+        classes = roles.anomaly_type or roles.label
+        if classes:
+            owner = (pl.lit(name).alias("data set"), pl.lit(table).alias("table"))
+            rows.append(against(found, processed[name][table][classes], seed).select(*owner, pl.all()))
+    return pl.concat(rows, how="diagonal")
+
+
+def classes(processed: Mapping[str, Dataset], table: Table) -> pl.Series:
+    """Name each row of a table: ``normal`` or ``anomaly``, ``unlabelled`` where nobody said."""
+    frame, roles = processed[table[0]][table[1]], processed[table[0]].roles[table[1]]
+    label = pl.col(roles.label) if roles.label else pl.lit(None, dtype=pl.Boolean)
+    named = pl.when(label).then(pl.lit("anomaly")).when(label.is_not_null()).then(pl.lit("normal"))
+    return frame.select(named.otherwise(pl.lit("unlabelled")).alias("class")).to_series()
+
+
+def results(agreed: pl.DataFrame, name: str) -> dict[str, float]:
+    """Numbers of one data set for the record of a run, from an :func:`overview`."""
+    if not agreed.height:
+        return {}
+    own = agreed.filter((pl.col("data set") == name) & (pl.col("method") == DENSITY))
+    measures = ("clusters", *AGREED)
+    return {f"{row['table']}_{measure}": row[measure] for row in own.iter_rows(named=True) for measure in measures}
 
 
 def _drawn(frame: pl.DataFrame, roles: Roles, most: int, seed: int) -> Ints:

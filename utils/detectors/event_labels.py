@@ -88,6 +88,18 @@ def label_events(
     return found
 
 
+def results(labelled: Mapping[Table, LabelledEvents], name: str) -> dict[str, float]:
+    """Numbers of one data set for the record of a run: shares called attack and unclassified."""
+    found = {}
+    for (owner, table), each in labelled.items():
+        if owner.partition(",")[0] == name:
+            prefix = table if owner == name else f"{table}_simulated"
+            found[f"{prefix}_unclassified"] = each.labeller.result_.shares["unclassified"]
+            if each.truth is not None:
+                found |= {f"{prefix}_attacks_found": each.score(), f"{prefix}_good_called_attack": each.score("good")}
+    return found
+
+
 def _labelled(frame: pl.DataFrame, roles: Roles) -> LabelledEvents:
     """Label without the answers, then compare with them."""
     answers = [name for name in (roles.label, roles.anomaly_type, roles.split) if name in frame.columns]
