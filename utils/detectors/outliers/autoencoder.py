@@ -80,10 +80,10 @@ class Autoencoder(OutlierDetector):
         self,
         sizes: Sequence[int] = SIZES,
         *,
-        epochs: int = 40,
+        epochs: int = 30,
         batch: int = 256,
         learning_rate: float = 6e-3,
-        patience: int = 5,
+        patience: int = 10,
         most_points: int | None = 200_000,
         seed: int = SEED,
         progress: Progress | None = None,
@@ -215,7 +215,7 @@ class _Network:
         weight = rows.counts[rows.held_out]
         self._weight = tf.constant((weight / weight.sum()).astype(np.float32))
         self._batch, self._steps = rows.batch, rows.steps
-        self._epoch = tf.function(self._steps_of_an_epoch)
+        self._epoch = tf.function(self._steps_of_an_epoch, autograph=False)
 
     def learn(self, order: NDArray[np.int32]) -> None:
         """Learn from rows in the order given, shape (steps x batch,)."""
@@ -234,12 +234,15 @@ class _Network:
     def _steps_of_an_epoch(self, order: Any) -> None:  # noqa: ANN401 - a tensor
         import tensorflow as tf
 
-        for step in tf.range(self._steps):
-            rows = tf.gather(self._values, order[step * self._batch : (step + 1) * self._batch])
+        def step(number: Any) -> Any:  # noqa: ANN401 - a tensor
+            rows = tf.gather(self._values, order[number * self._batch : (number + 1) * self._batch])
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(tf.square(self._model(rows, training=True) - rows))
             variables = self._model.trainable_variables
             self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+            return number + 1
+
+        tf.while_loop(lambda number: number < self._steps, step, [tf.constant(0)])
 
 
 def _dense_layers(keras: Any, features: int, sizes: tuple[int, ...], seed: int) -> Any:  # noqa: ANN401 - Keras
