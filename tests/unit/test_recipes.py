@@ -104,7 +104,7 @@ def test_who_knows_normal_rows_finds_new_kinds_and_who_knows_labels_only_known_o
     tasks = recipes.leave_out(y, kind, families=family)
     candidates = {"near": ["near"], "line": ["line"], "both": ["near", "line"]}
     table = recipes.compare(MEMBERS, candidates, frame, y, tasks, kind, rates=(0.02, 0.05))
-    assert table.columns == ["candidate", "rate", "new", "known", "ordinary", "unusual", "real", "f1"]
+    assert table.columns == ["candidate", "rate", "new", "known", "ordinary", "unusual", "real", "f1", "worst", "auc"]
     assert table.height == 6
     row = {(name, rate): values for name, rate, *values in table.iter_rows()}
     assert row["near", 0.05][0] > 0.95
@@ -120,10 +120,65 @@ def test_the_real_rate_mixes_ordinary_and_unusual_rows():
     frame = frame.with_columns(a=pl.col("a") + 5.0 * pl.Series(service != "http"))
     tasks = recipes.leave_out(y, kind, families=family, normals_by=service)
     table = recipes.compare(MEMBERS, {"near": ["near"]}, frame, y, tasks, kind, unusual_share=0.4, rates=[0.1])
-    new, known, ordinary, unusual, real, f1 = table.row(0)[2:]
-    assert real == pytest.approx(0.6 * ordinary + 0.4 * unusual)
-    recall = (new + known) / 2
-    assert f1 == pytest.approx(2 * recall / (recall + real + 1))
+    row = table.row(0, named=True)
+    assert row["unusual"] > row["ordinary"]
+    assert row["real"] == pytest.approx(0.6 * row["ordinary"] + 0.4 * row["unusual"])
+    recall = (row["new"] + row["known"]) / 2
+    assert row["f1"] == pytest.approx(2 * recall / (recall + row["real"] + 1), abs=0.005)
+    assert row["worst"] <= row["f1"]
+    blind = recipes.compare(MEMBERS, {"near": ["near"]}, frame, y, tasks, kind, unusual_share=0.0, rates=[0.1])
+    assert blind["auc"][0] > row["auc"] > 0.5
+
+
+def test_frequent_attacks_are_drawn_and_normal_rows_and_rare_attacks_kept():
+    _, y, kind, _, _ = connections()
+    rows = recipes.most_of_each(y, kind, 80, seed=1)
+    assert (np.diff(rows) > 0).all()
+    kept = dict(pl.Series(kind[rows]).value_counts().iter_rows())
+    for name, count in pl.Series(kind).value_counts().iter_rows():
+        assert kept[name] == (count if name == "normal" else min(count, 80))
+    np.testing.assert_array_equal(rows, recipes.most_of_each(y, kind, 80, seed=1))
+    assert not np.array_equal(rows, recipes.most_of_each(y, kind, 80, seed=2))
+    with pytest.raises(SettingsError, match="most rows of a kind must be 1 or more, found 0"):
+        recipes.most_of_each(y, kind, 0)
+
+
+def test_kinds_of_normal_rows_are_found_where_normal_rows_crowd():
+    rng = np.random.default_rng(0)
+    crowd = rng.integers(0, 3, 300)
+    frame = pl.DataFrame({"a": 20.0 * crowd + rng.normal(size=300), "b": 20.0 * (crowd == 1) + rng.normal(size=300)})
+    y = np.arange(300) < 20
+    kinds = recipes.normal_kinds(frame, y, 3, seed=0)
+    assert kinds.shape == (300,)
+    pairs = set(zip(crowd[~y].tolist(), kinds[~y].tolist(), strict=True))
+    assert len(pairs) == 3
+    assert recipes.normal_kinds(frame[:25], y[:25], 100).max() < 5
+    with pytest.raises(DataError, match="found none in 20"):
+        recipes.normal_kinds(frame[:20], y[:20])
+
+
+def test_recipes_find_new_kinds_explain_themselves_and_share_their_work():
+    frame, y, _, family, _ = connections(900)
+    known = family != "r2l"
+    ensemble = recipes.with_labels(1, points=300, epochs=2, trees=10).fit(frame.filter(known), y[known])
+    assert tuple(ensemble.members_) == recipes.LABELLED
+    without = ensemble.subset(recipes.ONE_CLASS)
+    new = frame.filter(family == "r2l")
+    for fitted in (ensemble, without):
+        assert fitted.predict(new).mean() > 0.9
+        assert fitted.predict(frame.filter(~y)).mean() < 0.1
+        assert "loudest" in fitted.explain(new[:1])[0]
+    assert "usually" in ensemble.explain(new[:3])[0] + ensemble.explain(new[:3])[1]
+
+
+def test_the_recipe_of_normal_rows_is_made_of_detectors_and_every_candidate_of_known_members():
+    ensemble = recipes.one_class(3, points=50, epochs=1, held_out=4, method="min")
+    assert tuple(ensemble.members) == recipes.ONE_CLASS
+    assert (ensemble.method, ensemble.held_out, ensemble.seed) == ("min", 4, 3)
+    frame, *_ = connections(200)
+    assert ensemble.set_params(held_out=0.3).fit(frame).n_calibration_ == 60
+    every = {**recipes.detectors(), **recipes.classifiers()}
+    assert all(set(parts) <= set(every) for parts in recipes.CANDIDATES.values())
 
 
 def test_each_member_is_fitted_once_a_task_and_one_that_nobody_wants_never(monkeypatch):
