@@ -115,6 +115,41 @@ class Scoreboard:
         known = pl.col("kind").is_in(list(self.kinds))
         return pl.DataFrame(found, schema=columns, orient="row").with_columns(in_training=known)
 
+    def score_groups(self, kinds: pl.Series) -> tuple[Floats, pl.Series, float]:
+        """Scores of the best detector on the test rows, the group of each row, and the threshold.
+
+        Args:
+            kinds: kind of each row of the whole table, ``"normal"`` for normal rows.
+
+        Returns:
+            Scores (n,), ``normal``, ``known attack`` or ``new attack`` for each (n,), and where alarms begin.
+        """
+        best, tested = self.scored[self.best], kinds.gather(self.places)
+        known = pl.when(tested.is_in(list(self.kinds))).then(pl.lit("known attack")).otherwise(pl.lit("new attack"))
+        groups = pl.select(pl.when(self.y).then(known).otherwise(pl.lit("normal")).alias("group"))["group"]
+        return best.test, groups, best.threshold.value_
+
+    def reasons(self, rows: int = 2) -> pl.DataFrame:
+        """Why the most abnormal test rows are so abnormal to the best detector (see :class:`TableDetector`)."""
+        return self.scored[self.best].detector.reasons(self.most_abnormal(rows))
+
+    def explained(self, rows: int = 2) -> pl.DataFrame:
+        """The same in one sentence a row: ``detector``, ``most abnormal test rows``."""
+        sentences = self.scored[self.best].detector.explain(self.most_abnormal(rows))
+        return pl.DataFrame({"detector": self.best, "most abnormal test rows": sentences})
+
+    def most_abnormal(self, rows: int) -> pl.DataFrame:
+        """Test rows with the highest scores of the best detector, equal rows once."""
+        scores = self.scored[self.best].test
+        columns = self.scored[self.best].detector.feature_names_in_.tolist()
+        order = np.argsort(-scores, kind="stable")
+        return self.test[order].unique(columns, keep="first", maintain_order=True).head(rows)
+
+    @property
+    def best(self) -> str:
+        """The detector with the highest AUC."""
+        return str(self.board["detector"][0])
+
 
 def scoreboards(
     processed: Mapping[str, Dataset],
@@ -149,6 +184,17 @@ def scoreboards(
             plan = _Plan(rate, rows, resamples, seed)
             found[table] = _scoreboard(frame, roles, split, normal, plan, names or tuple(DETECTORS))
     return found
+
+
+def results(boards: Mapping[Table, Scoreboard], name: str) -> dict[str, float]:
+    """Numbers of the detectors on the tables of one data set for the record of a run."""
+    return {
+        f"{table}_{row['detector']}_{measure}": row[measure]
+        for (owner, table), found in boards.items()
+        if owner == name
+        for row in found.board.filter(pl.col("detector") != TRIVIAL).iter_rows(named=True)
+        for measure in ("roc_auc", "f1", "real")
+    }
 
 
 def held_out(normal: pl.DataFrame, roles: Roles, seed: int, share: float = HELD_OUT) -> Split:

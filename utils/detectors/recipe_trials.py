@@ -1,0 +1,149 @@
+"""The recipes of :mod:`utils.detectors.recipes` on a table, seed by seed: learned from training rows, judged once.
+
+Each seed fits the members once; the ensemble without labels is the subset of those that saw normal rows only. The
+nominal alarm rate is that of held-out normal training rows, and stands beside the real one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from utils import settings
+from utils.datasets.contract import Dataset, Roles
+from utils.detectors import recipes
+from utils.detectors.ensembles import Ensemble
+from utils.detectors.judging import detectable, label_of
+from utils.evaluation import metrics, splits
+from utils.evaluation.inputs import Floats, Ints
+from utils.evaluation.splits import Split
+
+Report = Callable[[str], object]
+RATES = (0.01, 0.025, 0.05, 0.1)
+WITHOUT, WITH = "normal rows only", "with labels"
+MEASURES = {
+    "f1": metrics.f1,
+    "accuracy": metrics.accuracy,
+    "recall": metrics.recall,
+    "precision": metrics.precision,
+    "real": metrics.false_alarm_rate,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """What the recipes reached.
+
+    Attributes:
+        each: one row a recipe, seed and nominal rate: ``recipe``, ``seed``, ``nominal``, ``roc_auc``, ``f1``,
+            ``accuracy``, ``recall``, ``precision``, ``real`` (alarm rate among normals).
+        ensembles: of the first seed, by recipe.
+        p_values: of the test rows of the first seed, by recipe.
+        y: labels of the test rows.
+        places: rows of the table that the test rows are.
+    """
+
+    each: pl.DataFrame
+    ensembles: dict[str, Ensemble]
+    p_values: dict[str, Floats]
+    y: pl.Series
+    places: Ints
+
+    @property
+    def means(self) -> pl.DataFrame:
+        """One row a recipe and nominal rate: means over the seeds, ``f1_sd`` their standard deviation, ``seeds``."""
+        grouped = self.each.group_by("recipe", "nominal", maintain_order=True)
+        return grouped.agg(pl.col("roc_auc", *MEASURES).mean(), f1_sd=pl.col("f1").std(), seeds=pl.len())
+
+    def recalls(self, kinds: pl.Series, nominal: float = 0.05) -> pl.DataFrame:
+        """Recall of each kind of anomaly at a nominal rate, with the first seed.
+
+        Args:
+            kinds: kind of each row of the whole table, ``"normal"`` for normal rows.
+            nominal: alarm rate.
+
+        Returns:
+            ``detector`` (the recipe), ``kind``, ``rows``, ``recall``, ``low``, ``high``.
+        """
+        tested = kinds.gather(self.places)
+        found = [
+            (name, each.name.removeprefix("recall/"), each.n, each.value, each.low, each.high)
+            for name, p in self.p_values.items()
+            for each in metrics.per_type(tested, p <= nominal)
+        ]
+        return pl.DataFrame(found, schema=["detector", "kind", "rows", "recall", "low", "high"], orient="row")
+
+    def results(self, nominal: float = 0.05) -> dict[str, float]:
+        """Means at one nominal rate for the record of a run."""
+        found: dict[str, float] = {}
+        for row in self.means.filter(nominal=nominal).iter_rows(named=True):
+            name = row["recipe"].replace(" ", "_")
+            found |= {f"{name}_{measure}": row[measure] for measure in ("roc_auc", *MEASURES)}
+        return found
+
+
+def run_table(
+    processed: Dataset, table: str | None = None, *, seeds: Sequence[int] = (settings.SEED,), small: bool = False
+) -> Trials:
+    """Run the recipes on a processed table with its own split (arguments as :func:`run`); the main one if not named."""
+    name = table or processed.main
+    frame, roles = processed[name], processed.roles[name]
+    return run(frame, roles, splits.published(frame, roles), seeds=seeds, small=small)
+
+
+def run(
+    frame: pl.DataFrame,
+    roles: Roles,
+    split: Split,
+    *,
+    seeds: Sequence[int] = (settings.SEED,),
+    rates: Sequence[float] = RATES,
+    small: bool = False,
+    report: Report | None = None,
+) -> Trials:
+    """Fit both recipes with each seed and judge the test rows.
+
+    Args:
+        frame: a labelled table.
+        roles: what its columns mean.
+        split: training and test rows.
+        seeds: of members and divisions.
+        rates: nominal alarm rates.
+        small: whether members are small, for a quick look.
+        report: told the number of each seed before it begins.
+
+    Raises:
+        DataError: if training lacks a class, or has too few normal rows to hold some out.
+    """
+    columns, label = detectable(frame, roles), label_of(roles)
+    train, test = frame[split.train], frame[split.test]
+    rows: list[tuple[object, ...]] = []
+    ensembles: dict[str, Ensemble] = {}
+    p_values: dict[str, Floats] = {}
+    for seed in seeds:
+        if report:
+            report(f"seed {seed}")
+        fitted = _fitted(train, columns, roles, seed, small)
+        scores = fitted.member_scores(test.select(columns))
+        for name, one in {WITHOUT: fitted.subset(recipes.ONE_CLASS), WITH: fitted}.items():
+            own = scores.select(list(one.members_))
+            p = np.asarray(one.combination_.p_values(own))
+            auc = metrics.roc_auc(test[label], one.combination_.score_samples(own))
+            rows += [(name, seed, rate, auc, *_measured(test[label], p, rate)) for rate in rates]
+            ensembles.setdefault(name, one)
+            p_values.setdefault(name, p)
+    columns_of = ("recipe", "seed", "nominal", "roc_auc", *MEASURES)
+    return Trials(pl.DataFrame(rows, schema=columns_of, orient="row"), ensembles, p_values, test[label], split.test)
+
+
+def _fitted(train: pl.DataFrame, columns: list[str], roles: Roles, seed: int, small: bool) -> Ensemble:
+    kinds = train[roles.anomaly_type or label_of(roles)].cast(pl.String)
+    chosen = recipes.most_of_each(train[label_of(roles)], kinds, seed=seed)
+    recipe = recipes.with_labels(seed, points=4_000, epochs=8, trees=60) if small else recipes.with_labels(seed)
+    return recipe.fit(train[chosen].select(columns), train[label_of(roles)].gather(chosen))
+
+
+def _measured(y: pl.Series, p_values: Floats, rate: float) -> list[float]:
+    flagged = p_values <= rate
+    return [measure(y, flagged) for measure in MEASURES.values()]
