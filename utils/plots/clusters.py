@@ -412,7 +412,7 @@ def _framed(places: Floats) -> tuple[Floats, str]:
     if not len(places):
         return places, ""
     low, high = np.quantile(places, [0.01, 0.99], axis=0)
-    reach = np.where(high > low, high - low, np.ptp(places, axis=0))
+    reach = np.where(high > low, 0.5 * (high - low), np.ptp(places, axis=0))
     drawn = np.clip(places, low - reach, high + reach)
     beyond = int((drawn != places).any(axis=1).sum())
     return drawn, f"{beyond:,} of {len(places):,} rows lie farther out and are drawn at the edge" if beyond else ""
@@ -433,7 +433,7 @@ def _in_space(figure: go.Figure, titles: Sequence[str]) -> go.Figure:
         f"{name}axis": plain | {"title": {"text": title.split(" (")[0], "font": {"size": 12}}}
         for name, title in zip("xyz", titles, strict=True)
     }
-    camera = {"eye": {"x": 1.5, "y": 1.3, "z": 0.9}}
+    camera = {"eye": {"x": 1.75, "y": 1.5, "z": 1.0}, "center": {"x": 0, "y": 0, "z": -0.12}}
     figure.update_layout(scene=axes | {"camera": camera, "domain": {"x": [0, 0.74]}}, width=600, height=420)
     figure.update_layout(margin={"l": 0, "r": 0, "b": 0}, legend_itemsizing="constant")
     return figure.update_layout(legend={"orientation": "v", "x": 0.76, "xanchor": "left", "y": 0.95, "yanchor": "top"})
