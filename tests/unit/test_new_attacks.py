@@ -216,7 +216,7 @@ def test_a_budget_keeps_the_real_rate_of_later_days_within_the_limit():
 
 
 def test_a_budget_shrinks_where_normal_rows_drift():
-    frame = flows(3_000)
+    frame = flows(2_000)
     day = (pl.col("when") - START).dt.total_days()
     drifting = frame.with_columns(a=pl.when("is_anomaly").then("a").otherwise(pl.col("a") * (1 + 0.3 * day)))
     still, moved = (
@@ -357,6 +357,31 @@ def test_rows_without_time_or_label_are_left_out():
     assert rows.height == sum(place % 10 > 0 and place % 7 > 0 for place in range(300))
 
 
+def test_a_label_that_no_row_has_is_none():
+    data = table(50)
+    frame = data["flows"].with_columns(is_anomaly=pl.lit(None, pl.Boolean), when=pl.lit(None, pl.Datetime))
+    rows, roles = new_attacks.rows_of(dataset({"flows": frame}, data.roles))
+    assert rows.height == 50
+    assert roles.label is None
+    assert roles.time is None
+    assert new_attacks.possible(rows, roles)["possible"].to_list() == [False, False, True]
+
+
+def test_a_budget_passes_over_days_that_taught_too_little():
+    """A detector that needs attacks cannot be judged by a first day without any."""
+    frame = flows().filter((pl.col("when") >= START + dt.timedelta(days=1)) | ~pl.col("is_anomaly"))
+    budget = new_attacks.alarm_budget(frame, ROLES, RECIPE, "labelled", most=0.2)
+    days = budget.table["part"].unique().sort().to_list()
+    assert days == ["2026-03-04", "2026-03-05", "2026-03-06", "all"]
+    with pytest.raises(DataError, match="must have anomalies"):
+        new_attacks.alarm_budget(frame.filter(~pl.col("is_anomaly")), ROLES, RECIPE, "labelled")
+
+
+def test_many_days_are_put_together():
+    budget = new_attacks.alarm_budget(flows(days=60), ROLES, RECIPE, "one-class", most=0.2)
+    assert budget.table["part"].n_unique() == 4
+
+
 def test_a_table_that_is_not_there_is_refused():
     with pytest.raises(DataError, match="'flows'"):
         new_attacks.rows_of(table(50), table="hosts")
@@ -403,7 +428,7 @@ def test_a_class_that_is_missing_leaves_nulls():
     st.sampled_from([0.01, 0.05, 0.2]),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_a_shared_budget_keeps_the_nominal_rate(seed, raw, rate, dependent):
     rng = np.random.default_rng(seed)
     shares = {f"m{place}": share / sum(raw) for place, share in enumerate(raw)}

@@ -30,6 +30,9 @@ GRID = tuple(round(0.0025 * step, 4) for step in range(4, 41))
 """Nominal alarm rates among which a budget is chosen."""
 
 FOLDS = 4
+MOST_DAYS = 7
+"""More days are put together to a few parts of equal numbers of rows."""
+
 PARTS = 4
 RESAMPLES = 200
 Report = Callable[[str], object]
@@ -159,8 +162,9 @@ def alarm_budget(
 ) -> AlarmBudget:
     """Choose a nominal alarm rate on earlier days alone, so that the real rate of later days stays within a limit.
 
-    Each day of the training rows but the first is judged by what the days before it taught. The highest nominal rate is
-    chosen at which the upper limit of the real rate, all judged days together, is within the limit.
+    Each day of the training rows but the first is judged by what the days before it taught, if they taught enough. The
+    highest nominal rate is chosen at which the upper limit of the real rate, all judged days together, is within the
+    limit.
 
     Args:
         train: training rows with labels and times, and no others.
@@ -180,19 +184,21 @@ def alarm_budget(
     """
     label = label_of(roles)
     days = parts_of_time(train, roles)
-    shown = days if days.n_unique() <= len(days) ** 0.5 else (days.rank("ordinal") - 1) * PARTS // len(days) + 1
-    order = shown.unique(maintain_order=False).sort()
-    chosen, judged = recipe.of(detector), []
-    for day in order[1:]:
+    if days.n_unique() > MOST_DAYS:
+        days = (days.rank("min").cast(pl.Int64) - 1) * PARTS // len(days) + 1
+    chosen, judged, problem = recipe.of(detector), [], "of one day only"
+    for day in days.unique().sort()[1:]:
         _tell(report, f"what earlier days teach about {day}")
-        now = train.filter((shown == day) & ~train[label])
-        if now.height:
-            p = learn(train.filter(shown < day), roles, chosen, seed=seed).p_values(now)
-            if detector in p.columns:
-                judged.append((str(day), p[detector].to_numpy(), groups_of(now, roles)))
-    if not judged:
-        raise DataError(f"a budget needs normal rows on at least 2 days, found {order.len()} days: give a rate instead")
-    return _budget(judged, most, grid)
+        now = train.filter((days == day) & ~train[label])
+        try:
+            p = learn(train.filter(days < day), roles, chosen, seed=seed).p_values(now)[detector]
+        except DataError as error:
+            problem = f"that {error}"
+            continue
+        judged.append((str(day), p.to_numpy(), groups_of(now, roles)))
+    if not sum(len(p) for _, p, _ in judged):
+        raise DataError(f"a budget needs normal rows on at least 2 days, found {problem}; or give a rate instead")
+    return _budget([each for each in judged if len(each[1])], most, grid)
 
 
 def ranked(
@@ -216,8 +222,6 @@ def ranked(
         DataError: if no member can do without labels, or the rows are too few to be divided.
     """
     members, detectors, _ = usable(recipe.of(detector), seed, taught=False)
-    if detector not in detectors:
-        raise DataError(f"detector {detector!r} must have members that need no labels, found none: choose another one")
     columns = pl.Series(groups_of(frame, roles))
     folds = splits.k_fold(None, recipe.held_out if isinstance(recipe.held_out, int) else FOLDS, seed, columns)
     scores = pl.DataFrame({name: scoring.out_of_fold(one, frame, folds=folds) for name, one in members.items()})
@@ -278,7 +282,7 @@ def _budget(judged: Sequence[tuple[str, Floats, Ints]], most: float, grid: Seque
 def _explained(
     members: Mapping[str, BaseEstimator], frame: pl.DataFrame, rows: Ints, speakers: Sequence[str]
 ) -> list[str]:
-    """What one loud member says about it, fitted on all other rows."""
+    """What one member that is loud about a row says about it, fitted on all rows but those that are explained."""
     words = [""] * len(rows)
     rest = np.setdiff1d(np.arange(frame.height), rows)
     for name in dict.fromkeys(speakers):

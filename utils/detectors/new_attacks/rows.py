@@ -32,7 +32,8 @@ def rows_of(data: Dataset, processed: Dataset | None = None, table: str | None =
 
     Returns:
         The rows and what their columns mean; a time that the table no longer has is there if the rows are those of the
-        data. Rows whose time or label is missing are left out where others have one.
+        data. Rows whose time or label is missing are left out where others have one; a label or
+        time that no row has is none.
 
     Raises:
         DataError: if there is no such table.
@@ -47,9 +48,9 @@ def rows_of(data: Dataset, processed: Dataset | None = None, table: str | None =
         beside = [each for each in (source.time, NATURAL) if each in data[name].columns and each not in frame.columns]
         frame = pl.concat([frame, data[name].select(beside)], how="horizontal")
         roles = replace(roles, time=source.time)
-    needed = [column for column in (roles.label, roles.time) if column and frame[column].count()]
-    frame = frame.drop_nulls(needed)
-    return frame, replace(roles, features=tuple(tables.measurable(frame, roles)))
+    label, time = (column if column and frame[column].count() else None for column in (roles.label, roles.time))
+    frame = frame.drop_nulls([column for column in (label, time) if column])
+    return frame, replace(roles, label=label, time=time, features=tuple(tables.measurable(frame, roles)))
 
 
 def possible(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
