@@ -6,8 +6,6 @@ import pytest
 from utils import datasets
 from utils.detectors import new_attacks, recipes_days
 
-pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-
 
 @pytest.fixture
 def flows(real_lab):
