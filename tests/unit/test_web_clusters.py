@@ -71,8 +71,9 @@ def test_radii_are_halves_and_the_table_names_the_chosen_one(found):
 
 def test_attacks_and_good_events_do_not_share_clusters(events, found):
     seen = agreement(found.labels_, events["anomaly_type"] != "normal")
-    assert seen.purity > 0.94 > seen.majority_share
+    assert seen.purity > seen.majority_share + 0.01
     assert seen.homogeneity > 5 * seen.chance["homogeneity"]
+    assert agreement(found.labels_, events["anomaly_type"] != "normal", noise="left out").purity > 0.98
 
 
 def test_new_events_are_labelled_as_those_of_training_and_each_by_itself(events, found):
@@ -86,7 +87,9 @@ def test_new_events_are_labelled_as_those_of_training_and_each_by_itself(events,
 
 
 def test_clients_agents_and_answers_have_no_part_in_content(events, found):
-    changed = events.with_columns(pl.lit("x").alias(name) for name in ("CLIENT_IP", "CLIENT_USERAGENT", "RESPONSE_CODE"))
+    changed = events.with_columns(
+        pl.lit("x").alias(name) for name in ("CLIENT_IP", "CLIENT_USERAGENT", "RESPONSE_CODE")
+    )
     assert (WebClusters().fit(changed).levels_ == found.levels_).all()
 
 
@@ -125,7 +128,9 @@ def test_several_texts_count_and_missing_is_not_empty():
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.one_of(st.none(), st.text(max_size=30), st.sampled_from(["", "\x00\ufffd", "1" * 5_000])), min_size=1))
+@given(
+    st.lists(st.one_of(st.none(), st.text(max_size=30), st.sampled_from(["", "\x00\ufffd", "1" * 5_000])), min_size=1)
+)
 def test_any_texts_can_be_clustered(texts):
     events = pl.DataFrame({"event": texts}, schema={"event": pl.String})
     made = WebClusters().fit(events)
@@ -167,5 +172,5 @@ def test_what_cannot_be_clustered_is_refused():
         WebClusters().predict(frame(2))
     with pytest.raises(NotFittedError):
         ContentFeatures().transform(frame(2))
-    with pytest.raises(DataError, match="memory|would"):
+    with pytest.raises(DataError, match="memory"):
         WebClusters(memory="1 kB", eps=5.0).fit(frame(60))
