@@ -69,6 +69,13 @@ def test_radii_are_halves_and_the_table_names_the_chosen_one(found):
     assert found.knee_ > 0
 
 
+def test_clusters_of_resamples_are_compared_for_each_radius(found):
+    table = found.stability(resamples=2)
+    assert table["eps"].to_list() == found.eps_.tolist()
+    assert table["stability"].is_between(0.5, 1).all()
+    assert (table["lowest"] <= table["stability"]).all()
+
+
 def test_attacks_and_good_events_do_not_share_clusters(events, found):
     seen = agreement(found.labels_, events["anomaly_type"] != "normal")
     assert seen.purity > seen.majority_share + 0.01

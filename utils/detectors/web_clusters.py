@@ -25,7 +25,7 @@ import polars as pl
 from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
-from utils.detectors.dbscan import NeighbourGraph, distinct, exemplars, k_distances, knee, sweep
+from utils.detectors.dbscan import NeighbourGraph, distinct, exemplars, k_distances, knee, stability, sweep
 from utils.detectors.dbscan.points import as_positive
 from utils.detectors.dbscan.tree import Tree
 from utils.errors import DataError, SettingsError
@@ -222,6 +222,28 @@ class WebClusters(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         evenness = [_evenness(labels, self.distinct_.weight) for labels in self.sweep_.labels]
         chosen = np.arange(len(evenness)) == self.chosen_
         return self.sweep_.table.with_columns(pl.Series("evenness", evenness), pl.Series("chosen", chosen))
+
+    def stability(self, *, resamples: int = 5, seed: int = SEED) -> pl.DataFrame:
+        """Cluster bootstrap samples of the events and compare them with the clusters of all events.
+
+        Args:
+            resamples: samples, from 1 on.
+            seed: of the samples.
+
+        Returns:
+            One row a radius: ``eps``, and ``stability`` and ``lowest``, mean and lowest adjusted Rand index.
+
+        Raises:
+            NotFittedError: before :meth:`fit`.
+            SettingsError: if there is no resample.
+            DataError: if memory does not suffice for the neighbours.
+        """
+        self._require_fitted()
+        points, weight = self.distinct_.points, self.distinct_.weight
+        graph = NeighbourGraph(points, weight, radius=float(self.eps_[-1]), memory=self.memory)
+        found = [stability(graph, eps, self.min_samples, resamples=resamples, seed=seed) for eps in self.eps_.tolist()]
+        rows = [(eps, each.mean, each.lowest) for eps, each in zip(self.eps_.tolist(), found, strict=True)]
+        return pl.DataFrame(rows, schema=dict.fromkeys(("eps", "stability", "lowest"), pl.Float64), orient="row")
 
     def exemplars(self, X: pl.DataFrame, clusters: Values | None = None, *, most: int = 3) -> pl.DataFrame:
         """Typical events of each cluster: the one in the middle, then those farthest from the ones chosen.
