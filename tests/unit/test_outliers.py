@@ -298,7 +298,7 @@ def test_the_one_extreme_feature_of_a_new_row_carries_most(name):
     """Each of the eight features in turn, far above and far below what training has."""
     detector = fitted(name)
     usual = NORMAL[detector.score_samples(NORMAL) <= detector.usual_score_]
-    planted = usual[:32].copy()
+    planted = usual[np.arange(32) % len(usual)]
     column = np.arange(32) % FEATURES
     planted[np.arange(32), column] = np.where(np.arange(32) < 16, 30.0, -30.0)
     assert (detector.contributions(planted).argmax(axis=1) == column).all()
@@ -307,7 +307,7 @@ def test_the_one_extreme_feature_of_a_new_row_carries_most(name):
 @EVERY
 def test_two_extreme_features_share(name):
     detector = fitted(name)
-    planted = NORMAL[detector.score_samples(NORMAL) <= detector.usual_score_][:6]
+    planted = NORMAL[detector.score_samples(NORMAL) <= detector.usual_score_][:6].copy()
     planted[:, 1], planted[:, 4] = 25.0, -25.0
     largest = np.sort(np.argsort(detector.contributions(planted), axis=1)[:, -2:], axis=1)
     np.testing.assert_array_equal(largest, np.tile([1, 4], (6, 1)))
@@ -510,7 +510,7 @@ def test_the_support_vector_machine_ranks_as_scikit_learn_and_tells_far_from_far
 def test_the_width_of_the_kernel_follows_the_spread_of_the_data():
     assert OneClassSVM(narrowness=2.0).fit(TRAIN).gamma_ == pytest.approx(2 / (FEATURES * TRAIN.var()))
     one, other = (OneClassSVM().fit(TRAIN * unit).score_samples(BOTH * unit) for unit in (1.0, 1e6))
-    np.testing.assert_allclose(one, other, rtol=1e-4)
+    np.testing.assert_allclose(one, other, rtol=0.01)
 
 
 @pytest.mark.parametrize("rows", [5, 600])
@@ -545,6 +545,8 @@ def test_principal_components_leave_one_direction_at_least():
     assert PrincipalComponents(FEATURES).fit(TRAIN).n_components_ == FEATURES - 1
     assert PrincipalComponents(50).fit(TRAIN[:4]).n_components_ == 3
     assert PrincipalComponents(0.5).fit(TRAIN[:1]).n_components_ == 0
+    assert PrincipalComponents().fit(TRAIN).n_components_ == FEATURES // 2
+    assert PrincipalComponents().fit(np.hstack([TRAIN] * 4)).n_components_ == FEATURES
     share = PrincipalComponents(0.9).fit(TRAIN)
     assert share.explained_ >= 0.9
     assert share.explained_ - share.variances_[-1] / (share.variances_.sum() / share.explained_) < 0.9
@@ -582,7 +584,8 @@ def test_a_mixture_sees_gaps_between_clusters_and_uses_no_more_gaussians_than_ro
     rows = np.concatenate([np.random.default_rng(0).normal(place, 0.1, (200, 2)) for place in (-3, 3)])
     detector = GaussianMixture(2, components=1).fit(rows)
     assert detector.score_samples([[0.0, 0.0]]) > detector.score_samples(rows).max()
-    assert GaussianMixture(16).fit(TRAIN[:3]).n_mixtures_ == 3
+    assert GaussianMixture(16, components=2).fit(TRAIN[:60]).n_mixtures_ == 6
+    assert GaussianMixture(16).fit(TRAIN[:3]).n_mixtures_ == 1
     assert GaussianMixture(16).fit(TRAIN[:1]).n_mixtures_ == 0
 
 

@@ -39,7 +39,7 @@ class OneClassSVM(OutlierDetector):
 
     def __init__(
         self,
-        nu: float = 0.2,
+        nu: float = 0.05,
         *,
         narrowness: float = 16.0,
         most_points: int | None = 5_000,

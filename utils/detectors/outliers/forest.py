@@ -26,7 +26,7 @@ class IsolationForest(OutlierDetector):
         Liu, Ting, Zhou, "Isolation forest", ICDM 2008.
     """
 
-    def __init__(self, trees: int = 100, *, sample: int = 2_048, most_rows: int = 200_000, seed: int = SEED) -> None:
+    def __init__(self, trees: int = 100, *, sample: int = 8_192, most_rows: int = 200_000, seed: int = SEED) -> None:
         self.trees = trees
         self.sample = sample
         self.most_rows = most_rows

@@ -127,7 +127,7 @@ class LocalOutlierFactor(OutlierDetector):
         Breunig, Kriegel, Ng, Sander, "LOF: identifying density-based local outliers", SIGMOD 2000.
     """
 
-    def __init__(self, neighbours: int = 20, *, most_points: int | None = 10_000, seed: int = SEED) -> None:
+    def __init__(self, neighbours: int = 10, *, most_points: int | None = 10_000, seed: int = SEED) -> None:
         self.neighbours = neighbours
         self.most_points = most_points
         self.seed = seed

@@ -16,6 +16,11 @@ Covariance = Literal["full", "tied", "diag", "spherical"]
 ROUNDING = 1e-10
 """A residual smaller than this share of its row is nothing but rounding."""
 
+USUAL_COMPONENTS = 10
+
+ROWS_AN_AXIS = 5
+"""Distinct rows that a Gaussian must have for each axis; fewer would be learned by heart."""
+
 LEAST_NOISE = 1e-3
 """Least variance outside the subspace, as a share of the mean variance of a feature."""
 
@@ -23,10 +28,12 @@ LEAST_NOISE = 1e-3
 class _Subspace(OutlierDetector):
     """What both share: scaled features, their mean, and the leading principal axes of the distinct rows by weight."""
 
-    components: int | float
+    components: int | float | None
 
     def _check_components(self) -> None:
         value = self.components
+        if value is None:
+            return
         if isinstance(value, float) and 0 < value < 1:
             return
         if isinstance(value, float):
@@ -43,7 +50,7 @@ class _Subspace(OutlierDetector):
         self.mean_ = np.average(scaled, axis=0, weights=counts)
         variances, axes = _principal_axes(scaled - self.mean_, counts)
         most = min(values.shape[1], len(values)) - 1
-        wanted = _count(variances, self.components) if isinstance(self.components, float) else self.components
+        wanted = _count(variances, self.components)
         self.n_components_ = min(wanted, most, int((variances > 0).sum()))
         self.axes_, self.variances_ = axes[:, : self.n_components_], variances[: self.n_components_]
         total = variances.sum()
@@ -70,8 +77,9 @@ class PrincipalComponents(_Subspace):
     over all that are correlated with it (Alcala and Qin, Automatica 45, 2009).
 
     Args:
-        components: number of components, or the share of the variance that they must explain (above 0, below 1). At
-            most one fewer than features and than distinct rows are used.
+        components: number of components, or the share of the variance that they must explain (above 0, below 1);
+            ``None`` for 10, or half of the features if that is less. At most one fewer than features and than distinct
+            rows are used.
         scaling: what features are divided by: ``"none"``, their ``"range"`` or their standard ``"deviation"`` in
             training; constant features by 1.
 
@@ -87,7 +95,7 @@ class PrincipalComponents(_Subspace):
         Technometrics 21 (1979).
     """
 
-    def __init__(self, components: int | float = 0.95, *, scaling: Scaling = "none") -> None:
+    def __init__(self, components: int | float | None = None, *, scaling: Scaling = "none") -> None:
         self.components = components
         self.scaling = scaling
 
@@ -118,7 +126,7 @@ class GaussianMixture(_Subspace):
     thousandth of the mean variance of a feature. Weights count as repeated rows while there are at most ``most_rows``.
 
     Args:
-        mixtures: Gaussians; fewer where training has fewer distinct rows.
+        mixtures: Gaussians; fewer where training has fewer than 5 distinct rows an axis for each.
         components: number of principal axes, or the share of the variance that they must explain. At most one fewer
             than features and than distinct rows are used.
         covariance: shape of each Gaussian: ``"full"``, ``"tied"``, ``"diag"`` or ``"spherical"``.
@@ -138,9 +146,9 @@ class GaussianMixture(_Subspace):
 
     def __init__(
         self,
-        mixtures: int = 16,
+        mixtures: int = 32,
         *,
-        components: int | float = 20,
+        components: int | float = 30,
         covariance: Covariance = "full",
         most_rows: int = 20_000,
         seed: int = SEED,
@@ -171,7 +179,8 @@ class GaussianMixture(_Subspace):
             return
         places = self._project(rows)[0] / np.sqrt(self.variances_)
         places = places if len(places) > 1 else np.repeat(places, 2, axis=0)
-        self.n_mixtures_ = min(self.mixtures, len(np.unique(places, axis=0)))
+        most = len(np.unique(places, axis=0)) // (ROWS_AN_AXIS * self.n_components_)
+        self.n_mixtures_ = min(self.mixtures, max(1, most))
         mixture = Mixture(
             self.n_mixtures_,
             covariance_type=self.covariance,
@@ -219,9 +228,13 @@ def _principal_axes(centred: Floats, counts: Floats) -> tuple[Floats, Floats]:
     return np.where(variances > least, variances, 0.0), found
 
 
-def _count(variances: Floats, share: float) -> int:
-    """Smallest number of components that explain a share of the variance."""
-    return int(np.searchsorted(np.cumsum(variances), share * variances.sum()) + 1)
+def _count(variances: Floats, components: int | float | None) -> int:
+    """How many components are asked for: a number, or the smallest that explain a share of the variance."""
+    if components is None:
+        return min(USUAL_COMPONENTS, len(variances) // 2)
+    if not isinstance(components, float):
+        return int(components)
+    return int(np.searchsorted(np.cumsum(variances), components * variances.sum()) + 1)
 
 
 def _noise(total: float, left: float, features: int, components: int) -> float:

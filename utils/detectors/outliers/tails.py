@@ -23,8 +23,8 @@ class TailProbability(OutlierDetector):
     score there depends on the batch. Contributions are exact. Weights count as repeated rows.
 
     Args:
-        tails: ``"largest"`` takes the largest of the three sums, ``"skewness"`` the third, ``"both"`` the sum of the
-            larger tail of each feature.
+        tails: ``"both"`` takes the sum of the larger tail of each feature, as PyOD does; ``"largest"`` the largest of
+            the three sums, as the paper does, which can leave out the very tail that is odd; ``"skewness"`` the third.
 
     Attributes:
         skewed_left_: whether the skewness of a feature is negative, shape (d,).
@@ -34,7 +34,7 @@ class TailProbability(OutlierDetector):
         distribution functions", IEEE TKDE 35 (2022).
     """
 
-    def __init__(self, tails: Tails = "largest") -> None:
+    def __init__(self, tails: Tails = "both") -> None:
         self.tails = tails
 
     def _check_parameters(self) -> None:
