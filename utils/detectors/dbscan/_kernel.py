@@ -1,7 +1,7 @@
 """Compiled loops of the neighbour search and of the clustering; imported at first use (numba takes a second).
 
-Points are kept in the order of a k-d tree whose nodes have exact bounding boxes. All squared distances are summed in
-float64, column after column. Bounds of boxes are summed in the same way, and rounding is monotonic, so a bound never
+Points are kept in the order of a k-d tree. Squared distances are summed in float64, column after column. Bounds of
+boxes are summed in any order, which is faster, and widened by far more than rounding can do, so that a bound never
 contradicts a distance: no pair at exactly the radius is lost or won.
 """
 # ruff: noqa: ANN001, ANN202 (numba finds the types of compiled functions itself)
@@ -14,6 +14,9 @@ STACK = 4096
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 SHIFT = np.uint64(29)
 NOBODY = -1
+BELOW, ABOVE = 1 - 1e-9, 1 + 1e-9
+"""What bounds are multiplied with: wider than the rounding of sums of a million squares."""
+LOOSE = {"reassoc", "contract", "nsz"}
 
 
 @njit(cache=True, nogil=True)
@@ -88,7 +91,8 @@ def build(points, leaf):
 
 @njit(cache=True, nogil=True)
 def _bound(points, order, begin, end, low, high):
-    low[:], high[:] = np.inf, -np.inf
+    for column in range(points.shape[1]):
+        low[column], high[column] = np.inf, -np.inf
     for place in range(begin, end):
         row = order[place]
         for column in range(points.shape[1]):
@@ -123,53 +127,82 @@ def _halve(points, order, begin, end, middle, axis):
             return
 
 
-@njit(cache=True, nogil=True)
-def _least(low, high, one, other, limit):
-    """Smallest squared distance that two boxes allow, or something above the limit."""
+@njit(cache=True, nogil=True, fastmath=LOOSE)
+def _least(low, high, one, other):
+    """Smallest squared distance that two boxes allow, not above any distance as it is computed."""
     total = 0.0
     for column in range(low.shape[1]):
-        gap = max(low[other, column] - high[one, column], low[one, column] - high[other, column])
-        if gap > 0.0:
-            total += gap * gap
-            if total > limit:
-                return total
-    return total
+        gap = max(low[other, column] - high[one, column], low[one, column] - high[other, column], 0.0)
+        total += gap * gap
+    return total * BELOW
 
 
-@njit(cache=True, nogil=True)
-def _greatest(low, high, one, other, limit):
-    """Largest squared distance that two boxes allow, or something above the limit."""
+@njit(cache=True, nogil=True, fastmath=LOOSE)
+def _greatest(low, high, one, other):
+    """Largest squared distance that two boxes allow, not below any distance as it is computed."""
     total = 0.0
     for column in range(low.shape[1]):
         gap = max(high[other, column] - low[one, column], high[one, column] - low[other, column])
         total += gap * gap
-        if total > limit:
-            return total
-    return total
+    return total * ABOVE
 
 
-@njit(cache=True, nogil=True)
-def _nearest_of_box(point, low, high, node, limit):
-    """Smallest squared distance of a point to a box, or something above the limit."""
+@njit(cache=True, nogil=True, fastmath=LOOSE)
+def _nearest_of_box(point, low, high, node):
+    """Smallest squared distance of a point to a box, not above any distance as it is computed."""
     total = 0.0
-    for column in range(low.shape[1]):
-        gap = max(low[node, column] - point[column], point[column] - high[node, column])
-        if gap > 0.0:
-            total += gap * gap
-            if total > limit:
-                return total
-    return total
+    for column in range(len(point)):
+        gap = max(low[node, column] - point[column], point[column] - high[node, column], 0.0)
+        total += gap * gap
+    return total * BELOW
 
 
 @njit(cache=True, nogil=True)
-def _squared(point, columns, begin, end, total):
-    """Squared distances of one point to neighbouring places, the columns one after the other."""
-    total[: end - begin] = 0.0
-    for column in range(len(point)):
-        value, others = point[column], columns[column, begin:end]
-        for place in range(end - begin):
-            gap = value - others[place]
-            total[place] += gap * gap
+def tile(points, begin, end, left):
+    """Copy the points leaf by leaf, and within a leaf column by column, so that a leaf is one piece of memory."""
+    rows, width = points.shape
+    tiles = np.empty(rows * width)
+    for leaf in range(len(begin)):
+        if left[leaf] == NOBODY:
+            size, offset = end[leaf] - begin[leaf], begin[leaf] * width
+            for place in range(size):
+                for column in range(width):
+                    tiles[offset + column * size + place] = points[begin[leaf] + place, column]
+    return tiles
+
+
+@njit(cache=True, nogil=True)
+def _squared(point, tiles, begin, end, total):
+    """Squared distances of one point to the points of a leaf, the columns one after the other.
+
+    Four columns at a time, so that sums stay in registers; the order of the additions is the same.
+    """
+    size, width = end - begin, len(point)
+    for at in range(size):
+        total[at] = 0.0
+    column, offset = 0, begin * width
+    while column + 4 <= width:
+        one, two, three, four = point[column], point[column + 1], point[column + 2], point[column + 3]
+        first, second = tiles[offset : offset + size], tiles[offset + size : offset + 2 * size]
+        third, fourth = tiles[offset + 2 * size : offset + 3 * size], tiles[offset + 3 * size : offset + 4 * size]
+        for at in range(size):
+            gap = one - first[at]
+            found = total[at] + gap * gap
+            gap = two - second[at]
+            found += gap * gap
+            gap = three - third[at]
+            found += gap * gap
+            gap = four - fourth[at]
+            total[at] = found + gap * gap
+        column += 4
+        offset += 4 * size
+    while column < width:
+        value, others = point[column], tiles[offset : offset + size]
+        for at in range(size):
+            gap = value - others[at]
+            total[at] += gap * gap
+        column += 1
+        offset += size
 
 
 @njit(cache=True, nogil=True)
@@ -187,119 +220,131 @@ def _split(stack, top, one, other, begin, end, left):
 
 
 @njit(cache=True, nogil=True)
-def count_pairs(points, columns, begin, end, left, low, high, limit, most):
-    """Count for each place the later places within the squared radius; stops when more than ``most`` are found."""
-    rows = len(points)
-    counts, jumps, found = np.zeros(rows, np.int64), np.zeros(rows + 1, np.int64), 0
-    total = np.empty(np.max(end - begin) if len(begin) == 1 else _largest_leaf(begin, end, left))
-    stack = [(np.int64(0), np.int64(0))] * STACK
-    top = 1
-    while top and found <= most:
-        top -= 1
-        one, other = stack[top]
-        if one != other:
-            if _least(low, high, one, other, limit) > limit:
-                continue
-            if _greatest(low, high, one, other, limit) <= limit:
-                size = end[other] - begin[other]
-                jumps[begin[one]] += size
-                jumps[end[one]] -= size
-                found += size * (end[one] - begin[one])
-                continue
-        if left[one] != NOBODY or left[other] != NOBODY:
-            top = _split(stack, top, one, other, begin, end, left)
-            continue
-        for place in range(begin[one], end[one]):
-            start = place + 1 if one == other else begin[other]
-            if one != other and _nearest_of_box(points[place], low, high, other, limit) > limit:
-                continue
-            _squared(points[place], columns, start, end[other], total)
-            near = 0
-            for there in range(end[other] - start):
-                near += total[there] <= limit
-            counts[place] += near
-            found += near
-    return counts + np.cumsum(jumps)[:rows], found
-
-
-@njit(cache=True, nogil=True)
-def _largest_leaf(begin, end, left):
+def _largest(begin, end):
     most = 0
-    for node in range(len(begin)):
-        if left[node] == NOBODY:
-            most = max(most, end[node] - begin[node])
+    for leaf in range(len(begin)):
+        most = max(most, end[leaf] - begin[leaf])
     return most
 
 
 @njit(cache=True, nogil=True)
-def fill_pairs(points, columns, begin, end, left, low, high, limit, offsets, others, squares):
-    """Write the later places within the squared radius, and the squared distances, as counted."""
-    cursor = offsets[:-1].copy()
-    total = np.empty(_largest_leaf(begin, end, left))
-    stack = [(np.int64(0), np.int64(0))] * STACK
-    top = 1
-    while top:
-        top -= 1
-        one, other = stack[top]
-        if one != other and _least(low, high, one, other, limit) > limit:
-            continue
-        if left[one] != NOBODY or left[other] != NOBODY:
-            top = _split(stack, top, one, other, begin, end, left)
-            continue
-        for place in range(begin[one], end[one]):
-            start = place + 1 if one == other else begin[other]
-            if one != other and _nearest_of_box(points[place], low, high, other, limit) > limit:
-                continue
-            _squared(points[place], columns, start, end[other], total)
-            at = cursor[place]
-            for there in range(end[other] - start):
-                if total[there] <= limit:
-                    others[at], squares[at] = start + there, total[there]
-                    at += 1
-            cursor[place] = at
+def pair_leaves(begin, end, left, low, high, limit, most, one, other, least, greatest):
+    """Find the pairs of leaves whose boxes are within a squared radius, each leaf with itself included.
 
-
-@njit(cache=True, nogil=True)
-def _exact(points, one, other):
-    total = 0.0
-    for column in range(points.shape[1]):
-        gap = points[one, column] - points[other, column]
-        total += gap * gap
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _step(points, one, other, square, limits, rounded):
-    """Number of the first limit that a distance does not exceed; equal after rounding: the exact distance decides."""
-    step = 0
-    while square > rounded[step]:
-        step += 1
-    if square == rounded[step] and _exact(points, one, other) > limits[step]:
-        step += 1
-        while step < len(limits) and square == rounded[step] and _exact(points, one, other) > limits[step]:
-            step += 1
-    return step
-
-
-@njit(cache=True, nogil=True)
-def weigh(points, offsets, others, squares, weight, limits, rounded):
-    """Weight within each limit of each point, itself included (limits, points).
-
-    The last limit and its rounded value must be infinite.
+    Writes nodes and bounds while there is room; stops when more than ``most`` are found. Returns how many there are.
     """
-    rows, steps = len(points), len(limits)
-    near = np.zeros((rows, steps))
-    for one in range(rows):
-        near[one, 0] += weight[one]
-        for at in range(offsets[one], offsets[one + 1]):
-            other = others[at]
-            step = _step(points, one, other, squares[at], limits, rounded)
-            near[one, step] += weight[other]
-            near[other, step] += weight[one]
-    for one in range(rows):
-        for step in range(1, steps):
-            near[one, step] += near[one, step - 1]
-    return near
+    room, found, top = len(one), 0, 1
+    stack = [(np.int64(0), np.int64(0))] * STACK
+    while top and found <= most:
+        top -= 1
+        here, there = stack[top]
+        bound = 0.0 if here == there else _least(low, high, here, there)
+        if bound > limit:
+            continue
+        if left[here] != NOBODY or left[there] != NOBODY:
+            top = _split(stack, top, here, there, begin, end, left)
+            continue
+        if found < room:
+            one[found], other[found] = here, there
+            least[found] = np.nextafter(np.float32(bound), np.float32(-np.inf))
+            greatest[found] = np.nextafter(np.float32(_greatest(low, high, here, there)), np.float32(np.inf))
+        found += 1
+    return found
+
+
+@njit(cache=True, nogil=True)
+def weigh(points, tiles, begin, end, low, high, pairs, gap, weight, load, limits, enough, near, whole):
+    """Add up the weight within each squared radius of each place, itself included.
+
+    What a place has is the sum of ``near`` (limits, places) and, for its leaf, of ``whole`` (limits, leaves), which
+    takes what all points of the leaf have in common; both are 0 at first. ``load`` is the weight of each leaf.
+
+    Pairs of leaves are passed over where all points have enough within the smallest radius that the pair can change:
+    sums may then be too small, but none that is below ``enough``.
+    """
+    one, other, least, greatest = pairs
+    steps = len(limits)
+    level, total = np.full(len(begin), steps), np.empty(_largest(begin, end))
+    for pair in range(len(one)):
+        here, there = one[pair], other[pair]
+        first = 0
+        while first < steps and limits[first] < least[pair]:
+            first += 1
+        if first == steps:
+            break
+        if level[here] <= first and level[there] <= first:
+            continue
+        last = first
+        while last < steps and limits[last] < greatest[pair]:
+            last += 1
+        for step in range(last, steps):
+            whole[step, here] += load[there]
+            if here != there:
+                whole[step, there] += load[here]
+        if first < last:
+            gap[pair] = _weigh_pair(
+                points, tiles, begin, end, low, high, here, there, weight, limits, first, last, near, total
+            )
+        level[here] = _level(near, whole, begin, end, here, level[here], enough)
+        level[there] = _level(near, whole, begin, end, there, level[there], enough)
+
+
+@njit(cache=True, nogil=True)
+def _weigh_pair(points, tiles, begin, end, low, high, here, there, weight, limits, first, last, near, total):
+    """Add the weights within some radii between the points of two leaves, or of one; returns a bound of the gap."""
+    furthest, gap = limits[last - 1], np.inf
+    for place in range(begin[here], end[here]):
+        start = begin[there]
+        if here == there:
+            start = place + 1
+            for step in range(first, last):
+                near[step, place] += weight[place]
+        elif _nearest_of_box(points[place], low, high, there) > furthest:
+            gap = min(gap, np.nextafter(furthest, np.inf))
+            continue
+        _squared(points[place], tiles, begin[there], end[there], total)
+        found = total[start - begin[there] : end[there] - begin[there]]
+        gap = min(gap, _smallest(found))
+        if gap > furthest:
+            continue
+        for step in range(first, last):
+            limit, inside = limits[step], 0
+            for at in range(len(found)):
+                inside += found[at] <= limit
+            if inside:
+                _weigh_row(found, limit, weight, near[step], place, start)
+    return gap
+
+
+@njit(cache=True, nogil=True, fastmath=LOOSE)
+def _smallest(values):
+    found = np.inf
+    for at in range(len(values)):
+        found = min(found, values[at])
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _weigh_row(found, limit, weight, near, place, start):
+    """Add the weights of one point and of neighbouring places to each other."""
+    load, own = 0.0, weight[place]
+    for at in range(len(found)):
+        if found[at] <= limit:
+            load += weight[start + at]
+    near[place] += load
+    for at in range(len(found)):
+        near[start + at] += own if found[at] <= limit else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _level(near, whole, begin, end, leaf, level, enough):
+    """First step from which all points of a leaf have enough within the radius."""
+    while level:
+        for place in range(begin[leaf], end[leaf]):
+            if near[level - 1, place] + whole[level - 1, leaf] < enough:
+                return level
+        level -= 1
+    return level
 
 
 @njit(cache=True, nogil=True)
@@ -312,24 +357,113 @@ def root(parent, place):
 
 
 @njit(cache=True, nogil=True)
-def unite(points, offsets, others, squares, begins, step, limits, rounded, parent):
-    """Unite the core points that become neighbours at one step; ``begins`` is the step at which each becomes core."""
-    for one in range(len(points)):
-        if begins[one] > step:
+def _join(parent, here, there):
+    """Unite two sets given by their representatives; returns that of both."""
+    if here < there:
+        parent[there] = here
+        return here
+    parent[here] = there
+    return there
+
+
+@njit(cache=True, nogil=True)
+def _common(parent, begins, step, begin, end, leaf, known):
+    """Representative of all core points of a leaf, or -1 while there are several; once common, it stays so."""
+    if known[leaf] != NOBODY:
+        return root(parent, known[leaf])
+    found = NOBODY
+    for place in range(begin[leaf], end[leaf]):
+        if begins[place] <= step:
+            top = root(parent, place)
+            if found == NOBODY:
+                found = top
+            elif found != top:
+                return NOBODY
+    known[leaf] = found
+    return found
+
+
+@njit(cache=True, nogil=True)
+def unite(points, tiles, begin, end, low, high, pairs, gap, begins, earliest, step, limit, parent):
+    """Unite the core points within a squared radius.
+
+    ``begins`` is the step at which each place becomes a core point, ``earliest`` the first of those of each leaf.
+    """
+    one, other, least, greatest = pairs
+    known, total = np.full(len(begin), NOBODY, np.int64), np.empty(_largest(begin, end))
+    for pair in range(len(one)):
+        if least[pair] > limit:
+            break
+        here, there = one[pair], other[pair]
+        if gap[pair] > limit or earliest[here] > step or earliest[there] > step:
             continue
-        here = root(parent, one)
-        for at in range(offsets[one], offsets[one + 1]):
-            other = others[at]
-            if begins[other] > step or squares[at] > rounded[step]:
-                continue
-            there = root(parent, other)
-            if here == there or _step(points, one, other, squares[at], limits, rounded) > step:
-                continue
-            if here < there:
-                parent[there] = here
-            else:
-                parent[here] = there
-                here = there
+        top = _common(parent, begins, step, begin, end, here, known)
+        apex = _common(parent, begins, step, begin, end, there, known)
+        if top != NOBODY and top == apex:
+            continue
+        if greatest[pair] <= limit:
+            _unite_all(parent, begins, step, begin, end, here, there)
+            continue
+        if gap[pair] < 0.0:
+            gap[pair] = _gap(points, tiles, begin, end, low, high, here, there, total)
+        if gap[pair] <= limit:
+            _unite_pair(points, tiles, begin, end, low, high, here, there, begins, step, limit, parent, apex, total)
+
+
+@njit(cache=True, nogil=True)
+def _gap(points, tiles, begin, end, low, high, here, there, total):
+    """Least squared distance between points of two leaves, or of one."""
+    found = np.inf
+    for place in range(begin[here], end[here]):
+        start = place + 1 if here == there else begin[there]
+        if here == there or _nearest_of_box(points[place], low, high, there) <= found:
+            _squared(points[place], tiles, begin[there], end[there], total)
+            found = min(found, _smallest(total[start - begin[there] : end[there] - begin[there]]))
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _unite_all(parent, begins, step, begin, end, here, there):
+    """Unite all core points of two leaves."""
+    top = NOBODY
+    for leaf in (here, there):
+        for place in range(begin[leaf], end[leaf]):
+            if begins[place] <= step:
+                mine = root(parent, place)
+                top = mine if top in (NOBODY, mine) else _join(parent, top, mine)
+
+
+@njit(cache=True, nogil=True)
+def _unite_pair(points, tiles, begin, end, low, high, here, there, begins, step, limit, parent, apex, total):
+    """Unite the core points of two leaves that are near enough; ``apex`` is a member of all of the other, or -1."""
+    for place in range(begin[here], end[here]):
+        if begins[place] > step:
+            continue
+        top = root(parent, place)
+        if apex != NOBODY and root(parent, apex) == top:
+            continue
+        start = place + 1 if here == there else begin[there]
+        if not _others(parent, begins, step, start, end[there], top):
+            continue
+        if here != there and _nearest_of_box(points[place], low, high, there) > limit:
+            continue
+        _squared(points[place], tiles, begin[there], end[there], total)
+        for at in range(start, end[there]):
+            if total[at - begin[there]] <= limit and begins[at] <= step:
+                mine = root(parent, at)
+                if mine != top:
+                    top = _join(parent, top, mine)
+                if apex != NOBODY:
+                    break
+
+
+@njit(cache=True, nogil=True)
+def _others(parent, begins, step, start, stop, top):
+    """Whether one of neighbouring places is a core point of another set."""
+    for place in range(start, stop):
+        if begins[place] <= step and parent[place] != top and root(parent, place) != top:
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)
@@ -349,29 +483,58 @@ def number(parent, core, places, labels):
 
 
 @njit(cache=True, nogil=True)
-def _lower(labels, place, label):
-    if labels[place] == NOBODY or label < labels[place]:
+def border(points, tiles, begin, end, low, high, pairs, gap, core, limit, labels):
+    """Give each point that is no core point to the first cluster that has a core point within the squared radius."""
+    one, other, least, _ = pairs
+    leaves = len(begin)
+    lowest, open_ = np.full(leaves, len(points), np.int64), np.zeros(leaves, np.bool_)
+    total = np.empty(_largest(begin, end))
+    for leaf in range(leaves):
+        for place in range(begin[leaf], end[leaf]):
+            if core[place]:
+                lowest[leaf] = min(lowest[leaf], labels[place])
+            else:
+                open_[leaf] = True
+    for pair in range(len(one)):
+        if least[pair] > limit:
+            break
+        here, there = one[pair], other[pair]
+        if gap[pair] > limit:
+            continue
+        if open_[here] and lowest[there] < len(points):
+            _border_pair(points, tiles, begin, end, low, high, here, there, core, limit, labels, lowest, total)
+        if here != there and open_[there] and lowest[here] < len(points):
+            _border_pair(points, tiles, begin, end, low, high, there, here, core, limit, labels, lowest, total)
+
+
+@njit(cache=True, nogil=True)
+def _border_pair(points, tiles, begin, end, low, high, here, there, core, limit, labels, lowest, total):
+    """Lower the labels of the points of one leaf that are no core points to those of core points of another."""
+    for place in range(begin[here], end[here]):
+        label = labels[place]
+        if core[place] or (label != NOBODY and label <= lowest[there]):
+            continue
+        if _nearest_of_box(points[place], low, high, there) > limit:
+            continue
+        _squared(points[place], tiles, begin[there], end[there], total)
+        for at in range(end[there] - begin[there]):
+            mine = labels[begin[there] + at]
+            if total[at] <= limit and core[begin[there] + at] and (label == NOBODY or mine < label):
+                label = mine
         labels[place] = label
 
 
 @njit(cache=True, nogil=True)
-def border(points, offsets, others, squares, core, limit, rounded, labels):
-    """Give each point that is no core point to the first cluster that has a core point within the limit."""
-    for one in range(len(points)):
-        for at in range(offsets[one], offsets[one + 1]):
-            other = others[at]
-            if core[one] == core[other] or squares[at] > rounded:
-                continue
-            if squares[at] == rounded and _exact(points, one, other) > limit:
-                continue
-            if core[one]:
-                _lower(labels, other, labels[one])
-            else:
-                _lower(labels, one, labels[other])
+def _largest_leaf(begin, end, left):
+    most = 0
+    for node in range(len(begin)):
+        if left[node] == NOBODY:
+            most = max(most, end[node] - begin[node])
+    return most
 
 
 @njit(cache=True, nogil=True)
-def nearest(columns, begin, end, left, low, high, first, queries):
+def nearest(tiles, begin, end, left, low, high, first, queries):
     """Nearest place of each query and its squared distance; of equally near places the one with the first row."""
     rows = len(queries)
     place, square = np.empty(rows, np.int64), np.empty(rows)
@@ -386,15 +549,15 @@ def nearest(columns, begin, end, left, low, high, first, queries):
             if bounds[top] > best:
                 continue
             if left[node] == NOBODY:
-                _squared(queries[row], columns, begin[node], end[node], total)
+                _squared(queries[row], tiles, begin[node], end[node], total)
                 for there in range(end[node] - begin[node]):
                     here = begin[node] + there
                     if total[there] < best or (total[there] == best and (at == NOBODY or first[here] < first[at])):
                         best, at = total[there], here
                 continue
             child = left[node]
-            one = _nearest_of_box(queries[row], low, high, child, best)
-            other = _nearest_of_box(queries[row], low, high, child + 1, best)
+            one = _nearest_of_box(queries[row], low, high, child)
+            other = _nearest_of_box(queries[row], low, high, child + 1)
             further = child + 1 if one <= other else child
             nodes[top], bounds[top] = further, max(one, other)
             nodes[top + 1], bounds[top + 1] = 2 * child + 1 - further, min(one, other)
@@ -404,7 +567,7 @@ def nearest(columns, begin, end, left, low, high, first, queries):
 
 
 @njit(cache=True, nogil=True)
-def reach(columns, weight, begin, end, left, low, high, queries, k, capacity):
+def reach(tiles, weight, begin, end, left, low, high, queries, k, capacity):
     """Squared radius around each query within which the weight reaches k; infinite where it never does."""
     radius = np.empty(len(queries))
     total = np.empty(_largest_leaf(begin, end, left))
@@ -419,7 +582,7 @@ def reach(columns, weight, begin, end, left, low, high, queries, k, capacity):
             if bounds[top] >= best:
                 continue
             if left[node] == NOBODY:
-                _squared(queries[row], columns, begin[node], end[node], total)
+                _squared(queries[row], tiles, begin[node], end[node], total)
                 for there in range(end[node] - begin[node]):
                     if total[there] < best and weight[begin[node] + there] > 0.0:
                         size = _push(heap, loads, size, total[there], weight[begin[node] + there])
@@ -431,8 +594,8 @@ def reach(columns, weight, begin, end, left, low, high, queries, k, capacity):
                             best = heap[0]
                 continue
             child = left[node]
-            one = _nearest_of_box(queries[row], low, high, child, best)
-            other = _nearest_of_box(queries[row], low, high, child + 1, best)
+            one = _nearest_of_box(queries[row], low, high, child)
+            other = _nearest_of_box(queries[row], low, high, child + 1)
             further = child + 1 if one <= other else child
             nodes[top], bounds[top] = further, max(one, other)
             nodes[top + 1], bounds[top + 1] = 2 * child + 1 - further, min(one, other)

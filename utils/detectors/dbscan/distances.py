@@ -90,9 +90,10 @@ def _first_knee(steps: Floats, rows: Floats, strength: float) -> float:
     """
     last = np.cumsum(rows) - 1
     width = max(last[-1], np.finfo(float).tiny)
-    places = np.column_stack([last - np.maximum(rows - 1, 0), last]).ravel() / width
-    heights = (np.repeat(steps, 2) - steps[0]) / (steps[-1] - steps[0])
-    below = (places - heights)[::-1]
+    ends = np.column_stack([np.ones(len(rows), np.bool_), rows > 1]).ravel()
+    values = np.repeat(steps, 2)[ends][::-1]
+    places = np.column_stack([last - np.maximum(rows - 1, 0), last]).ravel()[ends][::-1] / width
+    below = places - (values - steps[0]) / (steps[-1] - steps[0])
     falls = np.diff(below) < 0
     tops = np.flatnonzero(falls & ~np.concatenate([[False], falls[:-1]]))
     bottoms = np.flatnonzero(falls & ~np.concatenate([falls[1:], [False]])) + 1
@@ -103,4 +104,4 @@ def _first_knee(steps: Floats, rows: Floats, strength: float) -> float:
             f"the curve of {last[-1] + 1:,.0f} distances has no knee at sensitivity {strength:g}: "
             "lower the sensitivity or choose eps yourself"
         )
-    return float(np.repeat(steps, 2)[::-1][tops[deep[0]]])
+    return float(values[tops[deep[0]]])

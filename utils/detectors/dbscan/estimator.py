@@ -36,7 +36,6 @@ class DBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         distinct_: distinct points of training with weights.
         point_labels_: cluster of each distinct point (k,).
         core_: which distinct points are core points (k,).
-        neighbours_: weight of the rows within ``eps`` of each distinct point, itself included (k,).
         n_features_in_: columns of the matrix.
 
     Source:
@@ -79,7 +78,6 @@ class DBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"DBSCAN needs rows with a column, found the shape {np.shape(X)}: give some")
         graph = NeighbourGraph(seen.points, seen.weight, radius=eps, memory=self.memory)
         labels, core = graph.clusters([eps], least)
-        self.neighbours_ = graph.weights_within([eps])[0]
         self.distinct_, self.point_labels_, self.core_ = seen, labels[0], core[0]
         self.labels_ = self.point_labels_[seen.inverse]
         self.core_sample_indices_ = np.flatnonzero(self.core_[seen.inverse])

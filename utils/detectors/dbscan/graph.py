@@ -12,29 +12,37 @@ from utils.evaluation.inputs import Bools, Floats, Ints, Values
 
 Labels = NDArray[np.int32]
 
-BYTES_OF_PAIR = 8
-SAMPLE = 500
-"""Points whose neighbours are counted to say what would fit."""
+BYTES_OF_PAIR = 48
+"""Two leaves and three bounds, and room to sort them."""
+SAMPLE = 200
+"""Leaves whose neighbours are counted to say what would fit."""
 
 
 class NeighbourGraph:
-    """All pairs of distinct points within a radius, each kept once with its distance (8 bytes a pair).
+    """Which points may be within a radius of each other: a graph of the leaves of a k-d tree.
 
-    The distance is kept in single precision; where it is equal to that of a radius, the exact one is computed again. So
-    every answer is that of float64: two points are neighbours if the sum of their squared differences, column after
-    column, is at most ``eps * eps``, as in scikit-learn's trees.
+    Points are taken together in leaves of some dozens. An edge joins two leaves whose boxes are within the radius; it
+    keeps the least and the greatest distance that the boxes allow, and edges are sorted by the least. So the edges for
+    any smaller ``eps`` are the first ones; where the greatest distance is within ``eps`` all points of both leaves are
+    neighbours; only between are distances computed, in float64, and only where they can change a result. Memory grows
+    with pairs of leaves, less than a hundredth of the pairs of points.
+
+    Two points are neighbours if the sum of their squared differences, column after column, is at most ``eps * eps``:
+    the rule of scikit-learn's trees for single points.
 
     Attributes:
+        points: the points (k, d).
         weight: weight of each point (k,).
         radius: largest radius that can be asked for.
         n_points: number of points k.
-        n_pairs: pairs of different points within the radius.
+        n_edges: pairs of leaves within the radius.
+        nbytes: bytes of the graph.
     """
 
     def __init__(
         self, points: ArrayLike, weight: Values | None = None, *, radius: float, memory: str | float = "2 GB"
     ) -> None:
-        """Count the pairs, refuse what does not fit, and build the graph.
+        """Count the edges, refuse what does not fit, and build the graph.
 
         Args:
             points: distinct points (k, d) in order of first appearance, as :func:`distinct` gives them.
@@ -48,36 +56,32 @@ class NeighbourGraph:
             DataError: if a point is not finite, or the graph would be larger than the memory; nothing was built then.
         """
         self.radius, limit = as_positive("the radius", radius), as_bytes(memory)
-        self._points, self.weight = as_points(points, weight)
-        self._tree = Tree(self._points)
-        self._build((limit - self._tree.nbytes - 16 * self.n_points) // BYTES_OF_PAIR, limit)
+        self.points, self.weight = as_points(points, weight)
+        self._require_room(limit)
+        self._tree = Tree(self.points)
+        self._build(limit)
 
     @property
     def n_points(self) -> int:
         """Number of points."""
-        return len(self._points)
+        return len(self.points)
 
     @property
-    def n_pairs(self) -> int:
-        """Number of pairs of different points within the radius."""
-        return len(self._others)
-
-    @property
-    def points(self) -> Floats:
-        """The points (k, d)."""
-        return self._points
+    def n_edges(self) -> int:
+        """Number of pairs of leaves within the radius."""
+        return len(self._pairs[0])
 
     @property
     def nbytes(self) -> int:
         """Bytes of the graph."""
-        parts = (self._offsets, self._others, self._squares, self.weight)
-        return self._tree.nbytes + sum(part.nbytes for part in parts)
+        parts = (*self._pairs, *self._leaves, self._gap, self.weight)
+        return int(self._tree.nbytes + sum(part.nbytes for part in parts))
 
     def with_weight(self, weight: Values) -> Self:
         """The same graph with other weights; points of weight 0 stay (they may be border points)."""
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
-        copy.weight = as_points(self._points, weight)[1]
+        copy.weight = as_points(self.points, weight)[1]
         return copy
 
     def weights_within(self, eps: ArrayLike) -> Floats:
@@ -114,30 +118,35 @@ class NeighbourGraph:
         """
         radii = self._checked(eps)
         steps = np.unique(radii)
-        labels, core = self._cluster(steps, self._weigh(steps), as_positive("min_samples", min_samples))
+        least = as_positive("min_samples", min_samples)
+        labels, core = self._cluster(steps, self._weigh(steps, least), least)
         chosen = np.searchsorted(steps, radii)
         return labels[chosen], core[chosen]
 
     def _cluster(self, steps: Floats, near: Floats, least: float) -> tuple[Labels, Bools]:
         """Clusters for rising radii whose weights are known, by point."""
-        core_at = near >= least
+        kernel, known = compiled(), (self._tree.points, self._tree.tiles, *self._leaves, self._pairs, self._gap)
+        core_at, limits = near >= least, steps * steps
         begins = np.where(core_at.any(axis=0), core_at.argmax(axis=0), len(steps))
-        limits, rounded = _limits(steps)
-        pairs = (self._tree.points, self._offsets, self._others, self._squares)
+        earliest = np.minimum.reduceat(begins, self._leaves[0])
         parent = np.arange(self.n_points)
         labels = np.full((len(steps), self.n_points), -1, np.int32)
         for step in range(len(steps)):
-            compiled().unite(*pairs, begins, step, limits, rounded, parent)
-            compiled().number(parent, core_at[step], self._tree.place, labels[step])
-            compiled().border(*pairs, core_at[step], limits[step], rounded[step], labels[step])
+            kernel.unite(*known, begins, earliest, step, limits[step], parent)
+            kernel.number(parent, core_at[step], self._tree.place, labels[step])
+            kernel.border(*known, core_at[step], limits[step], labels[step])
         return labels[:, self._tree.place], core_at[:, self._tree.place]
 
-    def _weigh(self, steps: Floats) -> Floats:
-        """Weights within rising radii, by place (m, k)."""
-        limits, rounded = _limits(steps)
-        pairs = (self._tree.points, self._offsets, self._others, self._squares)
-        near = compiled().weigh(*pairs, self.weight[self._tree.order], limits, rounded)
-        return np.ascontiguousarray(near[:, :-1].T)
+    def _weigh(self, steps: Floats, enough: float = np.inf) -> Floats:
+        """Weights within rising radii, by place (m, k); those from ``enough`` on may be too small."""
+        known = (self._tree.points, self._tree.tiles, *self._leaves, self._pairs, self._gap)
+        begin, end = self._leaves[:2]
+        weight = self.weight[self._tree.order]
+        near, whole = np.zeros((len(steps), self.n_points)), np.zeros((len(steps), len(begin)))
+        load = np.add.reduceat(weight, begin)
+        compiled().weigh(*known, weight, load, steps * steps, enough, near, whole)
+        near += np.repeat(whole, end - begin, axis=1)
+        return near
 
     def _checked(self, eps: ArrayLike) -> Floats:
         """Check radii.
@@ -155,42 +164,60 @@ class NeighbourGraph:
             )
         return radii
 
-    def _build(self, most: int, limit: int) -> None:
-        tree, square = self._tree, self.radius * self.radius
-        known = (tree.points, tree.columns, *tree.nodes, square)
-        counts, found = compiled().count_pairs(*known, max(most, 0))
-        if found > most:
-            raise DataError(self._refusal(limit))
-        self._offsets: Ints = np.concatenate([[0], np.cumsum(counts)])
-        self._others, self._squares = np.empty(found, np.int32), np.empty(found, np.float32)
-        compiled().fill_pairs(*known, self._offsets, self._others, self._squares)
+    def _require_room(self, limit: int) -> None:
+        """Check that points and tree fit.
 
-    def _refusal(self, limit: int) -> str:
-        """Say what would fit, from the neighbours of some points."""
-        chosen = np.random.default_rng(0).permutation(self.n_points)[:SAMPLE]
-        squares = np.sort(_squares_to(self._points, chosen), axis=None)
-        scale = self.n_points / len(chosen) / 2
-        pairs = np.searchsorted(squares, self.radius**2, side="right") * scale
-        fitting = max(limit - self._tree.nbytes - 16 * self.n_points, 0) / BYTES_OF_PAIR
-        rows = int(self.n_points * min(1.0, np.sqrt(fitting / max(pairs, 1))))
-        radius = float(np.sqrt(squares[min(int(fitting / scale), len(squares) - 1)]))
+        Raises:
+            DataError: if they do not.
+        """
+        rows, width = self.points.shape
+        needed = rows * (24 * width + 40)
+        if needed > limit:
+            raise DataError(
+                f"a neighbour graph of {rows:,} distinct points needs {in_words(needed)} for the points alone, more "
+                f"than the {in_words(limit)} allowed: take {limit // (24 * width + 40):,} points or allow more memory"
+            )
+
+    def _build(self, limit: int) -> None:
+        """Find the pairs of leaves within the radius and sort them by their least distance.
+
+        Raises:
+            DataError: if they do not fit.
+        """
+        begin, end, left, low, high = self._tree.nodes
+        leaf = np.flatnonzero(left < 0)
+        leaf = leaf[np.argsort(begin[leaf])]
+        self._leaves = tuple(part[leaf] for part in (begin, end, low, high))
+        most = max(limit - self._tree.nbytes, 0) // BYTES_OF_PAIR
+        known = (begin, end, left, low, high, self.radius * self.radius, most)
+        found = compiled().pair_leaves(*known, *_pairs(0))
+        if found > most:
+            raise DataError(self._refusal(limit, most))
+        made = _pairs(found)
+        compiled().pair_leaves(*known, *made)
+        number = np.empty(len(left), np.int32)
+        number[leaf] = np.arange(len(leaf), dtype=np.int32)
+        order = np.argsort(made[2], kind="stable")
+        self._gap: Floats = np.full(found, -1.0)
+        self._pairs = (number[made[0]][order], number[made[1]][order], made[2][order], made[3][order])
+
+    def _refusal(self, limit: int, most: int) -> str:
+        """Say what would fit, from the distances of some leaves to all."""
+        low, high = self._leaves[2:]
+        chosen = np.random.default_rng(0).permutation(len(low))[:SAMPLE]
+        gaps = [np.maximum(np.maximum(low - high[leaf], low[leaf] - high), 0.0) for leaf in chosen]
+        squares = np.sort([np.square(gap).sum(axis=1) for gap in gaps], axis=None)
+        scale = len(low) / len(chosen) / 2
+        edges = max(np.searchsorted(squares, self.radius**2, side="right") * scale, most + 1)
+        radius = float(np.sqrt(squares[min(int(most / scale), len(squares) - 1)]))
+        smaller = f"a radius of at most about {radius:.3g} or " if 0 < radius < self.radius else ""
         return (
-            f"a neighbour graph of {self.n_points:,} distinct points with radius {self.radius:g} would need about "
-            f"{in_words(pairs * BYTES_OF_PAIR)}, more than the {in_words(limit)} allowed: take a radius of at most "
-            f"about {min(radius, self.radius):.3g} or about {rows:,} points, allow more memory, or fit DBSCAN for one setting"
+            f"a neighbour graph of {self.n_points:,} distinct points with radius {self.radius:g} needs about "
+            f"{in_words(edges * BYTES_OF_PAIR + self._tree.nbytes)}, more than the {in_words(limit)} allowed: take "
+            f"{smaller}about {int(self.n_points * np.sqrt(most / edges)):,} points, or allow more memory"
         )
 
 
-def _limits(steps: Floats) -> tuple[Floats, NDArray[np.float32]]:
-    """Squared radii and an infinite one, exact and in single precision."""
-    limits = np.append(steps * steps, np.inf)
-    with np.errstate(over="ignore"):
-        return limits, limits.astype(np.float32)
-
-
-def _squares_to(points: Floats, chosen: Ints) -> Floats:
-    """Squared distances of some points to all others."""
-    found = np.empty((len(chosen), len(points) - 1))
-    for at, row in enumerate(chosen):
-        found[at] = np.delete(((points - points[row]) ** 2).sum(axis=1), row)
-    return found
+def _pairs(size: int) -> tuple[Ints, Ints, Floats, Floats]:
+    """Room for pairs of leaves and their bounds."""
+    return tuple(np.empty(size, kind) for kind in (np.int32, np.int32, np.float32, np.float32))  # type: ignore[return-value]

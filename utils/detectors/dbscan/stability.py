@@ -57,7 +57,7 @@ def stability(
     if resamples < 1:
         raise SettingsError(f"stability needs at least 1 resample, found {resamples}: ask for more")
     steps, least = graph._checked(eps), as_positive("min_samples", min_samples)
-    whole = graph._cluster(steps, graph._weigh(steps), least)[0][0]
+    whole = graph._cluster(steps, graph._weigh(steps, least), least)[0][0]
     random, total = np.random.default_rng(seed), graph.weight.sum()
     values, clusters = np.empty(resamples), np.empty(resamples, np.int64)
     for sample in range(resamples):
@@ -89,7 +89,7 @@ def stability_over_eps(sweep: Sweep) -> pl.DataFrame:
 
 def _of_sample(graph: NeighbourGraph, steps: Floats, least: float) -> Ints:
     """Labels of a sample; points that were not drawn connect nothing."""
-    near = graph._weigh(steps)
+    near = graph._weigh(steps, least)
     near[:, graph.weight[graph._tree.order] == 0] = -np.inf
     labels: Ints = graph._cluster(steps, near, least)[0][0].astype(np.int64)
     return labels

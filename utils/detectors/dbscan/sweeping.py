@@ -88,7 +88,7 @@ def sweep(graph: NeighbourGraph, eps: Sequence[float], min_samples: Sequence[flo
     least = np.unique([as_positive("min_samples", value) for value in min_samples])
     if not least.size:
         raise SettingsError("min_samples must be one number at least, found none: give some")
-    near = graph._weigh(steps)
+    near = graph._weigh(steps, float(least.max()))
     found = [graph._cluster(steps, near, float(value)) for value in least]
     labels, core = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return Sweep(np.tile(steps, len(least)), np.repeat(least, len(steps)), labels, core, graph.weight)

@@ -12,8 +12,9 @@ import numpy as np
 from utils.detectors.dbscan.points import compiled
 from utils.evaluation.inputs import Floats, Ints
 
-LEAF = 32
-"""Points of a leaf at most: compared one by one with those of another leaf."""
+LEAVES = ((12, 32), (np.inf, 128))
+"""Most columns, and most points of a leaf then. Measured: with few columns boxes tell small leaves apart; with many
+they overlap anyway, and larger leaves spend less on boxes."""
 
 
 class Tree:
@@ -31,17 +32,18 @@ class Tree:
         Args:
             points: distinct points (k, d), k >= 1.
         """
-        self.order, *nodes = compiled().build(points, LEAF)
+        leaf = next(size for most, size in LEAVES if points.shape[1] <= most)
+        self.order, *nodes = compiled().build(points, leaf)
         self.place: Ints = np.empty_like(self.order)
         self.place[self.order] = np.arange(len(points))
         self.points = points[self.order]
-        self.columns = np.ascontiguousarray(self.points.T)
         self.nodes: tuple[Any, ...] = tuple(nodes)
+        self.tiles: Floats = compiled().tile(self.points, *nodes[:3])
 
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        parts = (self.order, self.place, self.points, self.columns, *self.nodes)
+        parts = (self.order, self.place, self.points, self.tiles, *self.nodes)
         return sum(part.nbytes for part in parts)
 
     def nearest(self, queries: Floats) -> tuple[Ints, Floats]:
@@ -53,7 +55,7 @@ class Tree:
         Returns:
             Numbers of points (n,), and squared distances (n,).
         """
-        place, square = compiled().nearest(self.columns, *self.nodes, self.order, np.ascontiguousarray(queries))
+        place, square = compiled().nearest(self.tiles, *self.nodes, self.order, np.ascontiguousarray(queries))
         return self.order[place], square
 
     def reach(self, queries: Floats, weight: Floats, k: float) -> Floats:
@@ -66,6 +68,6 @@ class Tree:
         """
         above = weight[weight > 0]
         most = len(above) if not len(above) else min(len(above), int(np.ceil(k / above.min())) + 1)
-        columns, masses = self.columns, weight[self.order]
-        found: Floats = compiled().reach(columns, masses, *self.nodes, np.ascontiguousarray(queries), float(k), most)
+        tiles, masses = self.tiles, weight[self.order]
+        found: Floats = compiled().reach(tiles, masses, *self.nodes, np.ascontiguousarray(queries), float(k), most)
         return found
