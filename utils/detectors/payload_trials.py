@@ -47,10 +47,7 @@ class PayloadTrials:
     def results(self) -> dict[str, float]:
         """Shares called attack, for the record of a run."""
         rows = self.table.select("judged by", "family", "attack").iter_rows()
-        return {
-            f"payloads_{by.split()[0].replace('-', '_')}_{family}".replace(" ", "_"): share
-            for by, family, share in rows
-        }
+        return {f"payloads_{KEYS[by]}_{family}": share for by, family, share in rows}
 
 
 def run(data: Mapping[str, Dataset], *, seed: int = settings.SEED, small: bool = False) -> PayloadTrials | None:
