@@ -13,18 +13,36 @@ import numpy as np
 import polars as pl
 
 from utils.simulate import payload_attacks, payload_negatives, waf_grammar
-from utils.simulate.draws import apportion, check_size
-from utils.simulate.grammar import Grammar, Texts, words
+from utils.simulate.draws import apportion, check_size, pick
+from utils.simulate.grammar import Alternatives, Grammar, Texts, constant, words
 from utils.simulate.waf_payloads import FAMILIES, URL_CODES
 
 VERSION = 1
 """Raise it whenever the same seed makes something else."""
 
-BENIGN = Grammar(waf_grammar.RULES | payload_negatives.KINDS, waf_grammar.GENERATORS | payload_negatives.GENERATORS)
+
+def _forms(name: str, alternatives: Alternatives) -> dict[str, float]:
+    """Each alternative of a rule as a rule of its own: their names and weights."""
+    weights = alternatives.values() if isinstance(alternatives, Mapping) else [1.0] * len(alternatives)
+    return {f"{name} {place}": weight for place, weight in enumerate(weights)}
+
+
+def _alone(name: str, alternatives: Alternatives) -> dict[str, Alternatives]:
+    return {f"{name} {place}": (text,) for place, text in enumerate(alternatives)}
+
+
+BENIGN_FORMS = {kind: _forms(kind, rules) for kind, rules in payload_negatives.KINDS.items()}
+ATTACK_FORMS = {family: _forms(family, payload_attacks.RULES[family]) for family in FAMILIES}
+BENIGN = Grammar(
+    waf_grammar.RULES
+    | payload_negatives.RULES
+    | {name: rule for kind, rules in payload_negatives.KINDS.items() for name, rule in _alone(kind, rules).items()},
+    waf_grammar.GENERATORS | payload_negatives.GENERATORS,
+)
 ATTACKS = Grammar(
     waf_grammar.RULES
-    | {f"wide {family}": rules for family, rules in payload_attacks.RULES.items() if family in FAMILIES}
-    | {name: rules for name, rules in payload_attacks.RULES.items() if name not in FAMILIES},
+    | {name: rule for name, rule in payload_attacks.RULES.items() if name not in FAMILIES}
+    | {name: rule for family in FAMILIES for name, rule in _alone(family, payload_attacks.RULES[family]).items()},
     waf_grammar.GENERATORS | payload_attacks.GENERATORS,
 )
 KINDS = tuple(payload_negatives.KINDS)
@@ -60,26 +78,42 @@ BENIGN_DISGUISES: Mapping[str, float] = {
 }
 
 
-def benign(kind: str, rng: np.random.Generator, count: int) -> Texts:
+def benign(kind: str, rng: np.random.Generator, count: int) -> pl.DataFrame:
     """Draw benign texts of a kind, some in capitals or encoded as a form sends them.
+
+    Args:
+        kind: one of :data:`KINDS`.
+        rng: source of randomness.
+        count: number of texts.
+
+    Returns:
+        ``payload`` and ``form`` (the alternative of the grammar that it follows), ``count`` rows.
 
     Raises:
         KeyError: if there is no such kind.
     """
-    return _disguised(BENIGN.expand(kind, count, rng), BENIGN_DISGUISES, rng)
+    return _drawn(BENIGN, BENIGN_FORMS[kind], BENIGN_DISGUISES, rng, count)
 
 
-def attacks(family: str, rng: np.random.Generator, count: int) -> Texts:
+def attacks(family: str, rng: np.random.Generator, count: int) -> pl.DataFrame:
     """Draw attacks of a family in many dialects, some of them disguised.
+
+    Args:
+        family: one of :data:`utils.simulate.waf_payloads.FAMILIES`.
+        rng: source of randomness.
+        count: number of texts.
+
+    Returns:
+        ``payload`` and ``form``, ``count`` rows.
 
     Raises:
         KeyError: if there is no such family.
     """
-    return _disguised(ATTACKS.expand(f"wide {family}", count, rng), ATTACK_DISGUISES, rng)
+    return _drawn(ATTACKS, ATTACK_FORMS[family], ATTACK_DISGUISES, rng, count)
 
 
 def simulate(size: int, seed: int, *, attack_share: float = 0.45) -> pl.DataFrame:
-    """Simulate distinct texts of all kinds, equally many of each, and of all families.
+    """Simulate distinct texts of all kinds, and of all families.
 
     Args:
         size: number of texts before repetitions are dropped.
@@ -87,8 +121,8 @@ def simulate(size: int, seed: int, *, attack_share: float = 0.45) -> pl.DataFram
         attack_share: share of attacks.
 
     Returns:
-        ``payload``, ``family`` (``"normal"`` or the attack family) and ``kind`` (the kind of benign text, or
-        the family).
+        ``payload``, ``family`` (``"normal"`` or the attack family), ``kind`` (the kind of benign text, or
+        the family) and ``form`` (the alternative of the grammar).
 
     Raises:
         DataError: if ``size`` is below 1.
@@ -98,7 +132,11 @@ def simulate(size: int, seed: int, *, attack_share: float = 0.45) -> pl.DataFram
     hostile = round(size * attack_share)
     parts = [
         _part(benign(kind, rng, count), "normal", kind)
-        for kind, count in zip(KINDS, apportion(size - hostile, np.ones(len(KINDS))).tolist(), strict=True)
+        for kind, count in zip(
+            KINDS,
+            apportion(size - hostile, [payload_negatives.SHARES.get(kind, 1.0) for kind in KINDS]).tolist(),
+            strict=True,
+        )
     ]
     counts = apportion(hostile, list(FAMILY_SHARES.values())).tolist()
     parts += [
@@ -107,9 +145,22 @@ def simulate(size: int, seed: int, *, attack_share: float = 0.45) -> pl.DataFram
     return pl.concat(parts).unique("payload", keep="first", maintain_order=True)
 
 
-def _part(texts: Texts, family: str, kind: str) -> pl.DataFrame:
-    column = pl.Series("payload", texts.tolist(), dtype=pl.String)
-    return pl.DataFrame({"payload": column}).with_columns(family=pl.lit(family), kind=pl.lit(kind))
+def _part(texts: pl.DataFrame, family: str, kind: str) -> pl.DataFrame:
+    return texts.with_columns(family=pl.lit(family), kind=pl.lit(kind))
+
+
+def _drawn(
+    grammar: Grammar, forms: Mapping[str, float], disguises: Mapping[str, float], rng: np.random.Generator, count: int
+) -> pl.DataFrame:
+    """Draw texts of several forms, with probabilities in proportion to the weights of the forms."""
+    chosen = pick(rng, forms, count)
+    texts = constant("", count)
+    for form in forms:
+        rows = np.flatnonzero(chosen == form)
+        if len(rows):
+            texts[rows] = grammar.expand(form, len(rows), rng)
+    payload = pl.Series("payload", _disguised(texts, disguises, rng).tolist(), dtype=pl.String)
+    return pl.DataFrame({"payload": payload, "form": pl.Series(chosen.tolist(), dtype=pl.String)})
 
 
 def _disguised(texts: Texts, shares: Mapping[str, float], rng: np.random.Generator) -> Texts:

@@ -1,7 +1,9 @@
-"""A detector for attacks in texts: marks of structure, weighed by boosted trees.
+"""A detector for attacks in texts: marks of structure, weighed by a linear model and by boosted trees.
 
 Raw characters and lengths are no inputs, because lists of attacks and values of one site differ in both for reasons
 that hold nowhere else. The inputs are the marks of :mod:`utils.detectors.payloads.evidence`, which are true or false.
+The linear model holds where a new form of attack shows known marks in a new combination; the trees know combinations.
+The score is the mean of their log-odds.
 A decision is explained by the marks that moved it, after Lundberg et al., "From local explanations to global
 understanding with explainable AI for trees", Nature Machine Intelligence 2 (2020).
 """
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from utils.datasets.contract import NORMAL
@@ -32,7 +36,7 @@ ATTACK = "attack"
 BATCH = 20_000
 NAMED = 3
 """Most marks that a sentence names."""
-PATIENCE = 1e-9
+LEAST = 1e-9
 
 
 class PayloadDetector(BaseEstimator):  # type: ignore[misc]
@@ -45,11 +49,21 @@ class PayloadDetector(BaseEstimator):  # type: ignore[misc]
     Attributes:
         families_: the attack families seen in training, sorted; ``("attack",)`` if only labels were given.
         booster_: the fitted trees, over the columns of :func:`utils.detectors.payloads.evidence.marks`.
-        importances_: one row a mark that is used: ``family``, ``mark``, ``gain`` (share of the total).
+        weights_: the linear model: one weight a mark.
+        intercept_: its log-odds without any mark.
+        importances_: one row a mark that is used: ``family``, ``mark``, ``weight`` (linear), ``gain`` (share of the
+            total in the trees).
     """
 
     def __init__(
-        self, *, trees: int = 200, leaves: int = 31, learning_rate: float = 0.08, least: int = 20, seed: int = SEED
+        self,
+        *,
+        trees: int = 200,
+        leaves: int = 31,
+        learning_rate: float = 0.08,
+        least: int = 20,
+        strength: float = 1.0,
+        seed: int = SEED,
     ) -> None:
         """Set how the marks are weighed.
 
@@ -58,12 +72,14 @@ class PayloadDetector(BaseEstimator):  # type: ignore[misc]
             leaves: most leaves of a tree.
             learning_rate: how much each tree changes.
             least: fewest distinct training texts in a leaf.
+            strength: how far the weights of the linear model may go (inverse of the penalty on their squares).
             seed: seed of the sampling of rows and marks.
         """
         self.trees = trees
         self.leaves = leaves
         self.learning_rate = learning_rate
         self.least = least
+        self.strength = strength
         self.seed = seed
 
     def fit(self, texts: Texts, y: Values, weight: Values | None = None) -> Self:
@@ -89,6 +105,7 @@ class PayloadDetector(BaseEstimator):  # type: ignore[misc]
         balanced = _balanced(attack, mass)
         found = measure(rows.fill_null("").to_list()).marks
         self.booster_ = self._boosted(found, attack, balanced)
+        self.weights_, self.intercept_ = self._linear(found, attack, balanced)
         self.families_, self.family_weights_ = _profiles(found[attack], names.filter(pl.Series(attack)))
         self.n_texts_ = len(rows)
         return self
@@ -151,15 +168,17 @@ class PayloadDetector(BaseEstimator):  # type: ignore[misc]
 
     @property
     def importances_(self) -> pl.DataFrame:
-        """How much each mark is used: ``family``, ``mark``, ``gain`` (share of the total), largest first."""
+        """How much each mark is used: ``family``, ``mark``, ``weight`` (linear), ``gain`` (share in the trees)."""
         check_is_fitted(self, "booster_")
         gain = self.booster_.feature_importance("gain")
         table = {
             "family": [mark.family for mark in marks()],
             "mark": [mark.name for mark in marks()],
-            "gain": gain / max(gain.sum(), PATIENCE),
+            "weight": self.weights_,
+            "gain": gain / max(gain.sum(), LEAST),
         }
-        return pl.DataFrame(table).filter(pl.col("gain") > 0).sort("gain", descending=True)
+        used = (pl.col("gain") > 0) | (pl.col("weight") != 0)
+        return pl.DataFrame(table).filter(used).sort("gain", descending=True, maintain_order=True)
 
     def _boosted(self, found: npt.NDArray[np.bool_], attack: npt.NDArray[np.bool_], weight: Floats) -> "Booster":
         import lightgbm
@@ -177,14 +196,28 @@ class PayloadDetector(BaseEstimator):  # type: ignore[misc]
             "deterministic": True,
             "num_threads": 1,
             "verbose": -1,
-            "min_sum_hessian_in_leaf": PATIENCE,
+            "min_sum_hessian_in_leaf": LEAST,
         }
         data = lightgbm.Dataset(found.astype(np.float32), attack, weight=weight, params={"verbose": -1})
         return lightgbm.train(settings, data, num_boost_round=self.trees)
 
+    def _linear(
+        self, found: npt.NDArray[np.bool_], attack: npt.NDArray[np.bool_], weight: Floats
+    ) -> tuple[Floats, float]:
+        model = LogisticRegression(C=self.strength, solver="liblinear", random_state=self.seed)
+        model.fit(sparse.csr_matrix(found, dtype=np.float64), attack, sample_weight=weight)
+        return model.coef_[0], float(model.intercept_[0])
+
     def _scores(self, evidence: Evidence) -> Floats:
         found = evidence.marks.astype(np.float32)
-        return np.asarray(self.booster_.predict(found, raw_score=True, num_threads=1), dtype=np.float64)
+        trees = np.asarray(self.booster_.predict(found, raw_score=True, num_threads=1), dtype=np.float64)
+        return (trees + found @ self.weights_ + self.intercept_) / 2
+
+    def _shares(self, evidence: Evidence) -> Floats:
+        """What each mark adds to the score of one text."""
+        found = evidence.marks.astype(np.float32)
+        trees = np.asarray(self.booster_.predict(found, pred_contrib=True, num_threads=1))[0, :-1]
+        return np.asarray((trees + found[0] * self.weights_) / 2)
 
     def _likeliest(self, evidence: Evidence) -> npt.NDArray[np.int64]:
         rows = evidence.marks.astype(np.float64)
@@ -193,8 +226,7 @@ class PayloadDetector(BaseEstimator):  # type: ignore[misc]
     def _sentence(self, text: str, threshold: float) -> str:
         evidence = measure([text])
         score = float(self._scores(evidence)[0])
-        found = evidence.marks.astype(np.float32)
-        shares = np.asarray(self.booster_.predict(found, pred_contrib=True, num_threads=1))[0, :-1]
+        shares = self._shares(evidence)
         family = self.families_[int(self._likeliest(evidence)[0])]
         here = np.flatnonzero(evidence.marks[0])
         hostile = score >= threshold

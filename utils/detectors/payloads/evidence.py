@@ -39,6 +39,9 @@ class Mark(NamedTuple):
 
 LONGEST = 1 << 15
 """Of longer texts the beginning and the end are looked at."""
+PLAIN_SIGNS = {0x2215: "/", 0x2044: "/", 0x2216: "\\", 0x29F8: "/"} | {
+    wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)
+}
 EXCERPT = 60
 BASE_64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 ESCAPED_LETTER = re.compile(r"%(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])|&#(?:x[46]|x5|9\d|1[01]\d)", re.IGNORECASE)
@@ -47,19 +50,41 @@ LONE = re.compile(
 )
 COMMENT_INSIDE = re.compile(r"[\w'\")]/\*[^*]{0,40}\*/|\*/\w")
 OVERLONG = re.compile(r"%c[01]%|%e0%80|%f0%80|%f8%80|%fc%80|%u(?:221[56]|ff)|%25%|%%", re.IGNORECASE)
-MIXED = re.compile(r"\b(?:[a-z]+[A-Z]+){2,}[a-zA-Z]*\b")
+MIXED = re.compile(r"\b[A-Z]{0,2}(?:[a-z]{1,2}[A-Z]{1,2}){2,}[a-z]{0,2}\b")
+LINE_BREAK = re.compile(r"%(?:25)?0[ad]", re.IGNORECASE)
 SCRIPT_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|[0-7]{2,3}\b)|&#|%u[0-9a-f]{4}", re.IGNORECASE)
 COMMAND = rf"(?:{signatures.COMMANDS}|{signatures.COMMANDS_LIKE_WORDS})"
 SYSTEM_PATH = r"(?:/?(?:usr/|local/|s?bin/){1,3})"
-SEPARATOR = r"(?:[;|&\n\r`]{1,2}|\$\(|\\n|\\r)"
+SEPARATOR = r"(?:[;|&]{1,2}|\n|\$\(|\\n|\\r)"
+PROGRAM = (
+    r"(?:w|who|df|free|top|history|mount|umount|route|arp|tree|finger|groups|users|lsof|vol|ver|pwd|last|set|time|date|"
+    r"echo|type|find|head|tail|more|less|grep|sort|start|timeout|mail|cmd|nc|reboot|halt)"
+)
 ACTIVE_TAG = (
     r"(?:script|iframe|frame|frameset|object|embed|applet|svg|math|base|meta|link|style|"
     r"form|isindex|marquee|animate|set|xml|layer)"
 )
 CALLED = (
     r"(?:alert|prompt|confirm|print|eval|fetch|open|import|settimeout|setinterval|function|"
-    r"write|writeln|atob|log|getscript|find|map)"
+    r"write|writeln|atob|console\.\w{2,6}|getscript|find|map)"
 )
+PLAIN_TAG = (
+    r"p|b|i|u|s|em|strong|h[1-6]|ul|ol|li|dl|dt|dd|t[drh]|table|thead|tbody|tfoot|"
+    r"caption|span|div|br|hr|a|img|code|pre|"
+    r"blockquote|label|small|sup|sub|font|center|section|article|header|footer|nav|"
+    r"main|aside|figure|figcaption|mark|del|ins|"
+    r"cite|q|abbr|address|time|tt|kbd|var|option|select|button|input|fieldset|legend|"
+    r"summary|picture|title|html|head|body"
+)
+PLAIN_ATTRIBUTES = (
+    r"(?:\s(?:class|id|alt|title|width|height|target|rel|type|name|value|colspan|rowspan|"
+    r"border|cell(?:padding|spacing)|align|valign|"
+    r"lang|dir|role|for|placeholder|color|size|face|bgcolor|loading|datetime|data-[a-z-]{1,20}|aria-[a-z-]{1,20})"
+    r"(?:\s?=\s?(?:\"[^\"<>():]*\"|'[^'<>():]*'|[\w#.%-]+))?"
+    r"|\s(?:href|src|srcset|action)\s?=\s?[\"']?(?:https?:/|mailto:|tel:|/|\.|#|[a-z0-9_])[^\"'<>():\s]*[\"']?"
+    r"|\sstyle\s?=\s?\"[\w\s#:;.,%!-]*\"|\s(?:checked|selected|disabled|readonly|required|hidden|controls))*"
+)
+"""Attributes of elements of text, with values that run nothing."""
 MEDIA = (
     r"(?:png|jpe?g|gif|svg|webp|css|js|tsx?|jsx|html?|md|pdf|docx?|xlsx?|csv|json|mp[34]|zip|scss|py|java|vue|woff2?)"
 )
@@ -106,7 +131,7 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("dialogue called", r"\b(?:alert|prompt|confirm)['\"\])]{0,3}\s?(?:[(`\[]|&lpar;)"),
             (
                 "code called behind a closed quote",
-                r"^[^<]{0,30}?['\"`)}\]][\s)}\];,+*/|&^-]{1,6}[\w.]{0,20}\b" + CALLED + r"\s?[(`]",
+                r"^[^<]{0,30}?(?:['\"`}\]]|\);)[\s)}\];,+*/|&^-]{1,6}(?:[\w.]{0,20}\.)?" + CALLED + r"\s?[(`]",
             ),
             (
                 "object of the browser",
@@ -145,17 +170,17 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ),
         ),
         "path-traversal": (
-            ("way up in letters that lost a sign", r"(?:\.\.(?:2f|5c|c0af|c1)){1}"),
+            ("way up in letters that lost a sign", r"\.\.(?:2f|5c|c0af)"),
             ("hidden file and nothing else", r"^[./\\]{0,3}\.[a-z][\w.-]{2,20}\z"),
-            ("way up", r"(?:\.{2,}|\.\\|\?\.\?\.|0x2e0x2e)[/\\;\x00\u2215\u2216%]"),
-            ("way up twice", r"(?:(?:\.{2,4}|\?\.\?\.|0x2e0x2e)[/\\.;\x00\u2215\u2216%]{1,6}){2}"),
+            ("way up", r"(?:\.{2,}|\.\\|\?\.\?\.|0x2e0x2e)\s?[/\\;%]"),
+            ("way up twice", r"(?:(?:\.{2,4}|\?\.\?\.|0x2e0x2e)(?:\s?[/\\.;%]){1,6}){2}"),
             (
                 "way up three times",
-                r"(?:(?:\.{2,4}|\?\.\?\.|0x2e0x2e)(?:[/\\.;\x00\u2215\u2216]|0x2f|0x5c|%\w{1,2}){1,8}){3}",
+                r"(?:(?:\.{2,4}|\?\.\?\.|0x2e0x2e)(?:\s?[/\\.;]|0x2f|0x5c|%\w{1,2}){1,8}){3}",
             ),
             (
                 "way up five times",
-                r"(?:(?:\.{2,4}|\?\.\?\.|0x2e0x2e)(?:[/\\.;\x00\u2215\u2216]|0x2f|0x5c|%\w{1,2}){1,8}){5}",
+                r"(?:(?:\.{2,4}|\?\.\?\.|0x2e0x2e)(?:\s?[/\\.;]|0x2f|0x5c|%\w{1,2}){1,8}){5}",
             ),
             (
                 "way up and a file that shows nothing",
@@ -169,7 +194,7 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             (
                 "folder of programs or logs at the beginning",
                 r"^[\s\"']?/{1,3}(?:var/(?:log|lib|run|adm|spool|apache\d?|mail|db|"
-                r"cpanel|local|nm2|webmin|www/(?:logs|conf|error|access|mgr|html/\.))|"
+                r"cpanel|local|webmin|www/(?:logs|conf|error|access|mgr|html/\.))|"
                 r"usr/(?:local|lib|pkg|ports|home|sbin|etc|apache|internet|spool)|"
                 r"opt/(?:lampp|xampp|apache|httpd|jboss|tomcat|nginx))\b[^\s]{0,200}\s?\z",
             ),
@@ -201,6 +226,22 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 r"php|mysql|xampp|wamp|wwwroot|autoexec|ntldr|pagefile|documents\sand|"
                 r"sysprep|system)",
             ),
+            (
+                "folder of the system without its slash",
+                r"^(?:etc|proc|boot|root|var/log|winnt|windows)[/\\][\w./\\-]{2,100}\s?\z",
+            ),
+            (
+                "folder of settings in a path",
+                r"[/\\](?:conf(?:ig|\.d)?|etc|sysconfig|sites-(?:enabled|available)|"
+                r"conf-available)[/\\][\w.-]{2,60}\s?\z",
+            ),
+            (
+                "file of settings at the end of a path",
+                r"[/\\](?:web|server|context|tomcat-users|application|settings|config|"
+                r"wp-config|configuration|database|local)[\w.-]{0,12}\.(?:xml|php|"
+                r"config|properties|ya?ml|asp|inc|json)\b",
+            ),
+            ("folder of changing files at the beginning", r"^/var/[\w./-]{2,100}\s?\z"),
             ("placeholder of a file", r"[/\\.:=]\{(?:file|filename|path)\}|^\{(?:file|filename)\}"),
             ("dots and slashes only", r"^[./\\]{3,}\z"),
             ("stays where it is, again and again", r"(?:[/\\]\.){2,}[/\\]|[/\\]{3,}\w"),
@@ -224,7 +265,11 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ),
             (
                 "command in quotes that run it",
-                r"`\s?[^`]{0,40}\b" + COMMAND + r"\b[^`]{0,80}`|\$\(\s?[^)]{0,40}\b" + COMMAND + r"\b",
+                r"(?:^|[^\w\s]|\A.{0,12})`\s?[^`]{0,40}\b"
+                + COMMAND
+                + r"\b[^`]{0,80}`|\$\(\s?[^)]{0,40}\b"
+                + COMMAND
+                + r"\b",
             ),
             (
                 "something in quotes that run it, and nothing else",
@@ -262,7 +307,12 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 r"4}\s){0,3}[\w-]{1,40}(?:\.[\w-]{1,30}){1,6}",
             ),
             ("result written to a file or read from it", r"[;|&]\s?[^>]{1,60}>\s?(?:/tmp|[a-z]:\\|/var)|<\s?/etc/"),
-            ("address and separator", r"^[\w.-]{4,60}" + SEPARATOR + r"\s?[a-z/]"),
+            ("value and separator without a blank", r"^[\w.@-]{1,60}" + SEPARATOR + r"[a-z/$]"),
+            ("number and separator", r"^[\d.]{1,16}['\")]{0,2}\s?" + SEPARATOR + r"\s?[a-z/$(]"),
+            ("separator without blanks and a program", r"(?:[;|&]{1,2}|\n)" + PROGRAM + r"(?:\s?\z|[;|&#'\"]|\s[-/])"),
+            ("doubled separator", r"[^\s;|&](?:\|\||&&)[^\s|&=(]"),
+            ("commented end behind a separator", SEPARATOR + r"[^#]{1,80}[\s;|&]#\s?\z"),
+            ("redirected input of a placeholder or a call", r"[<>]\s?(?:\{\w{2,8}\}|\(\s?\w)"),
             ("function of a shell", r"\(\s?\)\s?\{"),
         ),
         "other": (
@@ -294,6 +344,8 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 r"\.(?:php\d?|asp|aspx|cgi|pl|inc)\b[^=]{0,60}=\s?(?:https?://|ftp://|"
                 r"//|\[?evil|xx\w{2,10}xx|\{\w{2,8}\})",
             ),
+            ("address in an argument", r"[?&][\w\[\]]{1,40}=(?:https?|ftp)://"),
+            ("command in an argument", r"[?&](?:cmd|exec|command|c|shell)=\w"),
             ("inner address", r"://(?:127\.|10\.\d|192\.168\.|169\.254\.|localhost|0[/:]|0x[0-9a-f]{8}|\[)"),
             (
                 "scheme of another service",
@@ -338,6 +390,29 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "address of a page",
                 r"^(?:https?:)?//[\w.-]{4,60}/[\w./%~-]{0,120}(?:\?[\w.%~+=&-]{0,200})?(?:#[\w-]{0,40})?\z",
             ),
+            (
+                "nothing but elements of text",
+                r"^[^<>]*(?:<(?:/\s?(?:"
+                + PLAIN_TAG
+                + r")|(?:"
+                + PLAIN_TAG
+                + r")"
+                + PLAIN_ATTRIBUTES
+                + r")\s?/?>[^<>]*)+\z",
+            ),
+            ("nothing but elements without attributes", r"^[^<>]*(?:</?[a-z][\w:-]{0,30}\s?/?>[^<>]*)+\z"),
+            ("row of a table", r"\|[\s:]?-{2,}|^[^|\n]{2,40}(?:\s\|\s[^|\n;&]{2,40}){1,8}\z"),
+            ("word in backticks inside a sentence", r"[a-z]{2,}\s`[^`\n]{1,60}`|`[^`\n]{1,60}`[\s;,.]{1,2}[a-z]{2,}"),
+            (
+                "statement of a programming language at the beginning",
+                r"^(?:if|while|for|switch|return|import|export|function|def|class|"
+                r"public|private|static|const|let|var|try|throw|assert|using|package|"
+                r"from|async|await|struct|enum|fn|func|#include|@\w{2,20}|console\.\w{3,"
+                r"6}|std::|system\.out|print(?:f|ln)?)\b[\s({.;:]",
+            ),
+            ("call that begins all and is closed", r"^[\w.$]{2,40}\([^;|<>]{0,200}\);?\z"),
+            ("block in braces", r"[)\w]\s?\{\s[^{}]{0,200}[;\s]\}"),
+            ("height in feet and inches", r"\b\d{1,2}'\s?\d{1,2}\""),
             ("fence or heading of Markdown", r"```|^#{1,4}\s\w|\n[-*]\s\w|\]\(https?://|\*\*\w"),
             (
                 "declaration of a programming language",
@@ -345,14 +420,14 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ),
             ("unit or price", r"\d\s?(?:cm|mm|kg|inch|oz|lb|px|ft|yd|ml|gb|%)\b|[$€£]\s?\d"),
             ("arithmetic", r"^[\s\d.+*/=()^-]{3,60}\z"),
-            ("base 64", r"^[\w+/-]{16,400}={0,2}\z"),
+            ("base 64", r"^[\w+-]{12,400}(?:/[\w+-]{0,400}){0,8}={0,2}\z"),
         ),
     }
 )
 """Marks of the writing, for canonical text."""
 ATOM = r"[1svBqw]"
 TOKENS: tuple[tuple[str, str], ...] = (
-    ("logical word between comparisons of values", rf"L[L(o]*{ATOM}O[L(oO]*[1svBqnfFSwb]"),
+    ("logical word between comparisons of values", rf"L[L(o]*{ATOM}(?:o{ATOM})*O[L(oO]*[1svBqnfFSwbg]"),
     ("logical word and comparison of names", r"L[L(o]*[nb]O[L(oO]*[1svBqnfFSb]"),
     ("logical word and a value at the end", rf"L[L(o]*{ATOM}\)?(?:\$|c|h|r|\z)"),
     ("logical word and a call", r"L[L(oO]*[fF]\("),
@@ -361,17 +436,20 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("comparison of calls", r"[fF]\([^()]{0,12}\)O"),
     ("query united", r"U[k(]*S"),
     ("query united with values", r"U[k(]*S[k(o]*[1svBfFnw*]"),
-    ("united at the end of a value", r"^[1sn)w]{0,3}U(?:\z|c|k?\z)"),
+    ("united at the end of a value", r"^[o1sn)w]{0,4}U(?:\z|c|k?\z)"),
     ("query of values", r"S[k(o]*[1svBfF]"),
     ("query of a table", r"S[^N;]{1,80}?K[(nbmsv]"),
     ("query at the beginning", r"^[(]?S[k(o]*[1svBfFnmowb(]"),
     ("statement behind a semicolon", r";[(]?[DSdCLK]"),
+    ("statement behind a semicolon, of words only", r";[DSdCLK][kK]?[mN](?:;|\z|x)"),
     ("statement with an object", r"[Dd](?:k|K|n){1,3}[n(sv1b]"),
     ("statement at the beginning", r"^[Dd][kKnmsvf(]"),
     ("clause and a number", r"K(?:k|K)?[(]?1"),
     ("comment that ends all", r"(?:c|h)(?:\$|r)"),
     ("value and a comment", r"[1s)q]\)?;?(?:c|h)(?:\$|r)"),
     ("known function called", r"f\("),
+    ("mathematical function called", r"g\("),
+    ("mathematical function compared or in a query", r"[SL,].{0,4}g\(|g\([^)]{0,8}\)[OL]"),
     ("known function called with values", r"f\([(fo]*[1svB)]"),
     ("distinction of cases", r"C[^N]{1,40}C"),
     ("variable", r"v"),
@@ -384,6 +462,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("words at the beginning", r"^[mN]"),
     ("comparison with a negation", r"L.{0,3}L[L(o]*O|OL?B"),
     ("comparison of names or variables with values", r"[nbv][O]+[1svBq]"),
+    ("comparison at the beginning and a logical word", r"^[1nm]O[1nm]L"),
     ("bracket closed and a clause", r"^.{0,3}\)[KLU;]"),
     ("call of any function", r"F\("),
     ("signs that SQL has not", r"[xz{}]"),
@@ -412,6 +491,7 @@ QUOTED: tuple[tuple[str, str], ...] = (
     ("query in brackets", r"\(\(?S"),
     ("comparison of values", rf".s.*{ATOM}O{ATOM}"),
     ("quotes that stay open behind an operator", r"[OoL,(]q"),
+    ("quote opens where a text may begin", r"^os"),
     ("closed text is empty", r"^0s"),
     ("closed text is a number", r"^1s"),
     ("closed text is a word", r"^ws"),
@@ -429,6 +509,7 @@ ENCODING = (
     "conditional comment",
     "capitals mixed",
     "escape of another language",
+    "escaped line break",
 )
 
 
@@ -486,7 +567,7 @@ def measure(texts: Sequence[str]) -> Evidence:
     Returns:
         What was found.
     """
-    decoded = decode_all([_ends(peel(text)) for text in texts])
+    decoded = [_folded(item) for item in decode_all([_ends(peel(text)) for text in texts])]
     lowered = [canonical(item.text) for item in decoded]
     readings = [read(item.text, text) for item, text in zip(decoded, lowered, strict=True)]
     plain, quoted = _tokens()
@@ -522,7 +603,15 @@ def _encoded(text: str, decoded: Decoded) -> tuple[bool, ...]:
         "/*!" in plain,
         MIXED.search(plain) is not None,
         SCRIPT_ESCAPE.search(text) is not None,
+        LINE_BREAK.search(text) is not None,
     )
+
+
+def _folded(decoded: Decoded) -> Decoded:
+    """Write full-width signs and slashes of mathematics as the plain ones that some readers take them for."""
+    if decoded.text.isascii():
+        return decoded
+    return decoded._replace(text=decoded.text.translate(PLAIN_SIGNS))
 
 
 def _ends(text: str) -> str:
@@ -541,7 +630,7 @@ def excerpts(text: str, evidence: Evidence, places: Sequence[int]) -> list[tuple
         For each mark its name with the family and the part of the canonical text that it matched; for marks of tokens
         and of the encoding the beginning of the text.
     """
-    lowered = canonical(decode_all([_ends(peel(text))])[0].text)
+    lowered = canonical(_folded(decode_all([_ends(peel(text))])[0]).text)
     written = len(_writing().patterns)
     found = []
     for place in places:

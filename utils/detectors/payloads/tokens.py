@@ -67,6 +67,10 @@ LETTER_OF = {word: letter for letter, listed in CLASSES.items() for word in list
 QUOTES = ("'", '"')
 
 
+MATHEMATICAL = _words("sin cos tan exp log power abs sqrt sign sum min max avg round floor")
+"""Functions that formulas and spreadsheets call too."""
+OPENERS = _words("( = , [ { : + == ${ $(")
+"""Behind these a quote opens a text."""
 SERVER_WORDS = _words(
     "current_user session_user system_user current_timestamp current_date current_time localtimestamp "
     "sysdate rownum rowid"
@@ -81,8 +85,8 @@ class Reading(NamedTuple):
     Attributes:
         plain: letters of the tokens of the text as it stands.
         single: letters as if the text began inside single quotes; empty if it has none. The first letter says what
-            the closed text is: ``0`` empty, ``1`` a number, ``w`` a word, ``W`` several words, ``x`` something else;
-            the second is ``s``.
+            the closed text is: ``0`` empty, ``1`` a number, ``w`` a word, ``W`` several words, ``x`` something else,
+            ``o`` that the quote stands where a quoted text may begin; the second is ``s``.
         double: likewise for double quotes.
     """
 
@@ -145,6 +149,8 @@ def _closed(tokens: Sequence[str]) -> str:
     """What the text is that the first quote closes."""
     if not tokens:
         return "0"
+    if len(tokens) > 1 and tokens[-1] in OPENERS:
+        return "o"
     plain = sum(token[0].isalpha() for token in tokens)
     if plain > 1:
         return "W"
@@ -167,7 +173,7 @@ def _quoted(tokens: Sequence[str], place: int, written: list[str]) -> int:
 
 def _letter(token: str, following: str) -> str:
     if following == "(" and token in KNOWN_CALLS:
-        return "f"
+        return "g" if token in MATHEMATICAL else "f"
     return LETTER_OF.get(token) or _kind(token, following)
 
 

@@ -27,6 +27,9 @@ VARIETY, TRAFFIC = 30_000, 24_000
 REAL_WEIGHT = 0.4
 """Weight of payloads of the real set, which repeat few forms many times."""
 FOLDS = 6
+TINY = 1e-12
+RATE = 0.05
+"""Share of benign look-alikes of a kind that training has not seen which may be called attacks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,7 @@ class TrainingSet:
 
     Attributes:
         table: ``payload``, ``family`` (``"normal"`` or the attack family), ``kind`` (the kind of benign text or the
-            family, with the source) and ``weight``.
+            family, with the source), ``form`` (alternative of the grammar, null if not of one) and ``weight``.
         source: ``"real"`` if labelled payloads of a real set are among them, else ``"simulated"``.
         note: in one sentence what the texts are.
     """
@@ -89,12 +92,13 @@ def training_set(
         DataError: if a number of texts is below 1.
         SchemaError: if the frame ``payloads`` lacks a column.
     """
-    parts = [payload_variety.simulate(variety, seed).with_columns(weight=pl.lit(1.0))]
+    columns = ("payload", "family", "kind", "form")
+    parts = [payload_variety.simulate(variety, seed).select(*columns, weight=pl.lit(1.0))]
     parts.append(_payloads(_as_loaded(waf.simulate(traffic, seed)[PAYLOADS]), "simulated", 1.0))
     real = dataset is not None and dataset.source == "real" and PAYLOADS in dataset.frames
     if dataset is not None and PAYLOADS in dataset.frames:
         parts.append(_payloads(dataset[PAYLOADS], dataset.source, REAL_WEIGHT if real else 1.0))
-    table = pl.concat(parts).unique("payload", keep="first", maintain_order=True)
+    table = _evened(pl.concat(parts).unique("payload", keep="first", maintain_order=True))
     attacks = table.filter(pl.col("family") != NORMAL).height
     what = f"training payloads of {dataset.name}, " if real and dataset is not None else ""
     note = f"{table.height:,} texts, {attacks:,} of them attacks: {what}simulated traffic and simulated variety."
@@ -102,10 +106,10 @@ def training_set(
 
 
 def held_out_scores(detector: PayloadDetector, data: TrainingSet, folds: int = FOLDS, seed: int = SEED) -> Floats:
-    """Score every text by a detector that has not seen its kind (benign texts) or this text (attacks).
+    """Score every text by a detector that has not seen its like.
 
-    Kinds of benign texts are divided among the folds as a whole, so that the scores are those of benign texts of a kind
-    that nobody thought of.
+    Kinds of benign texts and forms of simulated attacks are divided among the folds as a whole, so that the scores are
+    those of texts that nobody thought of; other attacks are divided one by one.
 
     Args:
         detector: settings; it is cloned, not fitted.
@@ -131,7 +135,7 @@ def held_out_scores(detector: PayloadDetector, data: TrainingSet, folds: int = F
     return scores
 
 
-def alarm_threshold(scores: Floats, data: TrainingSet, rate: float = 0.05) -> AlarmRate:
+def alarm_threshold(scores: Floats, data: TrainingSet, rate: float = RATE) -> AlarmRate:
     """Choose the threshold that a share of benign look-alikes reaches, each kind unseen.
 
     Args:
@@ -151,13 +155,32 @@ def alarm_threshold(scores: Floats, data: TrainingSet, rate: float = 0.05) -> Al
     return AlarmRate(rate).fit(scores[chosen])
 
 
+def _evened(table: pl.DataFrame) -> pl.DataFrame:
+    """Let an attack family of n times the weight of another count the root of n times as much."""
+    total = pl.col("weight").sum().over("family")
+    attacks = pl.col("family") != NORMAL
+    of_all = pl.col("weight").filter(attacks).sum()
+    root = pl.when(attacks).then(pl.col("weight") / total.sqrt()).otherwise(pl.col("weight"))
+    evened = table.with_columns(weight=root)
+    scale = table.select(of_all).item() / max(evened.select(of_all).item(), TINY)
+    return evened.with_columns(weight=pl.when(attacks).then(pl.col("weight") * scale).otherwise(pl.col("weight")))
+
+
 def _folds(data: TrainingSet, folds: int, seed: int) -> npt.NDArray[np.int64]:
     rng = np.random.default_rng(seed)
     kinds = data.table.filter(pl.Series(~data.attack))["kind"].unique().sort()
-    of_kind = dict(zip(rng.permutation(kinds.to_numpy()).tolist(), np.arange(len(kinds)) % folds, strict=True))
+    forms = data.table.filter(pl.Series(data.attack) & pl.col("form").is_not_null())["form"].unique().sort()
+    of_kind = {name: place for names in (kinds, forms) for name, place in _dealt(names, folds, rng).items()}
     drawn = rng.integers(0, folds, data.table.height)
-    rows = zip(data.table["kind"].to_list(), data.attack.tolist(), drawn.tolist(), strict=True)
-    return np.array([place if hostile else of_kind[kind] for kind, hostile, place in rows], dtype=np.int64)
+    held = np.where(data.attack, data.table["form"].to_numpy(), data.table["kind"].to_numpy())
+    return np.array(
+        [of_kind.get(name, place) for name, place in zip(held, drawn.tolist(), strict=True)], dtype=np.int64
+    )
+
+
+def _dealt(names: pl.Series, folds: int, rng: np.random.Generator) -> dict[str, int]:
+    order = rng.permutation(names.to_numpy()).tolist()
+    return {name: place % folds for place, name in enumerate(order)}
 
 
 def _payloads(frame: pl.DataFrame, source: str, weight: float) -> pl.DataFrame:
@@ -171,7 +194,7 @@ def _payloads(frame: pl.DataFrame, source: str, weight: float) -> pl.DataFrame:
     family = pl.col(ANOMALY_TYPE)
     kind = pl.format("{} ({})", family, pl.lit(source))
     chosen = rows.drop_nulls("payload").select("payload", family.alias("family"), kind.alias("kind"))
-    return chosen.with_columns(weight=pl.lit(weight))
+    return chosen.with_columns(form=pl.lit(None, dtype=pl.String), weight=pl.lit(weight))
 
 
 def _as_loaded(payloads: pl.DataFrame) -> pl.DataFrame:
