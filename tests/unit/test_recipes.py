@@ -37,6 +37,9 @@ MEMBERS = {
 }
 
 
+SMALL = recipes.Sizes(points=300, epochs=2, trees=10)
+
+
 def test_a_family_that_is_left_out_is_nowhere_in_training():
     _, y, kind, family, service = connections()
     tasks = recipes.leave_out(y, kind, families=family, normals_by=service)
@@ -177,23 +180,30 @@ def test_drawn_kinds_are_held_out_as_a_whole_and_other_rows_with_their_copies():
 def test_recipes_find_new_kinds_explain_themselves_and_share_their_work():
     frame, y, _, family, _ = connections(900)
     known = family != "r2l"
-    ensemble = recipes.with_labels(1, points=300, epochs=2, trees=10).fit(frame.filter(known), y[known])
-    assert tuple(ensemble.members_) == recipes.LABELLED
-    without = ensemble.subset(recipes.ONE_CLASS)
+    every = recipes.together(1, sizes=SMALL).fit(frame.filter(known), y[known])
     new = frame.filter(family == "r2l")
-    for fitted in (ensemble, without):
-        assert fitted.predict(new).mean() > 0.9
-        assert fitted.predict(frame.filter(~y)).mean() < 0.1
-        assert "loudest" in fitted.explain(new[:1])[0]
-    assert "usually" in ensemble.explain(new[:3])[0] + ensemble.explain(new[:3])[1]
+    for names in (recipes.ONE_CLASS, recipes.LABELLED, recipes.FEW_ALARMS):
+        recipe = every.subset(names)
+        assert recipe.predict(new, recipes.RATE).mean() > 0.9
+        assert recipe.predict(frame.filter(~y), recipes.RATE).mean() < 0.1
+        assert "loudest" in recipe.explain(new[:1])[0]
+    assert "of the score)" in every.explain(new[:1])[0]
 
 
-def test_the_recipe_of_normal_rows_is_made_of_detectors_and_every_candidate_of_known_members():
-    ensemble = recipes.one_class(3, points=50, epochs=1, held_out=4, method="min")
-    assert tuple(ensemble.members) == recipes.ONE_CLASS
-    assert (ensemble.method, ensemble.held_out, ensemble.seed) == ("min", 4, 3)
-    frame, *_ = connections(200)
-    assert ensemble.set_params(held_out=0.3).fit(frame).n_calibration_ == 60
+def test_each_recipe_is_made_of_its_members_with_the_sizes_asked_for():
+    for make, names in (
+        (recipes.one_class, recipes.ONE_CLASS),
+        (recipes.with_labels, recipes.LABELLED),
+        (recipes.few_alarms, recipes.FEW_ALARMS),
+    ):
+        ensemble = make(3, sizes=SMALL, held_out=4)
+        assert tuple(ensemble.members) == names
+        assert (ensemble.held_out, ensemble.seed) == (4, 3)
+        assert set(names) <= set(recipes.together().members)
+        assert names in recipes.CANDIDATES.values()
+    assert recipes.with_labels(3, sizes=SMALL).members["forest"].classifier.n_estimators == SMALL.trees
+    assert recipes.one_class(3, sizes=SMALL).members["neighbours"].detector.most_points == SMALL.points
+    assert recipes.one_class(3, sizes=SMALL).members["autoencoder"].detector.epochs == SMALL.epochs
     every = {**recipes.detectors(), **recipes.classifiers()}
     assert all(set(parts) <= set(every) for parts in recipes.CANDIDATES.values())
 
