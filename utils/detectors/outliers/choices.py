@@ -124,6 +124,6 @@ there, so that the one absurd number of a record that is else usual goes unseen.
 Also tried, mean over the four on the standard scale: narrowness 4 and 64 (.918, .938), a share of .2 outside (.939);
 2,048 and 15,000 rows a tree (.894, .905); 90 % and 95 % of the variance (.890, .889); 10 and 15 components in units of
 the range (.907, .893); 32 Gaussians on 15 axes (.898) and on 95 % (.911), 64 on 20 (.902); 5 and 20 neighbours of the
-local outlier factor (.826, .815); the largest tail sum (.890). On one split 3 and 5 nearest neighbours (.932, .928), and the
-robust scale, which was not best for any of these.
+local outlier factor (.826, .815); the largest tail sum (.890). On one split 3 and 5 nearest neighbours (.932, .928),
+and the robust scale, which was not best for any of these.
 """
