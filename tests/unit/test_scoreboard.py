@@ -119,6 +119,11 @@ def test_tables_with_few_normal_rows_are_left_out_and_names_are_told():
     assert told == []
 
 
+def test_a_sample_is_learned_from_where_there_are_more_rows(made):
+    found = scoreboards(made, names=NAMES[:1], rows=50, resamples=5)["tiny", "rows"]
+    assert found.learned.height == 50
+
+
 def test_an_identity_among_the_features_is_left_out():
     frame, roles = rows()
     named = frame.with_columns(pl.Series("src_ip", [f"10.0.0.{place % 250}" for place in range(frame.height)]))

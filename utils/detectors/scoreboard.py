@@ -166,7 +166,7 @@ def scoreboards(
     Args:
         processed: processed data sets by name.
         rate: nominal alarm rate, the share of held-out normal rows above the threshold.
-        rows: most rows that a detector with a costly neighbourhood learns from.
+        rows: most normal rows that are learned from; beyond, a sample is drawn.
         resamples: bootstrap resamples behind each interval of a ranking.
         names: detectors, by their names in :data:`utils.detectors.outliers.DETECTORS`; all of them if not given.
         seed: of every random draw.
@@ -237,11 +237,18 @@ def _normal_rows(frame: pl.DataFrame, roles: Roles, split: Split) -> Ints:
     return np.asarray(split.train[~anomalous])
 
 
+def _drawn(rows: Ints, most: int, seed: int) -> Ints:
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
 def _scoreboard(
     frame: pl.DataFrame, roles: Roles, split: Split, normal: Ints, plan: _Plan, names: Sequence[str]
 ) -> Scoreboard:
     halves = held_out(frame[normal], roles, plan.seed)
-    sides = _Sides(frame[normal[halves.train]], frame[normal[halves.test]], frame[split.test])
+    learned = _drawn(normal[halves.train], plan.rows, plan.seed)
+    sides = _Sides(frame[learned], frame[normal[halves.test]], frame[split.test])
     scored = {name: _score(DETECTORS[name], sides, roles, plan) for name in names}
     y, weight = sides.test[label_of(roles)], weight_of(sides.test, roles)
     kinds = frame[roles.anomaly_type].gather(split.train) if roles.anomaly_type else pl.Series(dtype=pl.String)
