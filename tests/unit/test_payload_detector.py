@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from utils import datasets
 from utils.detectors.payloads import PayloadDetector, alarm_threshold, held_out_scores, training_set
-from utils.detectors.payloads.evidence import marks, measure, peel
+from utils.detectors.payloads.evidence import measure, peel
+from utils.detectors.payloads.marks import marks
 from utils.detectors.payloads.tokens import letters, read
 from utils.errors import DataError, SchemaError
 from utils.simulate import payload_variety

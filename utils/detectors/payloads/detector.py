@@ -1,7 +1,7 @@
 """A detector for attacks in texts: marks of structure, weighed by a linear model and by boosted trees.
 
 Raw characters and lengths are no inputs, because lists of attacks and values of one site differ in both for reasons
-that hold nowhere else. The inputs are the marks of :mod:`utils.detectors.payloads.evidence`, which are true or false.
+that hold nowhere else. The inputs are the marks of :mod:`utils.detectors.payloads.marks`, which are true or false.
 The linear model holds where a new form of attack shows known marks in a new combination; the trees know combinations.
 The score is the mean of their log-odds.
 A decision is explained by the marks that moved it, after Lundberg et al., "From local explanations to global
@@ -21,7 +21,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from utils.datasets.contract import NORMAL
 from utils.datasets.dtypes import is_text
-from utils.detectors.payloads.evidence import Evidence, excerpts, marks, measure
+from utils.detectors.payloads.evidence import Evidence, excerpts, measure
+from utils.detectors.payloads.marks import marks
 from utils.errors import DataError, SchemaError
 from utils.evaluation.inputs import Values, as_labels, as_names, as_series, as_weights, require_both_classes
 from utils.features.web_events.columns import distinct
@@ -48,7 +49,7 @@ class PayloadDetector(BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         families_: the attack families seen in training, sorted; ``("attack",)`` if only labels were given.
-        booster_: the fitted trees, over the columns of :func:`utils.detectors.payloads.evidence.marks`.
+        booster_: the fitted trees, over the columns of :func:`utils.detectors.payloads.marks.marks`.
         weights_: the linear model: one weight a mark.
         intercept_: its log-odds without any mark.
         importances_: one row a mark that is used: ``family``, ``mark``, ``weight`` (linear), ``gain`` (share of the
