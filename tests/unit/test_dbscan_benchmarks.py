@@ -1,0 +1,68 @@
+"""Structure of the DBSCAN benchmarks at tiny sizes; nothing here looks at how long anything took."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks import dbscan, measure, registry
+from benchmarks.registry import Scale
+
+TINY = Scale(rounds=1, sessions=400)
+pytestmark = pytest.mark.usefixtures("lab")
+
+
+@pytest.fixture(autouse=True)
+def _no_repeats(monkeypatch):
+    monkeypatch.setattr(measure, "LEAST_SECONDS", 1e-9)
+    monkeypatch.setattr(measure, "gc", SimpleNamespace(collect=lambda: None))
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    """Memory as if it had been measured in processes of their own."""
+    found = {"ours": 10.0, "theirs": 200.0, "published": 50.0}
+    monkeypatch.setattr(dbscan, "memory_of", lambda name, rows: found[name])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("case", "bars"),
+    [("dbscan_sweep", [">= 5x"]), ("dbscan_fit", ["< 15 s", "< 0.4 s"]), ("dbscan_repeats", [">= 10x"])],
+)
+def test_each_case_gives_its_rows(case, bars, memory):
+    rows = registry.CASES[case](TINY)
+    assert [str(row.bar) for row in rows if row.bar] == bars
+    assert all(row.ours > 0 and row.data in (dbscan.SIMULATED, "simulator") for row in rows)
+
+
+def test_too_much_memory_is_not_accepted(memory):
+    memory.update(theirs=50.0, published=3_000.0)
+    with pytest.raises(RuntimeError, match="10 times less, found 10 MB against 50 MB"):
+        dbscan.fit_repeated_rows(TINY)
+    with pytest.raises(RuntimeError, match="less than 2,000 MB, found 3,000 MB"):
+        dbscan.fit_and_label(TINY)
+
+
+def test_other_labels_are_not_accepted():
+    labels = np.array([0, 0, -1])
+    dbscan._require_same([labels], [labels.copy()])
+    for other in ([np.array([1, 1, -1])], [labels, labels], []):
+        with pytest.raises(RuntimeError, match="those of scikit-learn"):
+            dbscan._require_same([labels], other)
+
+
+def test_points_are_made_where_no_file_is_at_hand():
+    rows, data = dbscan.published_points(500)
+    assert (rows.shape, data) == ((500, 9), dbscan.SIMULATED)
+    assert len(np.unique(rows, axis=0)) == 400
+    assert len(np.unique(dbscan.repeated_points(500), axis=0)) == 100
+
+
+def test_memory_is_that_of_a_process(monkeypatch):
+    monkeypatch.setattr(dbscan, "_reset_peak", lambda: None)
+    assert dbscan.added_memory("ours", 300) > 0
+    failed = SimpleNamespace(returncode=1, stderr="Traceback\nMemoryError: no room")
+    monkeypatch.setattr(dbscan.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(RuntimeError, match="MemoryError: no room"):
+        dbscan.memory_of("theirs", 300)
