@@ -22,9 +22,9 @@ def trials():
 
 def test_each_seed_is_judged_at_each_rate(trials):
     found, _ = trials
-    assert found.each.height == 2 * 2 * len(recipe_trials.RATES)
-    assert set(found.each["recipe"]) == {recipe_trials.WITHOUT, recipe_trials.WITH}
-    assert found.means.height == 2 * len(recipe_trials.RATES)
+    assert found.each.height == 3 * 2 * len(recipe_trials.RATES)
+    assert set(found.each["recipe"]) == set(recipe_trials.RECIPES)
+    assert found.means.height == 3 * len(recipe_trials.RATES)
     assert found.means["seeds"].unique().to_list() == [2]
     assert found.each["roc_auc"].min() > 0.95
 

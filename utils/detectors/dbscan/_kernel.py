@@ -20,7 +20,7 @@ LOOSE = {"reassoc", "contract", "nsz"}
 
 
 @njit(cache=True, nogil=True)
-def group_rows(bits):
+def group_rows(bits) -> tuple[np.ndarray, np.ndarray]:
     """Number equal rows in order of first appearance: (first row of each, number of each row)."""
     rows, width = bits.shape
     size = 16
@@ -56,7 +56,7 @@ def _same(bits, one, other):
 
 
 @njit(cache=True, nogil=True)
-def build(points, leaf):
+def build(points, leaf) -> tuple[np.ndarray, ...]:
     """Build a k-d tree by halving along the widest side: (order, begin, end, left child or -1, lowest, highest).
 
     The right child follows the left one.
@@ -158,7 +158,7 @@ def _nearest_of_box(point, low, high, node):
 
 
 @njit(cache=True, nogil=True)
-def tile(points, begin, end, left):
+def tile(points, begin, end, left) -> np.ndarray:
     """Copy the points leaf by leaf, and within a leaf column by column, so that a leaf is one piece of memory."""
     rows, width = points.shape
     tiles = np.empty(rows * width)
@@ -228,7 +228,7 @@ def _largest(begin, end):
 
 
 @njit(cache=True, nogil=True)
-def pair_leaves(begin, end, left, low, high, limit, most, one, other, least, greatest):
+def pair_leaves(begin, end, left, low, high, limit, most, one, other, least, greatest) -> int:
     """Find the pairs of leaves whose boxes are within a squared radius, each leaf with itself included.
 
     Writes nodes and bounds while there is room; stops when more than ``most`` are found. Returns how many there are.
@@ -253,7 +253,7 @@ def pair_leaves(begin, end, left, low, high, limit, most, one, other, least, gre
 
 
 @njit(cache=True, nogil=True)
-def weigh(points, tiles, begin, end, low, high, pairs, gap, weight, load, limits, enough, near, whole):
+def weigh(points, tiles, begin, end, low, high, pairs, gap, weight, load, limits, enough, near, whole) -> None:
     """Add up the weight within each squared radius of each place, itself included.
 
     What a place has is the sum of ``near`` (limits, places) and, for its leaf, of ``whole`` (limits, leaves), which
@@ -348,7 +348,7 @@ def _level(near, whole, begin, end, leaf, level, enough):
 
 
 @njit(cache=True, nogil=True)
-def root(parent, place):
+def root(parent, place) -> int:
     """Representative of a set; paths are halved on the way."""
     while parent[place] != place:
         parent[place] = parent[parent[place]]
@@ -384,7 +384,7 @@ def _common(parent, begins, step, begin, end, leaf, known):
 
 
 @njit(cache=True, nogil=True)
-def unite(points, tiles, begin, end, low, high, pairs, gap, begins, earliest, step, limit, parent):
+def unite(points, tiles, begin, end, low, high, pairs, gap, begins, earliest, step, limit, parent) -> None:
     """Unite the core points within a squared radius.
 
     ``begins`` is the step at which each place becomes a core point, ``earliest`` the first of those of each leaf.
@@ -467,7 +467,7 @@ def _others(parent, begins, step, start, stop, top):
 
 
 @njit(cache=True, nogil=True)
-def number(parent, core, places, labels):
+def number(parent, core, places, labels) -> int:
     """Number the clusters of core points in the order of their first point; returns how many there are."""
     names = np.full(len(parent), NOBODY, np.int64)
     found = 0
@@ -483,7 +483,7 @@ def number(parent, core, places, labels):
 
 
 @njit(cache=True, nogil=True)
-def border(points, tiles, begin, end, low, high, pairs, gap, core, limit, labels):
+def border(points, tiles, begin, end, low, high, pairs, gap, core, limit, labels) -> None:
     """Give each point that is no core point to the first cluster that has a core point within the squared radius."""
     one, other, least, _ = pairs
     leaves = len(begin)
@@ -534,7 +534,7 @@ def _largest_leaf(begin, end, left):
 
 
 @njit(cache=True, nogil=True)
-def nearest(tiles, begin, end, left, low, high, first, queries):
+def nearest(tiles, begin, end, left, low, high, first, queries) -> tuple[np.ndarray, np.ndarray]:
     """Nearest place of each query and its squared distance; of equally near places the one with the first row."""
     rows = len(queries)
     place, square = np.empty(rows, np.int64), np.empty(rows)
@@ -567,7 +567,7 @@ def nearest(tiles, begin, end, left, low, high, first, queries):
 
 
 @njit(cache=True, nogil=True)
-def reach(tiles, weight, begin, end, left, low, high, queries, k, capacity):
+def reach(tiles, weight, begin, end, left, low, high, queries, k, capacity) -> np.ndarray:
     """Squared radius around each query within which the weight reaches k; infinite where it never does."""
     radius = np.empty(len(queries))
     total = np.empty(_largest_leaf(begin, end, left))
