@@ -25,12 +25,14 @@ class CoreDistance(OutlierDetector):
         Ramaswamy, Rastogi and Shim, "Efficient algorithms for mining outliers", SIGMOD 2000 (distance as score).
     """
 
-    def __init__(self, min_samples: int = 10, core_share: float = 0.95) -> None:
+    def __init__(self, min_samples: int = 10, core_share: float = 0.99) -> None:
         """Choose what is dense.
 
         Args:
             min_samples: rows within eps that make a core point, itself included; fewer if training has fewer rows.
-            core_share: share of the rows of training that are core points, above 0, at most 1.
+            core_share: share of the rows of training that are core points, above 0, at most 1. Measured on KDDTrain+
+                alone (normals to learn from, held-out normals and attacks to tell apart): .99 is better than .8, .9
+                and .95 with every ``min_samples`` from 2 to 30 (logarithm and standard scale).
         """
         self.min_samples = min_samples
         self.core_share = core_share
