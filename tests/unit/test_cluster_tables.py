@@ -102,7 +102,9 @@ def test_all_tables_are_gone_through_and_told(frame):
     assert cluster_tables.results(table, "another") == {}
     assert cluster_tables.results(pl.DataFrame(), "tiny") == {}
     assert set(cluster_tables.classes({"tiny": data}, ("tiny", "rows"))) == {"normal", "anomaly"}
-    assert set(cluster_tables.classes({"tiny": data}, ("tiny", "plain"))) == {"unlabelled"}
+    unlabelled = cluster_tables.classes({"tiny": data}, ("tiny", "plain"))
+    assert set(unlabelled) == {"unlabelled"}
+    assert len(unlabelled) == frame.height
 
 
 def test_too_few_rows_are_refused(frame):

@@ -28,7 +28,7 @@ BENIGN = [
     '{"name":"rose","tags":["a","b"],"n":3}',
     "<p>Hello, <b>world</b></p>",
     "git commit -m 'fix typo' && git push origin main",
-    "/home/rosa/photos/beach.jpg",
+    "/media/rosa/photos/beach.jpg",
     "for (int i = 0; i < 10; i++) { print(i); }",
     "您好，请问这个产品什么时候发货？",
     "👍 great :-)",

@@ -169,7 +169,7 @@ def classes(processed: Mapping[str, Dataset], table: Table) -> pl.Series:
     frame, roles = processed[table[0]][table[1]], processed[table[0]].roles[table[1]]
     label = pl.col(roles.label) if roles.label else pl.lit(None, dtype=pl.Boolean)
     named = pl.when(label).then(pl.lit("anomaly")).when(label.is_not_null()).then(pl.lit("normal"))
-    return frame.select(named.otherwise(pl.lit("unlabelled")).alias("class")).to_series()
+    return frame.with_columns(named.otherwise(pl.lit("unlabelled")).alias("class"))["class"]
 
 
 def results(agreed: pl.DataFrame, name: str) -> dict[str, float]:
