@@ -2,7 +2,7 @@
 
 | recipe | learned from | members |
 |---|---|---|
-| :func:`one_class` | normal rows | nearest neighbours, autoencoders on two scales, principal components |
+| :func:`one_class` | normal rows | neighbours on two scales, two autoencoders, components |
 | :func:`with_labels` | labelled rows | neighbours on two scales, autoencoder, components, forests, boosted trees |
 | :func:`few_alarms` | labelled rows | neighbours by rank, autoencoder, isolation forest, boosted trees |
 
@@ -54,7 +54,7 @@ from utils.settings import SEED
 
 Names = NDArray[np.object_]
 
-ONE_CLASS = ("neighbours", "autoencoder", "autoencoder by rank", "components")
+ONE_CLASS = ("neighbours", "neighbours by rank", "autoencoder", "second autoencoder", "components")
 LABELLED = (
     *("neighbours", "neighbours by rank", "autoencoder", "components"),
     *("forest", "extra trees", "xgboost", "lightgbm"),
@@ -88,7 +88,7 @@ TASK_ROWS = 3_000
 KIND_ROWS = 2_000
 NORMAL_KINDS = 100
 HELD_OUT = 0.2
-WIDE = (96, 32, 16, 32, 96)
+ANOTHER = 1_000
 
 
 class Sizes(NamedTuple):
@@ -212,8 +212,8 @@ def detectors(seed: int = SEED, sizes: Sizes = SIZES) -> dict[str, BaseEstimator
         "neighbours": (NearestNeighbours(1, most_points=sizes.points, seed=seed), {}),
         "neighbours by rank": (NearestNeighbours(1, most_points=sizes.points, seed=seed), by_rank),
         "neighbours by block": (CityBlockNeighbours(most_points=max(1, sizes.points // 3), seed=seed), {}),
-        "autoencoder": (Autoencoder(WIDE, epochs=sizes.epochs, seed=seed), {}),
-        "autoencoder by rank": (Autoencoder(epochs=sizes.epochs, seed=seed), by_rank),
+        "autoencoder": (Autoencoder(epochs=sizes.epochs, seed=seed), {}),
+        "second autoencoder": (Autoencoder(epochs=sizes.epochs, seed=seed + ANOTHER), {}),
         "mixture": (GaussianMixture(16, components=20, seed=seed), {}),
         "components": (PrincipalComponents(0.99), {}),
         "isolation": (IsolationForest(100, seed=seed), by_rank),
