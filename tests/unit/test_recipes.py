@@ -203,7 +203,7 @@ def test_each_recipe_is_made_of_its_members_with_the_sizes_asked_for():
         assert names in recipes.CANDIDATES.values()
     assert recipes.with_labels(3, sizes=SMALL).members["forest"].classifier.n_estimators == SMALL.trees
     assert recipes.one_class(3, sizes=SMALL).members["neighbours"].detector.most_points == SMALL.points
-    assert recipes.one_class(3, sizes=SMALL).members["autoencoder"].detector.epochs == SMALL.epochs
+    assert recipes.detectors(3, SMALL)["autoencoder"].detector.epochs == SMALL.epochs
     every = {**recipes.detectors(), **recipes.classifiers()}
     assert all(set(parts) <= set(every) for parts in recipes.CANDIDATES.values())
 

@@ -2,14 +2,19 @@
 
 | recipe | learned from | members |
 |---|---|---|
-| :func:`one_class` | normal rows | neighbours on two scales, two autoencoders, components |
-| :func:`with_labels` | labelled rows | neighbours on two scales, autoencoder, components, forests, boosted trees |
+| :func:`one_class` | normal rows | neighbours on two scales, two autoencoders, principal components |
+| :func:`with_labels` | labelled rows | neighbours on two scales, autoencoder, components, four kinds of trees |
 | :func:`few_alarms` | labelled rows | neighbours by rank, autoencoder, isolation forest, boosted trees |
 
 A recipe that is chosen on attacks of known kinds is chosen for the wrong task, since every classifier finds those. What
 counts is what becomes of attacks of kinds that training did not have, and of normal rows of a kind that it did not have
 either. :func:`leave_out` makes such tasks of training rows alone, :func:`compare` runs candidates on them, and
-:func:`best` takes one. The recipes here were chosen so on the training part of NSL-KDD; no test part was used.
+:func:`best` takes one.
+
+On such tasks of the training part of NSL-KDD all candidates with neighbours and trees are within a hundredth of each
+other, and so are 3 % and 5 % of alarms. The recipes were taken from these. KDDTest+ has since been looked at with five
+sets of members. These are the first, the second autoencoder added for its gain on training rows; one-class SVM and
+mixtures, better still on training rows, gave a higher F1 there (.928 for .916) and a lower area under the curve (.967).
 
 ```python
 rows = recipes.most_of_each(y, kinds)
@@ -33,16 +38,16 @@ from sklearn.base import BaseEstimator
 
 from utils.datasets import require
 from utils.datasets.wording import listed
-from utils.detectors.city_block import CityBlockNeighbours
 from utils.detectors.ensembles import Ensemble
 from utils.detectors.outliers import (
+    Autoencoder,
     GaussianMixture,
     IsolationForest,
     NearestNeighbours,
+    OneClassSVM,
     OutlierDetector,
     PrincipalComponents,
 )
-from utils.detectors.outliers.autoencoder import Autoencoder
 from utils.detectors.table_classifier import TableClassifier
 from utils.detectors.table_detector import TableDetector
 from utils.errors import DataError, SettingsError
@@ -54,11 +59,9 @@ from utils.settings import SEED
 
 Names = NDArray[np.object_]
 
+TREES = ("forest", "extra trees", "xgboost", "lightgbm")
 ONE_CLASS = ("neighbours", "neighbours by rank", "autoencoder", "second autoencoder", "components")
-LABELLED = (
-    *("neighbours", "neighbours by rank", "autoencoder", "components"),
-    *("forest", "extra trees", "xgboost", "lightgbm"),
-)
+LABELLED = ("neighbours", "neighbours by rank", "autoencoder", "components", *TREES)
 FEW_ALARMS = ("neighbours by rank", "autoencoder", "isolation", "xgboost", "lightgbm")
 CANDIDATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -66,10 +69,11 @@ CANDIDATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "neighbours on two scales": ("neighbours", "neighbours by rank"),
         "neighbours and components": ("neighbours", "components"),
         "neighbours, components, isolation": ("neighbours", "components", "isolation"),
+        "neighbours, svm, mixtures": ("neighbours", "svm by rank", "mixture", "mixture by rank"),
         "one class": ONE_CLASS,
-        "trees": ("forest", "extra trees", "xgboost", "lightgbm"),
-        "forest, boosting, neighbours": ("forest", "xgboost", "neighbours", "neighbours by rank"),
-        "trees and neighbours": ("forest", "extra trees", "xgboost", "lightgbm", "neighbours", "neighbours by rank"),
+        "trees": TREES,
+        "trees and neighbours": (*TREES, "neighbours", "neighbours by rank"),
+        "trees and mixture": (*TREES, "svm by rank", "mixture"),
         "few alarms": FEW_ALARMS,
         "with labels": LABELLED,
     }
@@ -101,7 +105,7 @@ class Sizes(NamedTuple):
     """
 
     points: int = 15_000
-    epochs: int = 25
+    epochs: int = 30
     trees: int = 100
 
 
@@ -123,7 +127,7 @@ def one_class(seed: int = SEED, *, sizes: Sizes = SIZES, held_out: float | int =
 def with_labels(seed: int = SEED, *, sizes: Sizes = SIZES, held_out: float | int = HELD_OUT) -> Ensemble:
     """Make the ensemble of detectors and classifiers, not fitted (arguments as :func:`one_class`).
 
-    Give it many rows of a frequent attack and it learns little but that attack: see :func:`most_of_each`.
+    Given many rows of a frequent attack, the classifiers learn little but that attack: see :func:`most_of_each`.
     """
     return _ensemble(LABELLED, seed, sizes, held_out)
 
@@ -211,12 +215,13 @@ def detectors(seed: int = SEED, sizes: Sizes = SIZES) -> dict[str, BaseEstimator
     found: dict[str, tuple[OutlierDetector, dict[str, Any]]] = {
         "neighbours": (NearestNeighbours(1, most_points=sizes.points, seed=seed), {}),
         "neighbours by rank": (NearestNeighbours(1, most_points=sizes.points, seed=seed), by_rank),
-        "neighbours by block": (CityBlockNeighbours(most_points=max(1, sizes.points // 3), seed=seed), {}),
+        "svm by rank": (OneClassSVM(0.05, narrowness=16.0, most_points=max(1, sizes.points // 3), seed=seed), by_rank),
+        "mixture": (GaussianMixture(32, components=30, seed=seed), {}),
+        "mixture by rank": (GaussianMixture(32, components=30, seed=seed), by_rank),
+        "components": (PrincipalComponents(0.99, scaling="range"), {}),
+        "isolation": (IsolationForest(100, sample=8_192, seed=seed), by_rank),
         "autoencoder": (Autoencoder(epochs=sizes.epochs, seed=seed), {}),
         "second autoencoder": (Autoencoder(epochs=sizes.epochs, seed=seed + ANOTHER), {}),
-        "mixture": (GaussianMixture(16, components=20, seed=seed), {}),
-        "components": (PrincipalComponents(0.99), {}),
-        "isolation": (IsolationForest(100, seed=seed), by_rank),
     }
     return {name: TableDetector(detector, FlowFeatures(**options)) for name, (detector, options) in found.items()}
 
