@@ -82,7 +82,8 @@ def _record(root):
 
 @contextlib.contextmanager
 def _plain_mlflow_ui(folder):
-    port = free_port(5077)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    port = free_port(5077 + 100 * worker)  # workers side by side must not find the same one free
     hidden = folder.parent / "hidden"
     hidden.mkdir()
     (hidden / "sitecustomize.py").write_text(WITHOUT_OUR_PLUGIN)
