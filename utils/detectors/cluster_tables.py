@@ -20,6 +20,7 @@ from utils import settings
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.dbscan import DBSCAN, NeighbourGraph, Sweep, distinct, k_distances, knee, stability, sweep
 from utils.detectors.judging import detectable
+from utils.detectors.outliers.points import kept_places
 from utils.errors import DataError
 from utils.evaluation import clustering
 from utils.evaluation.inputs import Floats, Ints
@@ -35,7 +36,6 @@ RESAMPLES = 5
 MOST_ROWS = 12_000
 """Rows whose neighbours fit into the memory that a graph may take, however near they are to each other."""
 FEWEST_ROWS = 50
-AGREED = ("noise_share", "purity", "v_measure", "adjusted_rand", "merged_ari", "majority_share")
 DENSITY = "DBSCAN"
 Scale = Literal["standard", "robust", "quantile"]
 
@@ -131,19 +131,13 @@ def against(clustered: Clustered, classes: pl.Series, seed: int = settings.SEED)
         seed: of k-means.
 
     Returns:
-        One row a method: ``method``, ``clusters``, ``noise_share``, ``purity``, ``v_measure``, ``adjusted_rand``,
-        ``merged_ari`` (each cluster called by its most frequent class) and ``majority_share`` (purity of one cluster).
+        One row a method, as :func:`utils.evaluation.clustering.compared` gives it.
     """
     kinds = classes.gather(clustered.places)
     known = kinds.is_not_null()
     found = {DENSITY: clustered.labels, **_k_means(clustered, kinds.n_unique(), seed)}
-    rows = []
-    for method, labels in found.items():
-        agreed = clustering.agreement(pl.Series(labels).filter(known), kinds.filter(known), draws=0)
-        rows.append(
-            {"method": method, "clusters": agreed.n_clusters} | {name: getattr(agreed, name) for name in AGREED}
-        )
-    return pl.DataFrame(rows)
+    labels = {method: pl.Series(each).filter(known) for method, each in found.items()}
+    return clustering.compared(labels, kinds.filter(known))
 
 
 def overview(
@@ -177,7 +171,7 @@ def results(agreed: pl.DataFrame, name: str) -> dict[str, float]:
     if not agreed.height:
         return {}
     own = agreed.filter((pl.col("data set") == name) & (pl.col("method") == DENSITY))
-    measures = ("clusters", *AGREED)
+    measures = ("clusters", *clustering.COMPARED)
     return {f"{row['table']}_{measure}": row[measure] for row in own.iter_rows(named=True) for measure in measures}
 
 
@@ -190,9 +184,7 @@ def _drawn(frame: pl.DataFrame, roles: Roles, most: int, seed: int) -> Ints:
     rows = frame.with_row_index("row").filter(pl.col(str(roles.split)) == "train")["row"].to_numpy().astype(np.int64)
     if len(rows) < FEWEST_ROWS:
         raise DataError(f"clusters need at least {FEWEST_ROWS} training rows, found {len(rows):,}: give more")
-    if len(rows) <= most:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+    return rows[kept_places(len(rows), most, seed)]
 
 
 def _weights(sample: pl.DataFrame, roles: Roles) -> Floats | None:

@@ -1,6 +1,6 @@
 """Web events of every data set clustered on content, labelled by evidence, and scored where the truth is known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,15 +8,14 @@ import polars as pl
 
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
+from utils.detectors.judging import Report
 from utils.detectors.labelling import WebEventLabeller, label_scores
 from utils.evaluation import clustering
-from utils.evaluation.clustering import Agreement
 from utils.evaluation.inputs import Ints
 from utils.features import tables
 from utils.features.tables import Table
 
 FEWEST_EVENTS = 50
-Report = Callable[[str], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +50,13 @@ class LabelledEvents:
         """Clusters against the kinds of events, beside k-means with as many clusters.
 
         Returns:
-            One row a method: ``method``, ``clusters``, ``noise_share``, ``purity``, ``majority_share`` (purity of one
-            single cluster), ``v_measure``, ``adjusted_rand``, ``merged_ari``; none where nobody knows.
+            One row a method, as :func:`utils.evaluation.clustering.compared` gives it; none where nobody knows.
         """
         if self.kinds is None:
             return pl.DataFrame()
         means = self.labeller.clusters_.k_means(seed=seed)
         found = {"DBSCAN": self.clusters, f"k-means, k = {means.max() + 1}": means}
-        agreed = {name: clustering.agreement(labels, self.kinds, draws=0) for name, labels in found.items()}
-        return pl.DataFrame([{"method": name, **_shown(each)} for name, each in agreed.items()])
+        return clustering.compared(found, self.kinds)
 
 
 def label_events(
@@ -110,8 +107,3 @@ def _labelled(frame: pl.DataFrame, roles: Roles) -> LabelledEvents:
     if truth is not None:
         scores = label_scores(labeller.labels_, truth, kinds)
     return LabelledEvents(labeller, frame, truth, kinds, scores)
-
-
-def _shown(agreed: Agreement) -> dict[str, float]:
-    names = ("noise_share", "purity", "majority_share", "v_measure", "adjusted_rand", "merged_ari")
-    return {"clusters": agreed.n_clusters, **{name: getattr(agreed, name) for name in names}}

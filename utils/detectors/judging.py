@@ -1,6 +1,6 @@
 """Tables with labels on both sides of their split, and what decisions on them are worth."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import polars as pl
 
@@ -8,10 +8,15 @@ from utils.datasets import identity
 from utils.datasets.contract import Dataset, Roles
 from utils.errors import DataError
 from utils.evaluation import metrics, splits
-from utils.evaluation.inputs import Values
+from utils.evaluation.inputs import Bools, Values
 from utils.evaluation.splits import Split
 from utils.features import tables
 from utils.features.tables import Table
+
+TRIVIAL = "flag everything"
+"""Name of the trivial baseline in every table of detectors."""
+Report = Callable[[str], object]
+"""Told what comes next in long work."""
 
 
 def labelled_tables(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, pl.DataFrame, Roles, Split]]:
@@ -37,6 +42,25 @@ def detectable(frame: pl.DataFrame, roles: Roles) -> list[str]:
     names = tables.measurable(frame, roles)
     refused = identity.identity_columns(frame, roles, names)
     return [name for name in names if name not in refused]
+
+
+def recalls(tested: pl.Series, alarms: Mapping[str, Bools], weight: Values | None = None) -> pl.DataFrame:
+    """Recall of each kind of anomaly by each detector.
+
+    Args:
+        tested: kind of each test row, ``"normal"`` for normal rows (n,).
+        alarms: decisions on the test rows by detector, each (n,).
+        weight: how many rows each test row stands for (n,).
+
+    Returns:
+        One row a detector and kind: ``detector``, ``kind``, ``rows``, ``recall`` with interval ``low`` and ``high``.
+    """
+    found = [
+        (name, each.name.removeprefix("recall/"), each.n, each.value, each.low, each.high)
+        for name, decisions in alarms.items()
+        for each in metrics.per_type(tested, decisions, weight=weight)
+    ]
+    return pl.DataFrame(found, schema=["detector", "kind", "rows", "recall", "low", "high"], orient="row")
 
 
 def label_of(roles: Roles) -> str:

@@ -1,6 +1,6 @@
 """The protocols for new attacks on whatever tables allow them, with the recipe for later attacks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -8,14 +8,12 @@ import polars as pl
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors import recipes_days
-from utils.detectors.judging import detectable
+from utils.detectors.judging import Report, detectable
 from utils.detectors.new_attacks import NewAttacks, Recipe, later_days, left_out_families, possible, ranked, rows_of
 from utils.features.tables import Table
 
-Report = Callable[[str], object]
 Key = tuple[str, str]
 """Name of a data set and of a protocol."""
-CLOSE = 1e-9
 FEWEST_ROWS = 50
 DAYS, LEFT_OUT = "later days", "families left out"
 DECIDED = ("detector", "nominal", "real", "low", "high", "recall", "precision", "f1", "f1_low", "f1_high", "roc_auc")
@@ -64,8 +62,7 @@ def decided(found: NewAttacks) -> pl.DataFrame:
 
 def recalls(found: NewAttacks, nominal: float = recipes_days.RATE) -> pl.DataFrame:
     """Recall of each family at one nominal rate: ``detector``, ``kind``, ``rows``, ``recall``, ``in_training``."""
-    near = found.families.filter((pl.col("nominal") - nominal).abs() < CLOSE)
-    return near.select("detector", "recall", "low", "high", kind="family", rows="n", in_training="known")
+    return found.at(nominal).select("detector", "recall", "low", "high", kind="family", rows="n", in_training="known")
 
 
 def in_words(key: Key, found: NewAttacks, nominal: float = recipes_days.RATE) -> str:
@@ -121,7 +118,6 @@ def _dated(data: Mapping[str, Dataset], processed: Mapping[str, Dataset]) -> Ite
     for name, made in processed.items():
         if made.main in made.frames and made.main in data[name].frames:
             frame, roles = rows_of(data[name], made)
-            roles = replace(roles, features=tuple(detectable(frame, roles)))
             if roles.features and possible(frame, roles).filter(protocol="later days")["possible"].item():
                 yield name, frame, roles
 

@@ -4,7 +4,7 @@ Each seed fits all members once; the recipes are subsets, and that without label
 nominal alarm rate is that of held-out normal training rows, and stands beside the real one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,11 @@ from utils import settings
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors import recipes
 from utils.detectors.ensembles import Ensemble
-from utils.detectors.judging import detectable, label_of
+from utils.detectors.judging import Report, detectable, label_of, recalls
 from utils.evaluation import metrics, splits
 from utils.evaluation.inputs import Floats, Ints
 from utils.evaluation.splits import Split
 
-Report = Callable[[str], object]
 RATES = (0.01, 0.025, 0.05, 0.1)
 WITHOUT, WITH, FEW = "normal rows only", "with labels", "few alarms"
 RECIPES = {WITHOUT: recipes.ONE_CLASS, WITH: recipes.LABELLED, FEW: recipes.FEW_ALARMS}
@@ -75,13 +74,7 @@ class Trials:
         Returns:
             ``detector`` (the recipe), ``kind``, ``rows``, ``recall``, ``low``, ``high``.
         """
-        tested = kinds.gather(self.places)
-        found = [
-            (name, each.name.removeprefix("recall/"), each.n, each.value, each.low, each.high)
-            for name, p in self.p_values.items()
-            for each in metrics.per_type(tested, p <= nominal)
-        ]
-        return pl.DataFrame(found, schema=["detector", "kind", "rows", "recall", "low", "high"], orient="row")
+        return recalls(kinds.gather(self.places), {name: p <= nominal for name, p in self.p_values.items()})
 
     def results(self) -> dict[str, float]:
         """Means at the chosen nominal rates for the record of a run."""

@@ -7,26 +7,8 @@ import polars as pl
 
 from utils import settings
 from utils.datasets.contract import Dataset
-from utils.detectors.published.mlpt import (
-    AddressBlocks,
-    Knees,
-    address_blocks,
-    event_clusters,
-    events,
-    knees,
-    names_by_size,
-)
-from utils.detectors.published.nsl_kdd import (
-    cluster_baselines,
-    connections,
-    density_clusters,
-    isolation_forest,
-    k_means,
-    learned_from,
-    local_outlier_factor,
-    what_was_flagged,
-)
-from utils.detectors.published.reproduction import Reproduction, together
+from utils.detectors import published
+from utils.detectors.published import AddressBlocks, Knees, Reproduction
 from utils.errors import DataError
 
 NOTHING = "not at hand."
@@ -76,18 +58,18 @@ def replay_events(data: Mapping[str, Dataset], name: str = "waf") -> EventsAgain
         name: the one with the web events.
     """
     if name not in data:
-        return EventsAgain(together([]))
-    found = events(data[name])
-    clustered = event_clusters(found)
+        return EventsAgain(published.together([]))
+    found = published.events(data[name])
+    clustered = published.event_clusters(found)
     labels = clustered.labels["all"]
-    steps = together([clustered, names_by_size(found, labels)])
+    steps = published.together([clustered, published.names_by_size(found, labels)])
     try:
-        blocks = address_blocks(found, labels)
+        blocks = published.address_blocks(found, labels)
     except DataError:
-        return EventsAgain(steps, knees(found), None, _equal(steps))
+        return EventsAgain(steps, published.knees(found), None, _equal(steps))
     alone = blocks.used.filter(columns="address")["adjusted_rand"].item()
     summary = f"{_equal(steps)} The address alone gives clusters with an adjusted Rand index of {alone:.3f} to these."
-    return EventsAgain(steps, knees(found), blocks, summary)
+    return EventsAgain(steps, published.knees(found), blocks, summary)
 
 
 def replay_connections(
@@ -101,13 +83,15 @@ def replay_connections(
         seed: of what was not published.
     """
     if name not in data:
-        return ConnectionsAgain(together([]), pl.DataFrame(), pl.DataFrame(), pl.DataFrame())
-    split = connections(data[name])
-    density = density_clusters(split)
-    steps: list[Reproduction] = [isolation_forest(split), local_outlier_factor(split), density]
-    table = together([*steps, k_means(split)])
-    flagged, learned = what_was_flagged(split, steps), learned_from(split, seed=seed)
-    return ConnectionsAgain(table, flagged, learned, cluster_baselines(split, density, seed=seed), _equal(table))
+        return ConnectionsAgain(published.together([]), pl.DataFrame(), pl.DataFrame(), pl.DataFrame())
+    split = published.connections(data[name])
+    density = published.density_clusters(split)
+    steps: list[Reproduction] = [published.isolation_forest(split), published.local_outlier_factor(split), density]
+    table = published.together([*steps, published.k_means(split)])
+    flagged, learned = published.what_was_flagged(split, steps), published.learned_from(split, seed=seed)
+    return ConnectionsAgain(
+        table, flagged, learned, published.cluster_baselines(split, density, seed=seed), _equal(table)
+    )
 
 
 def _equal(steps: pl.DataFrame) -> str:

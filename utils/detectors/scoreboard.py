@@ -5,7 +5,7 @@ is seen before the test rows, and no test row before the judgement. Equal rows s
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,9 @@ import polars as pl
 
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
-from utils.detectors.judging import detectable, label_of, labelled_tables
+from utils.detectors.judging import TRIVIAL, Report, detectable, label_of, labelled_tables, recalls
 from utils.detectors.outliers import DETECTORS, Choice
+from utils.detectors.outliers.points import kept_places
 from utils.detectors.table_detector import TableDetector
 from utils.evaluation import metrics, splits
 from utils.evaluation.inputs import Bools, Floats, Ints, row_codes
@@ -27,8 +28,6 @@ from utils.features.tables import Table, weight_of
 HELD_OUT = 0.25
 FEWEST_NORMALS = 40
 """Normal training rows below which neither a detector nor a threshold can be learned."""
-TRIVIAL = "flag everything"
-Report = Callable[[str], object]
 SHOWN = ("roc_auc", "average_precision", "f1", "recall", "precision")
 BOARD = {
     "detector": pl.String,
@@ -105,15 +104,9 @@ class Scoreboard:
             One row a detector and kind: ``detector``, ``kind``, ``rows``, ``recall`` with interval ``low`` and
             ``high``, ``in_training`` (whether rows of that kind are among the training rows of the table).
         """
-        tested = kinds.gather(self.places)
-        found = [
-            (name, each.name.removeprefix("recall/"), each.n, each.value, each.low, each.high)
-            for name, scored in self.scored.items()
-            for each in metrics.per_type(tested, scored.alarms, weight=self.weight)
-        ]
-        columns = ("detector", "kind", "rows", "recall", "low", "high")
+        alarms = {name: scored.alarms for name, scored in self.scored.items()}
         known = pl.col("kind").is_in(list(self.kinds))
-        return pl.DataFrame(found, schema=columns, orient="row").with_columns(in_training=known)
+        return recalls(kinds.gather(self.places), alarms, self.weight).with_columns(in_training=known)
 
     def score_groups(self, kinds: pl.Series) -> tuple[Floats, pl.Series, float]:
         """Scores of the best detector on the test rows, the group of each row, and the threshold.
@@ -237,19 +230,15 @@ def _normal_rows(frame: pl.DataFrame, roles: Roles, split: Split) -> Ints:
     return np.asarray(split.train[~anomalous])
 
 
-def _drawn(rows: Ints, most: int, seed: int) -> Ints:
-    if len(rows) <= most:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
-
-
 def _scoreboard(
     frame: pl.DataFrame, roles: Roles, split: Split, normal: Ints, plan: _Plan, names: Sequence[str]
 ) -> Scoreboard:
     halves = held_out(frame[normal], roles, plan.seed)
-    learned = _drawn(normal[halves.train], plan.rows, plan.seed)
+    offered = normal[halves.train]
+    learned = offered[kept_places(len(offered), plan.rows, plan.seed)]
     sides = _Sides(frame[learned], frame[normal[halves.test]], frame[split.test])
-    scored = {name: _score(DETECTORS[name], sides, roles, plan) for name in names}
+    columns = detectable(sides.learned, roles)
+    scored = {name: _score(DETECTORS[name], columns, sides, roles, plan) for name in names}
     y, weight = sides.test[label_of(roles)], weight_of(sides.test, roles)
     kinds = frame[roles.anomaly_type].gather(split.train) if roles.anomaly_type else pl.Series(dtype=pl.String)
     return Scoreboard(
@@ -264,10 +253,10 @@ def _scoreboard(
     )
 
 
-def _score(choice: Choice, sides: _Sides, roles: Roles, plan: _Plan) -> Scored:
+def _score(choice: Choice, columns: list[str], sides: _Sides, roles: Roles, plan: _Plan) -> Scored:
     """Learn, choose the threshold, score the test rows."""
     began = time.process_time()
-    features = FlowFeatures(roles, columns=detectable(sides.learned, roles), **choice.features)
+    features = FlowFeatures(roles, columns=columns, **choice.features)
     detector = TableDetector(choice.factory(plan.seed, plan.rows), features)
     detector.fit(sides.learned, weight=weight_of(sides.learned, roles))
     held, test = detector.score_samples(sides.held), detector.score_samples(sides.test)
@@ -298,7 +287,5 @@ def _board(scored: Mapping[str, Scored], y: pl.Series, weight: pl.Series | None,
 def _numbers(scored: Scored) -> dict[str, float]:
     auc, f1 = scored.estimate("roc_auc"), scored.estimate("f1")
     intervals = {"low": auc.low, "high": auc.high, "f1_low": f1.low, "f1_high": f1.high}
-    shown = {
-        name: scored.estimate(name).value for name in ("roc_auc", "average_precision", "f1", "recall", "precision")
-    }
+    shown = {name: scored.estimate(name).value for name in SHOWN}
     return {**shown, **intervals, "real": scored.estimate("false_alarm_rate").value}

@@ -18,6 +18,7 @@ Sources:
     (random tables).
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
@@ -35,6 +36,7 @@ NOISE = -1
 """The cluster of what belongs to none."""
 DRAWS = 20
 """Random tables behind the agreement by chance."""
+COMPARED = ("noise_share", "purity", "v_measure", "adjusted_rand", "merged_ari", "majority_share")
 METRICS = ("purity", "homogeneity", "completeness", "v_measure", "adjusted_rand")
 
 
@@ -162,6 +164,29 @@ def agreement(
         noise_share=float(mass[is_noise].sum() / total) if total else np.nan,
         majority_share=float(seen.class_sizes.max() / seen.counts.sum()) if seen.counts.size else np.nan,
         noise=noise,
+    )
+
+
+def compared(clusterings: Mapping[str, Values], classes: Values) -> pl.DataFrame:
+    """Compare several clusterings of the same rows with the same classes.
+
+    Args:
+        clusterings: cluster of each row, -1 for noise, by the name of the method, each (rows,).
+        classes: class of each row (rows,).
+
+    Returns:
+        One row a method: ``method``, ``clusters``, ``noise_share``, ``purity``, ``v_measure``, ``adjusted_rand``,
+        ``merged_ari`` (each cluster called by its most frequent class) and ``majority_share`` (purity of one cluster).
+
+    Raises:
+        DataError: as :func:`agreement`.
+    """
+    agreed = {name: agreement(clusters, classes, draws=0) for name, clusters in clusterings.items()}
+    return pl.DataFrame(
+        [
+            {"method": name, "clusters": each.n_clusters} | {shown: getattr(each, shown) for shown in COMPARED}
+            for name, each in agreed.items()
+        ]
     )
 
 

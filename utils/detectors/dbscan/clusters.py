@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from utils.detectors.dbscan.points import as_points
+from utils.detectors.outliers.points import kept_places
 from utils.errors import DataError, SettingsError
 from utils.evaluation import inputs
 from utils.evaluation.inputs import Floats, Ints, Values
@@ -198,9 +199,7 @@ def _distances(points: Floats, one: Floats) -> Floats:
 
 def _candidates(mass: Floats, seed: int) -> Ints:
     """Points of a cluster that are looked at: all, or a sample."""
-    if len(mass) <= CANDIDATES:
-        return np.arange(len(mass))
-    return np.sort(np.random.default_rng(seed).choice(len(mass), CANDIDATES, replace=False))
+    return kept_places(len(mass), CANDIDATES, seed)
 
 
 def _medoid(points: Floats, mass: Floats, seed: int) -> int:

@@ -53,6 +53,10 @@ class NewAttacks:
     families: pl.DataFrame
     left_out: Mapping[str, str] = field(default_factory=dict)
 
+    def at(self, nominal: float) -> pl.DataFrame:
+        """The rows of ``families`` at one of the nominal rates."""
+        return self.families.filter(_near(nominal))
+
     def side_by_side(self, nominal: float) -> pl.DataFrame:
         """Recall of each kind of anomaly, one column a detector.
 
@@ -62,17 +66,15 @@ class NewAttacks:
         Returns:
             ``family``, ``n``, ``groups``, ``known`` and the detectors; families in alphabetical order.
         """
-        chosen = self.families.filter((pl.col("nominal") - nominal).abs() < CLOSE)
         keys = ["family", "n", "groups", "known"]
-        return chosen.pivot("detector", index=keys, values="recall", maintain_order=True).sort("family")
+        return self.at(nominal).pivot("detector", index=keys, values="recall", maintain_order=True).sort("family")
 
     def results(self, nominal: float, detector: str) -> dict[str, float]:
         """Numbers of one detector for the record of a run: those of ``alarms``, and the worst recall of a family."""
-        near = (pl.col("nominal") - nominal).abs() < CLOSE
         found: dict[str, float] = {}
-        for row in self.alarms.filter(near, detector=detector).iter_rows(named=True):
+        for row in self.alarms.filter(_near(nominal), detector=detector).iter_rows(named=True):
             found = {name: float(value) for name, value in row.items() if isinstance(value, float | int)}
-        recalls = self.families.filter(near, detector=detector)["recall"]
+        recalls = self.at(nominal).filter(detector=detector)["recall"]
         return found | ({"worst_family_recall": float(np.min(recalls.to_numpy()))} if len(recalls) else {})
 
 
@@ -146,6 +148,10 @@ class Judged:
             return np.nan, np.nan
         found = metrics.bootstrap("f1", self.y, flagged, groups=self.groups, resamples=resamples)
         return found.low, found.high
+
+
+def _near(nominal: float) -> pl.Expr:
+    return (pl.col("nominal") - nominal).abs() < CLOSE
 
 
 def share_of(alarms: Floats, groups: Ints) -> tuple[float, float, float]:

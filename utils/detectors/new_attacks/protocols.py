@@ -1,6 +1,6 @@
 """The protocols: later days, families left out, budgets of alarms, and an order where nobody labelled anything."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from utils import settings
 from utils.datasets.contract import NORMAL, Roles
 from utils.detectors.ensembles import Ensemble
-from utils.detectors.judging import label_of
+from utils.detectors.judging import Report, label_of
 from utils.detectors.new_attacks.judging import ALARMS, Judged, NewAttacks, share_of
 from utils.detectors.new_attacks.learning import Recipe, SharedBudget, learn, scored, usable
 from utils.detectors.new_attacks.rows import UNNAMED, groups_of, kinds_of, parts_of_time, split_by_days
@@ -35,7 +35,6 @@ MOST_DAYS = 7
 
 PARTS = 4
 RESAMPLES = 200
-Report = Callable[[str], object]
 BUDGET = {"part": pl.String, **dict.fromkeys(("nominal", "real", "low", "high"), pl.Float64), "normals": pl.Int64}
 RANKED = {"row": pl.Int64, "share_as_high": pl.Float64, "loudest": pl.String, "why": pl.String}
 

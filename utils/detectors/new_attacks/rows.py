@@ -6,12 +6,11 @@ import polars as pl
 
 from utils.datasets.contract import NORMAL, Dataset, Roles
 from utils.datasets.wording import listed
-from utils.detectors.judging import label_of
+from utils.detectors.judging import detectable, label_of
 from utils.errors import DataError, LabError
 from utils.evaluation import inputs, splits
 from utils.evaluation.inputs import Ints
 from utils.evaluation.splits import Split
-from utils.features import tables
 
 LATER_SHARE = 0.4
 """Share of the rows that the later days should have: days stay whole, so it is met as nearly as they allow."""
@@ -50,7 +49,7 @@ def rows_of(data: Dataset, processed: Dataset | None = None, table: str | None =
         roles = replace(roles, time=source.time)
     label, time = (column if column and frame[column].count() else None for column in (roles.label, roles.time))
     frame = frame.drop_nulls([column for column in (label, time) if column])
-    return frame, replace(roles, label=label, time=time, features=tuple(tables.measurable(frame, roles)))
+    return frame, replace(roles, label=label, time=time, features=tuple(detectable(frame, roles)))
 
 
 def possible(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:

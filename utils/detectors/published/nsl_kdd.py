@@ -25,6 +25,7 @@ from utils import settings
 from utils.datasets import nsl_kdd, require
 from utils.datasets.contract import LABEL, Dataset
 from utils.detectors.dbscan import DBSCAN
+from utils.detectors.judging import TRIVIAL
 from utils.detectors.published.reproduction import Measured, Reproduction, reproduction
 from utils.errors import DataError
 from utils.evaluation import clustering, metrics
@@ -176,7 +177,7 @@ def what_was_flagged(split: Connections, steps: Sequence[Reproduction]) -> pl.Da
         not.
     """
     decisions = {step.step: step.labels["train"] < 0 for step in steps}
-    decisions["flag everything"] = np.ones(len(split.y_train), dtype=np.bool_)
+    decisions[TRIVIAL] = np.ones(len(split.y_train), dtype=np.bool_)
     rows = []
     for name, flagged in decisions.items():
         cells = metrics.confusion(split.y_train, flagged)
@@ -219,7 +220,7 @@ def learned_from(
             auc = metrics.roc_auc(split.y_test, scores)
             rows.append((name, learned, len(kept), auc, rate, *_decided(split.y_test, threshold.predict(scores))))
     everything = np.ones(len(split.y_test), dtype=np.bool_)
-    rows.append(("flag everything", None, 0, 0.5, None, *_decided(split.y_test, everything)))
+    rows.append((TRIVIAL, None, 0, 0.5, None, *_decided(split.y_test, everything)))
     return pl.DataFrame(rows, schema=LEARNED, orient="row").fill_nan(None)
 
 
