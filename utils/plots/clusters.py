@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 from utils.datasets import require
 from utils.errors import DataError, SchemaError
 from utils.evaluation.inputs import Floats, Ints, Values, finite_scores
-from utils.plots.marks import OTHERS, Mark, compact, marks_of, names_of, ordered, rows_named, short
+from utils.plots.marks import OTHERS, Mark, add_shares, compact, marks_of, names_of, ordered, rows_named, short
 from utils.plots.style import ANOMALY, INK, NORMAL, QUALITATIVE, SEQUENTIAL, TRAIN, UNCLASSIFIED, new_figure
 
 TABLE = "the table of the figure"
@@ -179,21 +179,8 @@ def evidence_map(
     shown, names = ranked.head(most), _named_clusters(ranked.head(most))
     cells = np.column_stack([compact(100 * shown[name]) for name in evidence]) if evidence else np.empty((0, 0))
     figure = new_figure(_with_rest(title, ranked, most), "evidence", height=210 + ROW * len(names))
-    figure.add_heatmap(
-        z=cells,
-        x=[name.replace("_", " ") for name in evidence],
-        y=names,
-        zmin=0,
-        zmax=100,
-        colorscale=SEQUENTIAL,
-        texttemplate="%{z:.0f}",
-        xgap=2,
-        ygap=2,
-        colorbar={"title": "% of<br>the rows", "thickness": 12},
-        hovertemplate="%{y}<br>%{x}: %{z:.1f} %<extra></extra>",
-    )
-    figure.update_layout(margin_t=88).update_xaxes(showgrid=False, tickangle=-30, type="category")
-    return figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
+    add_shares(figure, cells, [name.replace("_", " ") for name in evidence], names, "% of<br>the rows")
+    return figure.update_layout(margin_t=88)
 
 
 def explained_bars(table: pl.DataFrame, *, title: str = "Which columns do the clusters follow?") -> go.Figure:

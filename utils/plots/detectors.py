@@ -12,11 +12,13 @@ from utils.datasets import require
 from utils.errors import DataError
 from utils.evaluation.inputs import Floats, Values, as_series, finite_scores
 from utils.plots.evaluation import FAR
-from utils.plots.marks import compact, rows_named, short
-from utils.plots.style import ANOMALY, INK, NORMAL, QUALITATIVE, SEQUENTIAL, TRAIN, new_figure
+from utils.plots.marks import add_shares, compact, rows_named, short
+from utils.plots.style import ANOMALY, INK, NORMAL, QUALITATIVE, TRAIN, new_figure
 
 ROW = 24
 """Height of one line of a figure, in pixels."""
+LEAST_HEIGHT = 310
+"""What the title of a vertical axis needs, in pixels."""
 TRIVIAL = "flag everything"
 TABLE = "the table of the figure"
 MOST_BINS = 120
@@ -87,22 +89,11 @@ def recall_map(
     table = recalls.join(kinds.select("kind"), on="kind", how="inner").pivot("detector", index="kind", values="recall")
     table = kinds.select("kind", "shown").join(table, on="kind", how="left", maintain_order="left")
     cells = np.column_stack([compact(100 * table[name]) for name in detectors]) if len(detectors) else np.empty((0, 0))
-    figure = new_figure(title, "detector", "kind of attack (test rows)", height=190 + ROW * table.height)
-    figure.add_heatmap(
-        z=cells,
-        x=short(detectors, 26),
-        y=table["shown"].to_list(),
-        zmin=0,
-        zmax=100,
-        colorscale=SEQUENTIAL,
-        texttemplate="%{z:.0f}",
-        xgap=2,
-        ygap=2,
-        colorbar={"title": "recall<br>(%)", "thickness": 12},
-        hovertemplate="%{y}<br>%{x}: %{z:.1f} %<extra></extra>",
+    figure = new_figure(
+        title, "detector", "kind of attack (test rows)", height=max(LEAST_HEIGHT, 190 + ROW * table.height)
     )
-    figure.update_xaxes(showgrid=False, side="bottom", tickangle=-30, type="category")
-    return figure.update_yaxes(autorange="reversed", showgrid=False, type="category", title_standoff=14)
+    add_shares(figure, cells, short(detectors, 26), table["shown"].to_list(), "recall<br>(%)")
+    return figure.update_xaxes(side="bottom").update_yaxes(title_standoff=14)
 
 
 def score_groups(

@@ -1,13 +1,14 @@
 """Colour, symbol and name of each group of rows, the same in every figure, and values in the form that figures take."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import plotly.graph_objects as go
 import polars as pl
 
 from utils.evaluation.inputs import Values, as_series
-from utils.plots.style import ANOMALY, NORMAL, QUALITATIVE, UNCLASSIFIED
+from utils.plots.style import ANOMALY, NORMAL, QUALITATIVE, SEQUENTIAL, UNCLASSIFIED
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "pentagon", "hexagon")
 SYMBOLS_3D = ("circle", "square", "diamond", "cross", "circle-open", "square-open", "diamond-open", "circle")
@@ -95,3 +96,30 @@ def compact(values: pl.Series | np.ndarray | Iterable[float | None]) -> np.ndarr
 def rows_named(names: Iterable[str]) -> dict[str, object]:
     """Axis with these names from top to bottom, whatever they look like."""
     return {"type": "category", "categoryorder": "array", "categoryarray": list(names)[::-1]}
+
+
+def add_shares(figure: go.Figure, cells: np.ndarray, columns: Sequence[str], rows: Sequence[str], unit: str) -> None:
+    """Draw a table of percentages as cells, the first row on top.
+
+    Args:
+        figure: an empty figure.
+        cells: 0 to 100, NaN for nothing (rows, columns).
+        columns: names of the columns.
+        rows: names of the rows.
+        unit: title of the colour bar.
+    """
+    figure.add_heatmap(
+        z=cells,
+        x=columns,
+        y=rows,
+        zmin=0,
+        zmax=100,
+        colorscale=SEQUENTIAL,
+        texttemplate="%{z:.0f}",
+        xgap=2,
+        ygap=2,
+        colorbar={"title": unit, "thickness": 12},
+        hovertemplate="%{y}<br>%{x}: %{z:.1f} %<extra></extra>",
+    )
+    figure.update_xaxes(showgrid=False, tickangle=-30, type="category")
+    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
