@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from utils import datasets
 from utils.detectors.outliers import Autoencoder
 from utils.detectors.table_detector import TableDetector
 from utils.features.flows import FlowFeatures
@@ -19,10 +18,8 @@ LEAST_ROWS = 10
 
 
 @pytest.fixture(scope="module")
-def connections(mirror_dir):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
-        data = datasets.load("nsl_kdd", "real")
+def connections(real_data):
+    data = real_data("nsl_kdd")
     return data["connections"], data.roles["connections"]
 
 

@@ -1,13 +1,10 @@
 """What the tables of notebook 03 show of the real files: the bars, and the published values beside honest ones."""
 
-import shutil
 from collections import Counter
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from utils import datasets
 from utils.detectors import baselines
 from utils.detectors.rules import FeatureRule
 from utils.evaluation import splits
@@ -15,22 +12,14 @@ from utils.features import tables
 
 pytestmark = pytest.mark.real
 
-ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED_F1 = 0.73
 NAMES = ("api", "waf", "nsl_kdd", "cicids2017", "hdfs")
 
 
 @pytest.fixture(scope="module")
-def data(mirror_dir, tmp_path_factory):
-    """All data sets of the mirror, loaded once."""
-    root = tmp_path_factory.mktemp("baselines")
-    (root / "data").mkdir()
-    shutil.copy(ROOT / "data" / "catalog.toml", root / "data" / "catalog.toml")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANOMALY_ROOT", str(root))
-        patch.setenv("ANOMALY_OFFLINE", "1")
-        patch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
-        return {name: datasets.load(name, "real") for name in NAMES}
+def data(real_data):
+    """All data sets of the mirror."""
+    return {name: real_data(name) for name in NAMES}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import pytest
 from sklearn.cluster import DBSCAN as Reference
 from sklearn.metrics import adjusted_rand_score
 
-from utils import datasets
 from utils.detectors.dbscan import DBSCAN, NeighbourGraph, distinct, k_distances, knee, noise_share, sweep
 
 pytestmark = pytest.mark.real
@@ -15,10 +14,8 @@ EPS, MIN_SAMPLES = 0.0678, 18
 
 
 @pytest.fixture(scope="module")
-def published(mirror_dir):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
-        frame = datasets.load("waf")["mlpt"]
+def published(real_data):
+    frame = real_data("waf")["mlpt"]
     return frame.select(COLUMNS).to_numpy(), frame["cluster"].to_numpy()
 
 

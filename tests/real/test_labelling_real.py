@@ -3,7 +3,6 @@
 import polars as pl
 import pytest
 
-from utils import datasets
 from utils.detectors.labelling import ABSENT, WebEventLabeller, label_scores
 from utils.detectors.rules.signatures import ALARM, Signatures
 from utils.evaluation.clustering import agreement, composition
@@ -12,11 +11,8 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def payloads(mirror_dir, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
-        patch.setenv("ANOMALY_OFFLINE", "1")
-        return datasets.load("waf", "real", seed=0, budget="fast")["payloads"]
+def payloads(real_data):
+    return real_data("waf")["payloads"]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from utils import datasets, settings
+from utils import settings
 from utils.detectors import recipes
 from utils.evaluation import metrics
 from utils.evaluation.conformal import alarm_table
@@ -13,15 +13,9 @@ SEED = settings.SEED
 
 
 @pytest.fixture(scope="module")
-def judged(mirror_dir, tmp_path_factory):
+def judged(real_data):
     """Labels and features of KDDTest+ and the ensemble that saw some rows of KDDTrain+, fitted once for all tests."""
-    root = tmp_path_factory.mktemp("lab")
-    (root / "data").mkdir()
-    (root / "data" / "catalog.toml").write_text(settings.current().catalog_file.read_text())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANOMALY_ROOT", str(root))
-        patch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
-        data = datasets.load("nsl_kdd", "real")
+    data = real_data("nsl_kdd")
     frame, roles = data["connections"], data.roles["connections"]
     train, test = (frame.filter(split=side) for side in ("train", "test"))
     rows = recipes.most_of_each(train["is_anomaly"], train["anomaly_type"], seed=SEED)

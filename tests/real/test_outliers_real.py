@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from utils import datasets
 from utils.detectors.outliers import DETECTORS
 from utils.detectors.table_detector import TableDetector
 from utils.features.flows import FlowFeatures
@@ -26,10 +25,8 @@ CHANGES = ("src_bytes", "duration", "hot", "num_compromised")
 
 
 @pytest.fixture(scope="module")
-def connections(mirror_dir):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
-        data = datasets.load("nsl_kdd", "real")
+def connections(real_data):
+    data = real_data("nsl_kdd")
     frame, roles = data["connections"], data.roles["connections"]
     return frame.filter((pl.col("split") == "train") & ~pl.col("is_anomaly")), frame.filter(split="test"), roles
 

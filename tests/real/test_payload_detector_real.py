@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from utils import datasets
 from utils.detectors.payloads import PayloadDetector, alarm_threshold, held_out_scores, training_set
 
 REFERENCE = "waf_cross_source_payloads.parquet"
@@ -13,13 +12,11 @@ MOST_ALARMS = 0.08
 
 
 @pytest.fixture(scope="module")
-def judged(mirror_dir, tmp_path_factory):
+def judged(mirror_dir, real_data):
     path = mirror_dir.parent / "reference" / REFERENCE
     if not path.is_file():
         pytest.skip(f"{REFERENCE} is not beside the mirror: no payloads of other sources")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
-        data = training_set(datasets.load("waf", "real"))
+    data = training_set(real_data("waf"))
     detector = PayloadDetector()
     threshold = alarm_threshold(held_out_scores(detector, data, folds=4), data)
     detector.fit(data.texts, data.families, data.weight)
@@ -53,10 +50,9 @@ def test_families_of_what_is_found(judged):
     assert (named == found["attack_type"]).mean() >= 0.85
 
 
-def test_the_test_part_of_the_training_source(judged, mirror_dir, monkeypatch):
+def test_the_test_part_of_the_training_source(judged, real_data):
     _, detector, _ = judged
-    monkeypatch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
-    test = datasets.load("waf", "real")["payloads"].filter(pl.col("split") == "test")
+    test = real_data("waf")["payloads"].filter(pl.col("split") == "test")
     scores = detector.score_samples(test["payload"])
     attack = test["is_anomaly"].to_numpy()
     assert (scores[attack] > 0).mean() >= 0.99

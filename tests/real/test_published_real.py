@@ -1,39 +1,20 @@
 """The published experiments on the published files: the printed digits, and what they hide."""
 
-import shutil
-from functools import cache
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
 
-from utils import datasets
 from utils.detectors import published
 
 pytestmark = pytest.mark.real
 
-ROOT = Path(__file__).resolve().parents[2]
 FIRST_ROW = (7.72839861e-07, 2.47913911e-03)
 """Second and third number of the first training row, as printed."""
 
 
 @pytest.fixture(scope="module")
-def load(mirror_dir, tmp_path_factory):
-    """Load from the mirror, each data set once."""
-    root = tmp_path_factory.mktemp("published")
-    (root / "data").mkdir()
-    shutil.copy(ROOT / "data" / "catalog.toml", root / "data" / "catalog.toml")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANOMALY_ROOT", str(root))
-        patch.setenv("ANOMALY_OFFLINE", "1")
-        patch.setenv("ANOMALY_DATA_MIRROR", str(mirror_dir))
-        yield cache(lambda name: datasets.load(name, "real"))
-
-
-@pytest.fixture(scope="module")
-def split(load):
-    return published.connections(load("nsl_kdd"))
+def split(real_data):
+    return published.connections(real_data("nsl_kdd"))
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +23,8 @@ def density(split):
 
 
 @pytest.fixture(scope="module")
-def events(load):
-    return published.events(load("waf"))
+def events(real_data):
+    return published.events(real_data("waf"))
 
 
 @pytest.fixture(scope="module")
