@@ -1,12 +1,12 @@
 """What a parameter may be: search spaces as pure data, read by every way of searching.
 
 A :class:`Space` maps the names of a CLASSIFIER's parameters (not of the pipeline around it) to ranges. The same
-declaration is drawn from by a study (:func:`suggest`), laid out as a grid (:func:`grid`, :func:`lattice`) and counted
-(:func:`size`). Values stand on fixed numbers, so a point of a grid is also a point that random search can draw.
+declaration is drawn from by a study (:func:`suggest`), laid out as a grid (:func:`grid`, :func:`within`,
+:func:`around`, all points by :func:`lattice`) and counted (:func:`size`).
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
@@ -19,6 +19,10 @@ Value = bool | int | float | str | None | tuple[int, ...]
 
 TEXTS = (bool, int, float, str, type(None))
 """Types that a study stores as they are; others are stored by their text."""
+
+
+ROUNDING = 1e-9
+"""Distance from the end of a range that counts as the end."""
 
 
 class Trial(Protocol):
@@ -69,21 +73,23 @@ class Whole:
         """Draw a value for the parameter ``name``."""
         return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
 
-    def points(self, number: int) -> list[Value]:
-        """At most ``number`` different values, spread over the range, rising."""
-        if self.size() <= number:
-            return [*range(self.low, self.high + 1, self.step)]
-        places = (round((value - self.low) / self.step) for value in _spread(self, number))
-        return [self.low + self.step * place for place in sorted({min(place, self.size() - 1) for place in places})]
-
     def size(self) -> int:
         """Number of different values."""
         return (self.high - self.low) // self.step + 1
 
-    def around(self, value: float, steps: int) -> list[Value]:
-        """The values up to ``steps`` steps below and above one, inside the range, rising."""
-        near = (round(value) + self.step * move for move in range(-steps, steps + 1))
-        return [number for number in near if self.low <= number <= self.high]
+    def at(self, share: float) -> int:
+        """The value nearest to a share of the way from ``low`` to ``high``."""
+        place = round((_on_scale(self, share) - self.low) / self.step)
+        return self.low + self.step * min(max(place, 0), self.size() - 1)
+
+    def points(self, number: int) -> list[Value]:
+        """At most ``number`` different values, spread over the range, rising."""
+        return _spread(self, min(number, self.size()))
+
+    def around(self, value: Value, reach: float, number: int) -> list[Value]:
+        """Values on both sides of one, nearest first, itself included (see :func:`around`)."""
+        least = 0.0 if self.log else 1 / max(1, self.size() - 1)
+        return _neighbours(self, value, max(reach, least), number)
 
 
 @dataclass(frozen=True)
@@ -110,13 +116,21 @@ class Real:
         """Draw a value for the parameter ``name``."""
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
-    def points(self, number: int) -> list[Value]:
-        """At most ``number`` different values, spread over the range, rising."""
-        return [*sorted(set(_spread(self, number)))]
-
     def size(self) -> float:
         """Number of different values: endless, but for a range of one."""
         return 1 if self.low == self.high else math.inf
+
+    def at(self, share: float) -> float:
+        """The value at a share of the way from ``low`` to ``high``."""
+        return min(max(_on_scale(self, share), float(self.low)), float(self.high))
+
+    def points(self, number: int) -> list[Value]:
+        """At most ``number`` different values, spread over the range, rising."""
+        return _spread(self, number)
+
+    def around(self, value: Value, reach: float, number: int) -> list[Value]:
+        """Values on both sides of one, nearest first, itself included (see :func:`around`)."""
+        return _neighbours(self, value, reach, number)
 
 
 @dataclass(frozen=True)
@@ -142,17 +156,21 @@ class OneOf:
         return self.read(trial.suggest_categorical(name, self.stored()))
 
     def stored(self) -> list[bool | int | float | str | None]:
-        """The values as a study stores them: those that are no plain value by their text."""
-        return [value if isinstance(value, TEXTS) else repr(value) for value in self.values]
+        """The values as a study stores them: by their text unless all are plain values that differ (True is 1)."""
+        plain = all(isinstance(value, TEXTS) for value in self.values) and len(set(self.values)) == len(self.values)
+        return [*self.values] if plain else [*map(repr, self.values)]  # type: ignore[list-item]
 
     def read(self, stored: Any) -> Value:  # noqa: ANN401
         """The value that a study stored."""
-        kinds = [(type(known).__name__, known) for known in self.stored()]
-        return self.values[kinds.index((type(stored).__name__, stored))]
+        return self.values[self.stored().index(stored)]
 
     def points(self, number: int) -> list[Value]:
-        """All values: a choice has no order to leave some out by (``number`` is for ranges)."""
-        return list(self.values)
+        """The first ``number`` values."""
+        return list(self.values[:number])
+
+    def around(self, value: Value, reach: float, number: int) -> list[Value]:
+        """One value, then the others in their order (a choice has no distances: ``reach`` is for ranges)."""
+        return [value, *(other for other in self.values if repr(other) != repr(value))][:number]
 
     def size(self) -> int:
         """Number of different values."""
@@ -183,6 +201,15 @@ def read(stored: Mapping[str, Any], space: Space) -> dict[str, Value]:
     }
 
 
+def store(point: Mapping[str, Value], space: Space) -> dict[str, Any]:
+    """A point as a study stores it: the inverse of :func:`read`."""
+    texts = {name: choice for name, choice in space.items() if isinstance(choice, OneOf)}
+    return {
+        name: texts[name].stored()[[*map(repr, texts[name].values)].index(repr(value))] if name in texts else value
+        for name, value in point.items()
+    }
+
+
 def grid(space: Space, points: int | Mapping[str, int]) -> dict[str, list[Value]]:
     """Lay out values for each parameter.
 
@@ -199,7 +226,40 @@ def grid(space: Space, points: int | Mapping[str, int]) -> dict[str, list[Value]
     numbers = {name: points if isinstance(points, int) else points.get(name, 2) for name in space}
     if wrong := [number for number in numbers.values() if number < 1]:
         raise SettingsError(f"a grid needs at least 1 value a parameter, found {wrong[0]}: give a positive number")
-    return {name: choice.points(numbers[name]) for name, choice in space.items()}
+    whole = {name: choice.size() if isinstance(choice, OneOf) else numbers[name] for name, choice in space.items()}
+    return {name: choice.points(whole[name]) for name, choice in space.items()}
+
+
+def within(space: Space, most: int) -> dict[str, list[Value]]:
+    """The finest even grid with at most so many points: parameters get one more value in turn, the first one first.
+
+    Args:
+        space: ranges by parameter.
+        most: most points, at least 1.
+
+    Returns:
+        Values by parameter.
+    """
+    return _grown({name: choice.points for name, choice in space.items()}, most, 1)
+
+
+def around(space: Space, point: Mapping[str, Value], reach: float, most: int) -> dict[str, list[Value]]:
+    """A grid with a point in its middle, of at most so many points.
+
+    Args:
+        space: ranges by parameter.
+        point: the middle.
+        reach: distance of neighbouring values as a share of each range; whole numbers move by one step at least.
+        most: most points of the grid, at least 1.
+
+    Returns:
+        Values by parameter, nearest first; parameters get two more values (both neighbours) in turn.
+    """
+
+    def nearest(name: str) -> Callable[[int], list[Value]]:
+        return lambda number: space[name].around(point[name], reach, number)
+
+    return _grown({name: nearest(name) for name in space}, most, 2)
 
 
 def lattice(values: Mapping[str, Iterable[Value]]) -> list[dict[str, Value]]:
@@ -220,13 +280,47 @@ def _require_order(low: float, high: float, log: bool) -> None:
         raise SettingsError(f"a range on a log scale must begin above 0, found {low}: raise it or leave log out")
 
 
-def _spread(choice: Whole | Real, number: int) -> list[float]:
-    """Values at equal distances on the range's own scale; the middle one for a single value."""
-    low, high = (math.log(end) if choice.log else float(end) for end in (choice.low, choice.high))
+def _on_scale(choice: Whole | Real, share: float) -> float:
+    """The number at a share of the way, on the range's own scale."""
+    if choice.log:
+        return math.exp(math.log(choice.low) + share * (math.log(choice.high) - math.log(choice.low)))
+    return choice.low + share * (choice.high - choice.low)
+
+
+def _share(choice: Whole | Real, value: float) -> float:
+    """How far a number is on the way from the lowest to the highest."""
+    low, high, at = (math.log(end) if choice.log else end for end in (choice.low, choice.high, value))
+    return (at - low) / (high - low) if high > low else 0.0
+
+
+def _spread(choice: Whole | Real, number: int) -> list[Value]:
+    """Values at equal distances, the middle one for a single value."""
     shares = [0.5] if number == 1 else [place / (number - 1) for place in range(number)]
-    inner = (low + share * (high - low) for share in shares)
-    values = (math.exp(value) if choice.log else value for value in inner)
-    return [min(max(value, choice.low), choice.high) for value in values]
+    return [*sorted({choice.at(share) for share in shares})]
+
+
+def _neighbours(choice: Whole | Real, value: Value, reach: float, number: int) -> list[Value]:
+    """A value and those at equal distances on both sides of it, inside the range, nearest first."""
+    middle = _share(choice, float(str(value)))
+    moves = (side * turn * reach for turn in range(1, math.ceil(1 / reach) + 1) for side in (-1, 1))
+    near = (choice.at(middle + move) for move in moves if -ROUNDING <= middle + move <= 1 + ROUNDING)
+    return [*dict.fromkeys([value, *near])][:number]
+
+
+def _grown(values: Mapping[str, Callable[[int], list[Value]]], most: int, step: int) -> dict[str, list[Value]]:
+    """Give each parameter more values in turn for as long as the grid has at most so many points."""
+    if most < 1:
+        raise SettingsError(f"a grid needs at least 1 point, found {most}: give a positive number")
+    grown = {name: given(1) for name, given in values.items()}
+    growing = dict.fromkeys(values, 1)
+    while growing:
+        for name, number in list(growing.items()):
+            more = values[name](number + step)
+            if len(more) == len(grown[name]) or size(grown | {name: more}) > most:
+                del growing[name]
+            else:
+                grown[name], growing[name] = more, number + step
+    return grown
 
 
 FOREST_OF_THE_EVENTS: Space = MappingProxyType(
