@@ -12,8 +12,9 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from tests.unit.loading import refused
+from utils.detectors.networks import HELD_OUT, LEAST_DRAWN, Rows, dense_layers, environment, held_out_parts
 from utils.detectors.outliers import Autoencoder
-from utils.detectors.outliers.autoencoder import HELD_OUT, LEAST_DRAWN, _dense_layers, _environment, _parts, _Rows
+from utils.detectors.outliers.autoencoder import _activations
 from utils.errors import SettingsError
 
 SMALL = {"sizes": (16, 3, 16), "epochs": 12}
@@ -67,7 +68,7 @@ def test_a_feature_that_does_not_fit_the_others_is_named(fitted):
 def test_the_copy_of_numpy_is_that_of_the_keras_model(fitted):
     import keras
 
-    model = _dense_layers(keras, FEATURES, SMALL["sizes"], 0)
+    model = dense_layers(keras, FEATURES, (*SMALL["sizes"], FEATURES), _activations(SMALL["sizes"]), 0)
     assert [layer.activation.__name__ for layer in model.layers] == ["relu", "linear", "relu", "linear"]
     model.set_weights([part for layer in fitted.weights_ for part in layer])
     scaled = (rows(60, 2) - fitted.centre_) / fitted.scale_
@@ -118,11 +119,11 @@ def test_weights_are_repeated_rows():
 def test_an_epoch_draws_rows_as_often_as_they_count():
     counts = np.array([1.0, 1, 1, 1, 4_000, 1, 1, 1])
     learned = np.array([0, 1, 2, 4])
-    few = _Rows(np.zeros((8, 2), np.float32), counts, learned, np.array([3]), 256)
+    few = Rows(np.zeros((8, 2), np.float32), counts, learned, np.array([3]), 256)
     order = few.order(np.random.default_rng(0))
     assert len(order) == few.steps * 256 == LEAST_DRAWN
     assert np.bincount(order, minlength=4)[3] >= LEAST_DRAWN - 4
-    equal = _Rows(np.zeros((9_000, 1), np.float32), np.ones(9_000), np.arange(9_000), np.array([0]), 1_000)
+    equal = Rows(np.zeros((9_000, 1), np.float32), np.ones(9_000), np.arange(9_000), np.array([0]), 1_000)
     assert sorted(equal.order(np.random.default_rng(1)).tolist()) == list(range(9_000))
 
 
@@ -215,17 +216,17 @@ def test_clones_and_parameters():
 
 
 def test_a_tenth_is_held_out_where_there_are_enough():
-    learned, held_out = _parts(1_000, np.random.default_rng(0))
+    learned, held_out = held_out_parts(1_000, np.random.default_rng(0))
     assert len(held_out) == HELD_OUT * 1_000
     assert sorted([*learned, *held_out]) == list(range(1_000))
-    few = _parts(5, np.random.default_rng(0))
+    few = held_out_parts(5, np.random.default_rng(0))
     assert few[0].tolist() == few[1].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_the_environment_is_put_back(monkeypatch):
     monkeypatch.setenv("SOME_SWITCH", "before")
     monkeypatch.delenv("OTHER_SWITCH", raising=False)
-    with _environment({"SOME_SWITCH": "1", "OTHER_SWITCH": "2"}):
+    with environment({"SOME_SWITCH": "1", "OTHER_SWITCH": "2"}):
         assert (os.environ["SOME_SWITCH"], os.environ["OTHER_SWITCH"]) == ("1", "2")
     assert os.environ["SOME_SWITCH"] == "before"
     assert "OTHER_SWITCH" not in os.environ

@@ -4,38 +4,21 @@ Keras trains it; what is kept are plain arrays. A fitted detector scores with nu
 any other and needs no TensorFlow, which is imported when :meth:`Autoencoder.fit` is called and not before.
 """
 
-import logging
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from utils.detectors import networks
+from utils.detectors.networks import Aim, Course, Progress, Rows
 from utils.detectors.outliers.base import OutlierDetector
-from utils.detectors.outliers.points import Places, kept_places
+from utils.detectors.outliers.points import kept_places
 from utils.errors import SettingsError
 from utils.evaluation.inputs import Floats
 from utils.settings import SEED
 
-Progress = Callable[[int, int, float], None]
-Singles = NDArray[np.float32]
-
 SIZES = (128, 64, 8, 64, 128)
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-"""What TensorFlow reads when it is imported: errors only, and the same sums on every processor."""
-
-LEAST_DRAWN = 4_096
-"""Rows that an epoch has at least; fewer distinct rows are drawn several times."""
-
-HELD_OUT = 0.1
-LEAST_HELD_OUT = 20
-"""Fewer distinct rows than this are too few to hold some out; the loss of training then says when to stop."""
-
-LAST_RATE = 0.01
-"""Learning rate at the end of training, as a share of that at the beginning."""
 
 
 class Autoencoder(OutlierDetector):
@@ -122,12 +105,11 @@ class Autoencoder(OutlierDetector):
         scaled = (values - self.centre_) / self.scale_
         self.low_, self.high_ = scaled.min(axis=0), scaled.max(axis=0)
         generator = np.random.default_rng(self.seed)
-        learned, held_out = _parts(len(values), generator)
-        rows = _Rows(scaled.astype(np.float32), counts, learned, held_out, self.batch)
-        with _quiet_keras() as keras:
-            best = self._train(_Network(keras, rows, self), rows, generator)
-        kept = [part.astype(np.float64) for part in best]
-        self.weights_ = list(zip(kept[::2], kept[1::2], strict=True))
+        learned, held_out = networks.held_out_parts(len(values), generator)
+        rows = Rows(scaled.astype(np.float32), counts, learned, held_out, self.batch)
+        course = Course(self.epochs, self.patience, self.learning_rate, self.progress)
+        found = networks.train(rows, self.sizes, _activations(self.sizes), COPY, course, self.seed, generator)
+        self.weights_, self.history_, self.n_epochs_ = found.layers, found.history, found.epoch
 
     def _score(self, values: Floats) -> Floats:
         return np.asarray(self._attribute(values, values).mean(axis=1))
@@ -138,123 +120,19 @@ class Autoencoder(OutlierDetector):
 
     def _copied(self, scaled: Floats) -> Floats:
         """What the network makes of scaled rows, shape (n, d)."""
-        layer = np.clip(scaled, self.low_, self.high_)
-        for (matrix, bias), activation in zip(self.weights_, _activations(self.sizes), strict=True):
-            layer = layer @ matrix + bias
-            if activation == "relu":
-                np.maximum(layer, 0.0, out=layer)
-        return np.asarray(layer)
-
-    def _train(self, network: "_Network", rows: "_Rows", generator: np.random.Generator) -> list[Singles]:
-        """Train until the error on held-out rows stops falling; returns the best weights."""
-        self.history_: list[float] = []
-        best: list[Singles] = network.weights()
-        self.n_epochs_ = 0
-        for epoch in range(1, self.epochs + 1):
-            network.learn(rows.order(generator))
-            self.history_.append(network.error())
-            if self.progress is not None:
-                self.progress(epoch, self.epochs, self.history_[-1])
-            if self.history_[-1] <= min(self.history_):
-                best, self.n_epochs_ = network.weights(), epoch
-            elif epoch - self.n_epochs_ >= self.patience:
-                break
-        return best
+        return networks.forward(np.clip(scaled, self.low_, self.high_), self.weights_, _activations(self.sizes))
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Rows of training and how they are divided.
-
-    Attributes:
-        values: scaled rows, shape (n, d).
-        counts: how many rows each stands for, shape (n,).
-        learned: places of the rows that are learned from.
-        held_out: places of the rows that say when to stop.
-        batch: rows of a step.
-    """
-
-    values: Singles
-    counts: Floats
-    learned: Places
-    held_out: Places
-    batch: int
-
-    @property
-    def steps(self) -> int:
-        """Steps of an epoch."""
-        return -(-max(len(self.learned), LEAST_DRAWN) // self.batch)
-
-    def order(self, generator: np.random.Generator) -> NDArray[np.int32]:
-        """Draw the rows of an epoch, each as often as its share of the counts says, up to rounding; shuffled.
-
-        Source:
-            Systematic sampling: Madow and Madow, Annals of Mathematical Statistics 15 (1944).
-        """
-        reached = np.cumsum(self.counts[self.learned])
-        ticks = (np.arange(self.steps * self.batch) + generator.random()) / (self.steps * self.batch)
-        drawn = np.searchsorted(reached, ticks * reached[-1], side="right").clip(0, len(reached) - 1)
-        return generator.permutation(drawn).astype(np.int32)
+def _loss(tf: Any, made: Any, wanted: Any) -> Any:  # noqa: ANN401 - tensors
+    return tf.reduce_mean(tf.square(made - wanted))
 
 
-class _Network:
-    """A Keras model with its optimiser and its rows; an epoch is one call into the graph."""
-
-    def __init__(self, keras: Any, rows: _Rows, settings: Autoencoder) -> None:  # noqa: ANN401 - a module
-        import tensorflow as tf  # type: ignore[import-untyped]
-
-        features = rows.values.shape[1]
-        self._model = _dense_layers(keras, features, tuple(settings.sizes), settings.seed)
-        falling = keras.optimizers.schedules.CosineDecay(
-            settings.learning_rate, settings.epochs * rows.steps, alpha=LAST_RATE
-        )
-        self._optimizer = keras.optimizers.Adam(falling)
-        self._optimizer.build(self._model.trainable_variables)
-        self._values = tf.constant(rows.values[rows.learned])
-        self._others = tf.constant(rows.values[rows.held_out])
-        weight = rows.counts[rows.held_out]
-        self._weight = tf.constant((weight / weight.sum()).astype(np.float32))
-        self._batch, self._steps = rows.batch, rows.steps
-        self._epoch = tf.function(self._steps_of_an_epoch, autograph=False)
-
-    def learn(self, order: NDArray[np.int32]) -> None:
-        """Learn from rows in the order given, shape (steps x batch,)."""
-        self._epoch(order)
-
-    def error(self) -> float:
-        """Mean squared error of the held-out rows, by weight."""
-        squares = (self._model(self._others, training=False) - self._others) ** 2
-        return float(np.mean(squares, axis=1) @ self._weight.numpy())
-
-    def weights(self) -> list[Singles]:
-        """Weights and biases of the layers, in turn."""
-        found: list[Singles] = self._model.get_weights()
-        return found
-
-    def _steps_of_an_epoch(self, order: Any) -> None:  # noqa: ANN401 - a tensor
-        import tensorflow as tf
-
-        def step(number: Any) -> Any:  # noqa: ANN401 - a tensor
-            rows = tf.gather(self._values, order[number * self._batch : (number + 1) * self._batch])
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(tf.square(self._model(rows, training=True) - rows))
-            variables = self._model.trainable_variables
-            self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-            return number + 1
-
-        tf.while_loop(lambda number: number < self._steps, step, [tf.constant(0)])
+def _errors(made: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(np.mean((made - wanted) ** 2, axis=1))
 
 
-def _dense_layers(keras: Any, features: int, sizes: tuple[int, ...], seed: int) -> Any:  # noqa: ANN401 - Keras
-    """A network of dense layers whose weights are drawn from the seed alone."""
-    seeds = np.random.SeedSequence(seed).generate_state(len(sizes) + 1).tolist()
-    layers = [
-        keras.layers.Dense(
-            size, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed=number)
-        )
-        for size, activation, number in zip((*sizes, features), _activations(sizes), seeds, strict=True)
-    ]
-    return keras.Sequential([keras.Input((features,)), *layers])
+COPY = Aim(_loss, _errors)
+"""Mean squared difference between a row and its copy."""
 
 
 def _activations(sizes: Sequence[int]) -> list[str]:
@@ -268,41 +146,3 @@ def _standard(values: Floats, counts: Floats) -> tuple[Floats, Floats]:
     mean = np.average(values, axis=0, weights=counts)
     deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=counts))
     return mean, np.maximum(deviation, 1.0)
-
-
-def _parts(rows: int, generator: np.random.Generator) -> tuple[Places, Places]:
-    """Places of the rows to learn from and of those held out; the same where there are few."""
-    if rows < LEAST_HELD_OUT:
-        return np.arange(rows), np.arange(rows)
-    held_out = generator.permutation(rows)[: round(HELD_OUT * rows)]
-    return np.setdiff1d(np.arange(rows), held_out), np.sort(held_out)
-
-
-@contextmanager
-def _quiet_keras() -> Iterator[Any]:
-    """Import Keras on TensorFlow without its banners, and keep both quiet; what was set before is set again."""
-    with _environment(QUIET):
-        import keras  # type: ignore[import-untyped]
-        import tensorflow as tf
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield keras
-    finally:
-        logger.setLevel(level)
-
-
-@contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of the environment for a while."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
