@@ -1,0 +1,42 @@
+"""Search of parameters: what is tried, on which folds, and how much is gained before anybody looks at test rows.
+
+```python
+from utils.classifiers.tuning import best_pipeline, tune
+from utils.classifiers.zoo import ZOO
+
+found = tune(train, labels, ZOO["lightgbm"], trials=20, storage=storage_file())
+found.history(), found.importance(), found.parameters
+best_pipeline(found, ZOO["lightgbm"]).fit(train, labels)
+```
+
+| module | what |
+|---|---|
+| :mod:`.search` | the public face: :func:`tune` and what it found |
+| :mod:`.studies` | trials on Optuna: quiet, stored, taken up again |
+| :mod:`.plans` | which point is tried next |
+| :mod:`.folds` | features computed once for all trials |
+| :mod:`.targets` | labels, folds and metrics |
+"""
+
+from utils.classifiers.tuning.folds import Folds, Tunable, pipeline_of
+from utils.classifiers.tuning.plans import METHODS, STAGES
+from utils.classifiers.tuning.search import Tuned, best_pipeline, share_folds, storage_file, tune
+from utils.classifiers.tuning.studies import Progress
+from utils.classifiers.tuning.targets import OF_CLASSES, Target, target
+
+__all__ = [
+    "METHODS",
+    "OF_CLASSES",
+    "STAGES",
+    "Folds",
+    "Progress",
+    "Target",
+    "Tunable",
+    "Tuned",
+    "best_pipeline",
+    "pipeline_of",
+    "share_folds",
+    "storage_file",
+    "target",
+    "tune",
+]

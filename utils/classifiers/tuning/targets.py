@@ -1,0 +1,177 @@
+"""What is to be told apart, and how well a fitted classifier tells it: verdicts, or names of several classes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from utils.errors import DataError, SettingsError
+from utils.evaluation import counting, inputs, splits
+from utils.evaluation.inputs import Floats, Ints, Values, Weights
+from utils.evaluation.scoring import Table, abnormality
+from utils.evaluation.splits import Split
+
+Labels = NDArray[Any]
+OF_CLASSES = ("macro_f1", "weighted_f1", "accuracy", "balanced_accuracy")
+"""Metrics of decisions between several classes; higher is better."""
+
+LOWER_IS_BETTER = frozenset({"false_alarm_rate"})
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What a classifier learns to tell.
+
+    Attributes:
+        y: verdicts (Boolean), or the class of each row as text (rows,).
+        binary: whether they are verdicts.
+        groups: group of each row, never on both sides (rows,); ``None`` where rows are independent.
+        weight: how many rows each row stands for, or how much it counts (rows,).
+    """
+
+    y: Labels
+    binary: bool
+    groups: Ints | None = None
+    weight: Weights | None = None
+
+    def take(self, rows: Ints) -> "Target":
+        """The same for some of the rows."""
+        groups = None if self.groups is None else self.groups[rows]
+        return Target(self.y[rows], self.binary, groups, None if self.weight is None else self.weight[rows])
+
+
+def target(y: Values, groups: Values | None = None, weight: Values | None = None) -> Target:
+    """Check labels, groups and weights.
+
+    Args:
+        y: verdicts (Boolean, or 0 and 1), or names of classes (rows,).
+        groups: group of each row (rows,).
+        weight: counts or importances (rows,).
+
+    Raises:
+        DataError: if a label is missing, there is only one class, or lengths differ.
+    """
+    series = inputs.as_series(y)
+    if missing := series.null_count():
+        raise DataError(f"labels must be known in every row, found {missing:,} missing: leave those rows out")
+    numbers = set(series.unique().to_list()) if series.dtype.is_numeric() else {None}
+    binary = series.dtype == pl.Boolean or numbers <= {0, 1}
+    labels = inputs.as_labels(series) if binary else inputs.as_names(series, len(series), "classes").to_numpy()
+    if len(np.unique(labels)) < 2:
+        raise DataError(f"a classifier needs rows of two classes, found {len(np.unique(labels))}: add rows of another")
+    named = None if groups is None else inputs.codes(groups, len(series))
+    return Target(labels, binary, named, inputs.as_weights(weight, len(series)))
+
+
+def folds_of(wanted: Target, folds: int, seed: int) -> tuple[list[Split], tuple[str, ...]]:
+    """Divide rows into folds, fewer than asked for where classes or groups are too few.
+
+    Rows of classes that are too rare for two folds are always learned from and never judged by.
+
+    Args:
+        wanted: labels and groups.
+        folds: number of folds.
+        seed: seed of the draw.
+
+    Returns:
+        The folds, and a sentence for each departure from what was asked for.
+
+    Raises:
+        DataError: if not even two folds can be made.
+    """
+    rare = np.zeros(wanted.y.size, dtype=np.bool_) if wanted.binary else np.isin(wanted.y, _rare(wanted, folds))
+    common = np.flatnonzero(~rare)
+    part = wanted.take(common)
+    made, last = None, None
+    for number in range(folds, 1, -1):
+        try:
+            made = splits.k_fold(part.y, number, seed, part.groups)
+            break
+        except DataError as error:
+            last = error
+    if made is None:
+        raise last or DataError(f"cross-validation needs at least 2 folds, found {folds}: give a larger number")
+    kept = [Split(each.name, np.union1d(common[each.train], np.flatnonzero(rare)), common[each.test]) for each in made]
+    return kept, _departures(len(made), folds, int(rare.sum()))
+
+
+def metric_of(wanted: Target, metric: str | None) -> str:
+    """The metric to tune by: average precision of verdicts, macro F1 of classes where none is named.
+
+    Raises:
+        SettingsError: if it does not fit what is told apart.
+    """
+    if metric is None:
+        return "average_precision" if wanted.binary else "macro_f1"
+    if not wanted.binary and metric not in OF_CLASSES:
+        raise SettingsError(f"several classes are judged by {', '.join(OF_CLASSES)}, found {metric!r}: choose one")
+    if wanted.binary:
+        try:
+            counting.is_ranking(metric)
+        except DataError as error:
+            raise SettingsError(str(error)) from None
+    return metric
+
+
+def judged(model: BaseEstimator, X: Table, wanted: Target, metric: str) -> tuple[float, Floats | None]:
+    """Value of a metric, the higher the better, and the scores of verdicts.
+
+    Args:
+        model: a fitted classifier or pipeline.
+        X: rows that it has not seen.
+        wanted: their labels.
+        metric: as :func:`metric_of` returns it.
+
+    Raises:
+        DataError: if the model gives no usable scores.
+    """
+    if not wanted.binary:
+        return of_classes(metric, wanted.y, np.asarray(model.predict(X)).astype(str), wanted.weight), None
+    scores = abnormality(model, X)
+    if counting.is_ranking(metric):
+        ranks, _ = counting.ranking(counting.sample(wanted.y, wanted.weight), scores)
+        return float(counting.ranking_formula(metric)(ranks)), scores
+    decisions = np.asarray(model.predict(X)).astype(np.bool_)
+    code = counting.cell_of(wanted.y, decisions)
+    value = float(counting.decision_formula(metric)(counting.cells(code, wanted.weight)))
+    return (-value if metric in LOWER_IS_BETTER else value), scores
+
+
+def of_classes(metric: str, y: Labels, decisions: Labels, weight: Weights | None = None) -> float:
+    """Value of a metric of decisions between several classes (names as in :data:`OF_CLASSES`)."""
+    from sklearn import metrics as known
+
+    formulas: Mapping[str, Callable[..., float]] = {
+        "macro_f1": lambda **given: known.f1_score(y, decisions, average="macro", zero_division=0, **given),
+        "weighted_f1": lambda **given: known.f1_score(y, decisions, average="weighted", zero_division=0, **given),
+        "accuracy": lambda **given: known.accuracy_score(y, decisions, **given),
+        "balanced_accuracy": lambda **given: known.recall_score(
+            y, decisions, average="macro", labels=np.unique(y), zero_division=0, **given
+        ),
+    }
+    return float(formulas[metric](sample_weight=weight))
+
+
+def _rare(wanted: Target, folds: int) -> list[str]:
+    """Classes with too few rows (or groups) for the folds, as long as two classes remain."""
+    units = np.arange(wanted.y.size) if wanted.groups is None else wanted.groups
+    names, codes = np.unique(wanted.y, return_inverse=True)
+    pairs = np.unique(np.column_stack([codes, units]), axis=0)
+    counts = np.bincount(pairs[:, 0], minlength=names.size)
+    for least in range(folds, 1, -1):
+        if (counts >= least).sum() >= 2:
+            return [str(name) for name in names[counts < least]]
+    return []
+
+
+def _departures(made: int, folds: int, rare: int) -> tuple[str, ...]:
+    found = []
+    if made < folds:
+        found.append(f"{made} folds in place of {folds}: a class has too few rows or groups")
+    if rare:
+        found.append(f"{rare:,} rows of classes too rare for {made} folds are learned from, never judged by")
+    return tuple(found)
