@@ -1,0 +1,205 @@
+"""A pipeline on one split after the other: learned from training rows, the threshold too, judged once on test rows."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from utils import settings
+from utils.evaluation import intervals, metrics
+from utils.evaluation.estimates import Estimate
+from utils.evaluation.inputs import Floats, Ints, Values
+from utils.evaluation.scoring import abnormality, out_of_fold
+from utils.evaluation.splits import Split
+from utils.evaluation.thresholds import BestF1, Fixed, Threshold
+
+FOLDS = 5
+"""Folds of training rows on whose scores a threshold is chosen."""
+
+HALF = "0.5, not chosen"
+MOST_LIKELY = "the most likely class"
+Chosen = Callable[[Pipeline, pl.DataFrame, Values], Threshold]
+"""Chooses a threshold for a pipeline (not fitted) on training rows and their labels."""
+
+BINARY = ("f1", "average_precision", "roc_auc", "accuracy")
+
+
+class OutOfFold:
+    """The threshold with the highest F1 on scores of training rows by models that have not seen them.
+
+    One division into folds leaves much to chance where rows are few, so scores of several divisions are taken together
+    before the threshold is chosen.
+    """
+
+    def __init__(self, divisions: int = 1, *, groups: Ints | None = None, seed: int = settings.SEED) -> None:
+        """Set how often training rows are divided.
+
+        Args:
+            divisions: number of divisions into five folds.
+            groups: group of each training row, none of which stands in two folds (n,).
+            seed: of the first division.
+        """
+        self.divisions, self.groups, self.seed = divisions, groups, seed
+
+    def __call__(self, pipeline: Pipeline, rows: pl.DataFrame, y: Values) -> BestF1:
+        """Choose the threshold on training rows."""
+        scores = [
+            out_of_fold(pipeline, rows, y, FOLDS, groups=self.groups, seed=self.seed + part)
+            for part in range(self.divisions)
+        ]
+        return BestF1().fit(np.concatenate(scores), np.tile(np.asarray(y), self.divisions))
+
+    def __str__(self) -> str:
+        """Say how the threshold is chosen."""
+        more = f", {self.divisions} divisions" if self.divisions > 1 else ""
+        return f"best F1 on out-of-fold scores of training rows ({FOLDS} folds{more})"
+
+
+def half(pipeline: Pipeline, rows: pl.DataFrame, y: Values) -> Fixed:
+    """Take 0.5 of the probability of an anomaly, whatever the training rows are."""
+    return Fixed(0.5).fit(np.zeros(1), None)
+
+
+def two_classes(
+    pipeline: Pipeline,
+    frame: pl.DataFrame,
+    y: pl.Series,
+    divisions: Iterable[Split],
+    chosen: Callable[[Split], Chosen],
+    weights: Callable[[Split], Mapping[str, Values]] = lambda split: {},
+) -> pl.DataFrame:
+    """Judge a pipeline that tells anomalies from normal rows on several splits.
+
+    Args:
+        pipeline: takes the frame; it is cloned.
+        frame: n rows.
+        y: true for an anomaly (n,).
+        divisions: the splits.
+        chosen: how the threshold of a split is chosen.
+        weights: further weights of the test rows of a split, by a name that is added to ``f1_at_``.
+
+    Returns:
+        One row a split: ``split``, ``train``, ``test``, ``threshold``, ``f1``, ``average_precision``, ``roc_auc``,
+        ``accuracy``, and ``f1_at_<name>`` for each weight.
+    """
+    rows = []
+    for split in divisions:
+        train, learned, judged = frame[split.train], y.gather(split.train), y.gather(split.test)
+        threshold = chosen(split)(pipeline, train, learned)
+        model = clone(pipeline).fit(train, learned)
+        scores = abnormality(model, frame[split.test])
+        alarms = threshold.predict(scores)
+        found = {
+            "f1": metrics.f1(judged, alarms),
+            "average_precision": metrics.average_precision(judged, scores),
+            "roc_auc": metrics.roc_auc(judged, scores),
+            "accuracy": metrics.accuracy(judged, alarms),
+        }
+        found |= {f"f1_at_{name}": metrics.f1(judged, alarms, weight) for name, weight in weights(split).items()}
+        rows.append({**_sizes(split), "threshold": threshold.value_, **found})
+    return pl.DataFrame(rows)
+
+
+def several_classes(
+    pipeline: Pipeline, frame: pl.DataFrame, classes: pl.Series, divisions: Iterable[Split]
+) -> tuple[pl.DataFrame, list[tuple[pl.Series, pl.Series]]]:
+    """Judge a pipeline that names the class of a row on several splits.
+
+    Args:
+        pipeline: takes the frame; it is cloned.
+        frame: n rows.
+        classes: class of each row (n,).
+        divisions: the splits.
+
+    Returns:
+        One row a split: ``split``, ``train``, ``test``, ``macro_f1``, ``accuracy``; and for each split the classes of
+        its test rows with the decisions on them.
+    """
+    rows, decided = [], []
+    for split in divisions:
+        model = clone(pipeline).fit(frame[split.train], classes.gather(split.train))
+        truth = classes.gather(split.test)
+        called = pl.Series([str(name) for name in model.predict(frame[split.test])], dtype=pl.String)
+        cells = confusion(truth, called)
+        rows.append({**_sizes(split), "macro_f1": float(macro_f1(cells)), "accuracy": np.trace(cells) / cells.sum()})
+        decided.append((truth, called))
+    return pl.DataFrame(rows), decided
+
+
+def class_table(decided: Iterable[tuple[pl.Series, pl.Series]]) -> pl.DataFrame:
+    """Tabulate precision, recall and F1 of each class over the test rows of all splits together.
+
+    Args:
+        decided: classes of test rows, and decisions on them.
+
+    Returns:
+        One row a class, the worst first: ``class``, ``rows``, ``precision``, ``recall``, ``f1``.
+    """
+    pairs = list(decided)
+    truth, called = (pl.concat([pair[side] for pair in pairs]) for side in (0, 1))
+    names, cells = _names(truth, called), confusion(truth, called)
+    found, rows, alarms = np.diag(cells), cells.sum(axis=1), cells.sum(axis=0)
+    shares = {"precision": _share(found, alarms), "recall": _share(found, rows), "f1": _share(2 * found, rows + alarms)}
+    return pl.DataFrame({"class": names, "rows": rows, **shares}).sort("f1", "class")
+
+
+def confusion(truth: pl.Series, called: pl.Series) -> Ints:
+    """Count decisions: one row a class, one column a decision, in alphabetical order of all names (k, k)."""
+    names = _names(truth, called)
+    place, decision = (
+        side.replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy() for side in (truth, called)
+    )
+    return np.bincount(place * len(names) + decision, minlength=len(names) ** 2).reshape(len(names), -1)
+
+
+def macro_f1(cells: Floats | Ints) -> Floats:
+    """Mean F1 of the classes that occur, each the same weight.
+
+    Args:
+        cells: counts of decisions, one row a class (..., k, k).
+
+    Returns:
+        One value a table of counts (...); classes without a row and without a decision are left out.
+    """
+    found, rows, alarms = cells.diagonal(axis1=-2, axis2=-1), cells.sum(axis=-1), cells.sum(axis=-2)
+    return np.asarray(np.nanmean(_share(2 * found, rows + alarms), axis=-1))
+
+
+def macro_estimates(truth: pl.Series, called: pl.Series, unit: str, resamples: int, seed: int) -> tuple[Estimate, ...]:
+    """Macro-F1 and accuracy of the decisions on one test part, with intervals.
+
+    Args:
+        truth: class of each test row (n,).
+        called: decisions (n,).
+        unit: what a row is.
+        resamples: draws of the bootstrap, each with as many rows of each class.
+        seed: of the draws.
+    """
+    cells = confusion(truth, called)
+    strata = np.repeat(np.arange(len(cells)), len(cells))
+    drawn = intervals.resample(cells.ravel(), resamples, seed, strata)
+    values = np.concatenate([macro_f1(part.reshape(len(part), *cells.shape)) for part in drawn])
+    value, right = float(macro_f1(cells)), float(np.trace(cells))
+    macro = intervals.percentile(values, value, intervals.LEVEL, f"bootstrap within class, {resamples:,} resamples")
+    share = intervals.wilson(right, float(cells.sum()))
+    n = int(cells.sum())
+    return (
+        Estimate("macro_f1", value, macro.low, macro.high, unit, n, MOST_LIKELY, macro.how),
+        Estimate("accuracy", right / n, share.low, share.high, unit, n, MOST_LIKELY, share.how),
+    )
+
+
+def _names(truth: pl.Series, called: pl.Series) -> list[str]:
+    return sorted({*truth.unique().to_list(), *called.unique().to_list()})
+
+
+def _share(part: Floats | Ints, whole: Floats | Ints) -> Floats:
+    shape = np.broadcast(part, whole).shape
+    return np.divide(part, whole, out=np.full(shape, np.nan), where=np.asarray(whole) > 0)
+
+
+def _sizes(split: Split) -> dict[str, Any]:
+    return {"split": split.name, "train": split.train.size, "test": split.test.size}
