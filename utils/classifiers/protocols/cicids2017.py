@@ -23,6 +23,7 @@ from utils.datasets.cicids2017 import BENIGN, NATURAL_COUNTS, TIME, VECTOR
 from utils.datasets.contract import ANOMALY_TYPE, NORMAL, Dataset
 from utils.errors import DataError
 from utils.evaluation import splits
+from utils.evaluation.estimates import Estimate
 from utils.evaluation.inputs import Values
 from utils.evaluation.shares import reweight
 from utils.evaluation.splits import Split
@@ -217,7 +218,7 @@ def _outcome(
     name: str,
     chosen: Candidate,
     each: pl.DataFrame,
-    estimates: tuple[object, ...],
+    estimates: tuple[Estimate, ...],
     threshold: str,
     kinds: pl.Series,
     note: str,
@@ -232,7 +233,7 @@ def _outcome(
         divided=f"distinct feature vectors, {how}",
         threshold=threshold,
         each=each,
-        estimates=estimates,  # type: ignore[arg-type]
+        estimates=estimates,
         earlier=EARLIER[name],
         note=note,
     )

@@ -9,7 +9,7 @@ from utils.datasets.wording import listed
 from utils.evaluation.estimates import Estimate, mean_over_splits
 from utils.features.tables import Table
 
-SPLIT, ROWS = "split", ("train", "test")
+ROWS = ("train", "test")
 SCHEMA = {
     **dict.fromkeys(("data set", "protocol", "model", "metric"), pl.String),
     **dict.fromkeys(("value", "low", "high", "earlier"), pl.Float64),
@@ -116,11 +116,9 @@ def means(each: pl.DataFrame, metrics: Sequence[str], unit: str, threshold: str)
         unit: what was judged.
         threshold: how decisions were made.
     """
-    rows = each["test"].sum() / (each["test"].sum() + each["train"].sum())
-    n = round(float(each.select(pl.col("test").mean()).item()))
-    return tuple(
-        mean_over_splits(name, each[name].to_list(), float(rows), unit, n, threshold) for name in metrics
-    )  # fmt: skip
+    train, test = (float(each[side].to_numpy().mean()) for side in ROWS)
+    share = test / (train + test)
+    return tuple(mean_over_splits(name, each[name].to_list(), share, unit, round(test), threshold) for name in metrics)
 
 
 def listed_figures(estimates: Sequence[Estimate]) -> str:

@@ -27,9 +27,6 @@ METRICS = ("f1", "average_precision", "roc_auc", "accuracy")
 SPECIAL = {("api", "graphs"), ("nsl_kdd", "connections"), ("cicids2017", "flows"), ("waf", "payloads")}
 """Tables that have protocols of their own."""
 
-FEWEST = 10
-"""Training rows of each class below which a threshold is chosen by chance."""
-
 
 def run(
     data: Mapping[str, Dataset], processed: Mapping[str, Dataset], budget: Budget, *, seed: int, threads: int

@@ -152,7 +152,8 @@ def confusion(truth: pl.Series, called: pl.Series) -> Ints:
     place, decision = (
         side.replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy() for side in (truth, called)
     )
-    return np.bincount(place * len(names) + decision, minlength=len(names) ** 2).reshape(len(names), -1)
+    counts = np.bincount(place * len(names) + decision, minlength=len(names) ** 2)
+    return np.asarray(counts.reshape(len(names), -1), dtype=np.int64)
 
 
 def macro_f1(cells: Floats | Ints) -> Floats:
@@ -198,7 +199,7 @@ def _names(truth: pl.Series, called: pl.Series) -> list[str]:
 
 def _share(part: Floats | Ints, whole: Floats | Ints) -> Floats:
     shape = np.broadcast(part, whole).shape
-    return np.divide(part, whole, out=np.full(shape, np.nan), where=np.asarray(whole) > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(shape, np.nan), where=np.asarray(whole) > 0))
 
 
 def _sizes(split: Split) -> dict[str, Any]:

@@ -63,12 +63,12 @@ def run(
     each, decided = trials.several_classes(pipeline, frame, kinds, [split])
     truth, called = decided[0]
     vectors = splits.distinct_rows(frame, columns)
-    alone = pl.Series(~np.isin(vectors[split.test], vectors[split.train]))
-    for name, kept in ((PUBLISHED, pl.repeat(True, len(alone), dtype=pl.Boolean, eager=True)), (APART, alone)):
+    alone = ~np.isin(vectors[split.test], vectors[split.train])
+    for name, kept in ((PUBLISHED, np.ones_like(alone)), (APART, alone)):
         if not kept.any():
             yield f"{NAME}, {name}: no test payload is left, so this is left out."
             continue
-        known = truth.filter(kept), called.filter(kept)
+        known = truth.filter(pl.Series(kept)), called.filter(pl.Series(kept))
         estimates = trials.macro_estimates(*known, UNIT, budget.bootstrap, seed)
         found = {estimate.name: estimate.value for estimate in estimates}
         yield Outcome(
@@ -83,7 +83,7 @@ def run(
             ),
             estimates=estimates,
             earlier=EARLIER,
-            note=f"{1 - alone.mean():.1%} of the test payloads measure the same as a training payload",  # type: ignore[operator]
+            note=f"{1 - alone.mean():.1%} of the test payloads measure the same as a training payload",
         )
 
 
