@@ -12,7 +12,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from utils.classifiers.spaces import Space, Value
 from utils.classifiers.tuning.targets import Target
-from utils.evaluation.inputs import Ints, Weights
+from utils.evaluation.inputs import Ints
 from utils.evaluation.scoring import Table
 from utils.evaluation.splits import Split
 from utils.features.flows import FlowFeatures
@@ -121,8 +121,9 @@ def pipeline_of(
     return Pipeline([("features", features), ("classifier", classifier_of(choice, parameters, seed, threads))])
 
 
-def fitted(classifier: BaseEstimator, X: NDArray[Any], y: NDArray[Any], weight: Weights | None) -> BaseEstimator:
-    """Fit a classifier, with weights where it takes them."""
-    if weight is None or not has_fit_parameter(classifier, "sample_weight"):
-        return classifier.fit(X, y)
-    return classifier.fit(X, y, sample_weight=weight)
+def fitted_to(model: BaseEstimator, X: Table, known: Target) -> BaseEstimator:
+    """Fit a classifier, or a pipeline that ends in one, with weights where it takes them."""
+    last, prefix = (model.steps[-1][1], f"{model.steps[-1][0]}__") if isinstance(model, Pipeline) else (model, "")
+    if known.weight is None or not has_fit_parameter(last, "sample_weight"):
+        return model.fit(X, known.y)
+    return model.fit(X, known.y, **{f"{prefix}sample_weight": known.weight})

@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator
 from utils.classifiers import spaces
 from utils.classifiers.spaces import Space, Value
 from utils.classifiers.threads import limited
-from utils.classifiers.tuning.folds import Folds, Part, Tunable, classifier_of, fitted
+from utils.classifiers.tuning.folds import Folds, Part, Tunable, classifier_of, fitted_to
 from utils.classifiers.tuning.plans import Plan, best_of
 from utils.classifiers.tuning.targets import judged
 from utils.errors import DataError, SettingsError
@@ -127,7 +127,7 @@ class Trials:
     def fitted(self, parameters: Mapping[str, Value], part: Part) -> BaseEstimator:
         """Fit the classifier on the training rows of a fold."""
         classifier = classifier_of(self.choice, parameters, self.seed, self.threads)
-        return fitted(classifier, part.learned, part.known.y, part.known.weight)
+        return fitted_to(classifier, part.learned, part.known)
 
 
 def run(
