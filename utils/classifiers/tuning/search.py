@@ -55,6 +55,7 @@ class Tuned:
         folds: number of folds.
         notes: a sentence for each departure from what was asked for.
         scores: scores of all rows out of fold with the best parameters (rows,), ``None`` for several classes.
+        default_scores: the same with the default parameters.
         seed: seed of folds, draws and classifier.
     """
 
@@ -70,6 +71,7 @@ class Tuned:
     folds: int
     notes: tuple[str, ...]
     scores: Floats | None
+    default_scores: Floats | None
     seed: int
     _space: Space = field(repr=False)
     _done: "tuple[FrozenTrial, ...]" = field(repr=False)
@@ -217,7 +219,7 @@ def _summary(
     wins = best is not None and best.value is not None and best.value > usual
     parameters = spaces.read(best.params, tried.space) if wins and best is not None else {}
     with quiet():
-        scores = tried.out_of_fold(parameters) if tried.folds.wanted.binary else None
+        scores, usual_scores = (tried.out_of_fold(point) for point in (parameters, {}))
     table = _table(done, default, tried.space)
     return Tuned(
         choice=tried.choice.name,
@@ -232,6 +234,7 @@ def _summary(
         folds=len(tried.folds.splits),
         notes=notes,
         scores=scores,
+        default_scores=usual_scores,
         seed=tried.seed,
         _space=tried.space,
         _done=tuple(done),

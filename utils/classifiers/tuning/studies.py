@@ -116,8 +116,10 @@ class Trials:
             yield value
         self.scores[repr(sorted(parameters.items()))] = kept
 
-    def out_of_fold(self, parameters: Mapping[str, Value]) -> Floats:
+    def out_of_fold(self, parameters: Mapping[str, Value]) -> Floats | None:
         """Scores of all rows by models that have not seen them, fitted again only if they are not known."""
+        if not self.folds.wanted.binary:
+            return None
         key = repr(sorted(parameters.items()))
         if key not in self.scores:
             with limited(self.threads):

@@ -99,6 +99,30 @@ def folds_of(wanted: Target, folds: int, seed: int) -> tuple[list[Split], tuple[
     return kept, _departures(len(made), folds, int(rare.sum()))
 
 
+def repeats_of(wanted: Target, repeats: int, test_share: float, seed: int) -> tuple[list[Split], tuple[str, ...]]:
+    """Divide rows again and again; rows of classes with a single row (or group) are always learned from.
+
+    Args:
+        wanted: labels and groups.
+        repeats: number of splits.
+        test_share: share of the rows that go to each test part.
+        seed: seed of the draws.
+
+    Returns:
+        The splits, and a sentence for each departure from what was asked for.
+
+    Raises:
+        DataError: if the rows cannot be divided.
+    """
+    rare = np.zeros(wanted.y.size, dtype=np.bool_) if wanted.binary else np.isin(wanted.y, _rare(wanted, 2))
+    common = np.flatnonzero(~rare)
+    part = wanted.take(common)
+    made = splits.repeated(part.y, test_share, repeats, seed, part.groups)
+    kept = [Split(each.name, np.union1d(common[each.train], np.flatnonzero(rare)), common[each.test]) for each in made]
+    alone = f"{int(rare.sum()):,} rows of classes with a single row or group are learned from, never judged by"
+    return kept, (alone,) if rare.any() else ()
+
+
 def metric_of(wanted: Target, metric: str | None) -> str:
     """The metric to tune by: average precision of verdicts, macro F1 of classes where none is named.
 
