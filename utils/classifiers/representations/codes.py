@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from utils.classifiers.representations.importance import Narrowing
+from utils.detectors.networks import forward
 from utils.evaluation.inputs import Floats
 from utils.settings import SEED
 
@@ -88,8 +89,7 @@ class AutoencoderCodes(Narrowing):
     def inverse_transform(self, Z: ArrayLike) -> Floats:
         """The rows that the network makes of codes (n, d)."""
         layer = np.asarray(Z, dtype=np.float64) * self.spread_ + self.centre_
-        hidden = np.maximum(_through(layer, self.network_.weights_[2]), 0.0)
-        scaled = _through(hidden, self.network_.weights_[3])
+        scaled = forward(layer, self.network_.weights_[2:], ("relu", "linear"))
         return np.asarray(scaled * self.network_.scale_ + self.network_.centre_)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
@@ -113,9 +113,4 @@ class AutoencoderCodes(Narrowing):
         """Values of the narrow layer, as the network reads rows: within the range of training."""
         scaled = (matrix - self.network_.centre_) / self.network_.scale_
         within = np.clip(scaled, self.network_.low_, self.network_.high_)
-        return _through(np.maximum(_through(within, self.network_.weights_[0]), 0.0), self.network_.weights_[1])
-
-
-def _through(rows: Floats, layer: tuple[Floats, Floats]) -> Floats:
-    weights, biases = layer
-    return np.asarray(rows @ weights + biases)
+        return forward(within, self.network_.weights_[:2], ("relu", "linear"))
