@@ -1,0 +1,17 @@
+"""Why a model decides as it does, where it fails, and among which rows it fails more often than by chance."""
+
+from utils.explain.importance import Stability, dependence, examples, importance, single, stability
+from utils.explain.shapley import Shapley, affordable, drawn, shapley
+
+__all__ = [
+    "Shapley",
+    "Stability",
+    "affordable",
+    "dependence",
+    "drawn",
+    "examples",
+    "importance",
+    "shapley",
+    "single",
+    "stability",
+]
