@@ -12,6 +12,7 @@ best_pipeline(found, ZOO["lightgbm"]).fit(train, labels)
 | module | what |
 |---|---|
 | :mod:`.search` | the public face: :func:`tune` and what it found |
+| :mod:`.side_by_side` | several ways of searching with the same number of fits |
 | :mod:`.studies` | trials on Optuna: quiet, stored, taken up again |
 | :mod:`.plans` | which point is tried next |
 | :mod:`.folds` | features computed once for all trials |
@@ -21,6 +22,7 @@ best_pipeline(found, ZOO["lightgbm"]).fit(train, labels)
 from utils.classifiers.tuning.folds import Folds, Tunable, pipeline_of
 from utils.classifiers.tuning.plans import METHODS, STAGES
 from utils.classifiers.tuning.search import Tuned, best_pipeline, share_folds, storage_file, tune
+from utils.classifiers.tuning.side_by_side import SideBySide, side_by_side
 from utils.classifiers.tuning.studies import Progress
 from utils.classifiers.tuning.targets import OF_CLASSES, Target, target
 
@@ -30,12 +32,14 @@ __all__ = [
     "STAGES",
     "Folds",
     "Progress",
+    "SideBySide",
     "Target",
     "Tunable",
     "Tuned",
     "best_pipeline",
     "pipeline_of",
     "share_folds",
+    "side_by_side",
     "storage_file",
     "target",
     "tune",

@@ -95,6 +95,8 @@ class OnGrid:
 class InStages:
     """Random search, a coarse grid around the best point, a fine grid around the best of all.
 
+    What the grids leave of the trials is drawn at random.
+
     Attributes:
         space: what is searched.
         stages: most trials of the three stages.
@@ -105,7 +107,7 @@ class InStages:
     stages: tuple[int, int, int]
     seed: int
 
-    def sampler(self, done: Sequence["FrozenTrial"]) -> "BaseSampler | None":
+    def sampler(self, done: Sequence["FrozenTrial"]) -> "BaseSampler":
         """A source of the next point."""
         drawn, coarse, fine = self.stages
         if len(done) < drawn:
@@ -116,7 +118,7 @@ class InStages:
             if len(done) < begun + len(grid):
                 return given(grid[len(done) - begun], self.space)
             begun += len(grid)
-        return None
+        return AtRandom(self.seed).sampler(done)
 
     def _around(self, best: "FrozenTrial | None", reach: float, most: int) -> list[dict[str, Value]]:
         """Points of the grid around a trial, without the trial itself."""

@@ -1,6 +1,6 @@
 """What is to be told apart, and how well a fitted classifier tells it: verdicts, or names of several classes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,18 +166,62 @@ def judged(model: BaseEstimator, X: Table, wanted: Target, metric: str) -> tuple
 
 
 def of_classes(metric: str, y: Labels, decisions: Labels, weight: Weights | None = None) -> float:
-    """Value of a metric of decisions between several classes (names as in :data:`OF_CLASSES`)."""
-    from sklearn import metrics as known
+    """Value of a metric of decisions between several classes (names as in :data:`OF_CLASSES`).
 
-    formulas: Mapping[str, Callable[..., float]] = {
-        "macro_f1": lambda **given: known.f1_score(y, decisions, average="macro", zero_division=0, **given),
-        "weighted_f1": lambda **given: known.f1_score(y, decisions, average="weighted", zero_division=0, **given),
-        "accuracy": lambda **given: known.accuracy_score(y, decisions, **given),
-        "balanced_accuracy": lambda **given: known.recall_score(
-            y, decisions, average="macro", labels=np.unique(y), zero_division=0, **given
-        ),
-    }
-    return float(formulas[metric](sample_weight=weight))
+    Means over classes take in every class that occurs among labels or decisions; one without a right decision counts 0.
+    """
+    names, codes = np.unique(np.concatenate([y, decisions]), return_inverse=True)
+    cells = codes[: y.size] * names.size + codes[y.size :]
+    counts = np.bincount(cells, weight, minlength=names.size**2).astype(np.float64)
+    return float(class_formula(metric)(counts.reshape(names.size, names.size)))
+
+
+def class_differences(metric: str, y: Labels, a: Labels, b: Labels, resamples: int, seed: int) -> Floats:
+    """Draws of the difference A minus B of a metric of classes: paired bootstrap over the rows (resamples,)."""
+    names, codes = np.unique(np.concatenate([y, a, b]), return_inverse=True)
+    size, parts = names.size, codes.reshape(3, y.size)
+    triples, counts = np.unique(parts, axis=1, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(y.size, counts / y.size, size=resamples).astype(np.float64)
+    values = []
+    for decisions in triples[1:]:
+        holds = np.zeros((triples.shape[1], size**2))
+        holds[np.arange(triples.shape[1]), triples[0] * size + decisions] = 1.0
+        values.append(class_formula(metric)((drawn @ holds).reshape(resamples, size, size)))
+    return np.asarray(values[0] - values[1])
+
+
+def class_formula(metric: str) -> Callable[[Floats], Floats]:
+    """Formula of a metric from counts (..., truth, decision) to values (...)."""
+    return {"macro_f1": _macro_f1, "weighted_f1": _weighted_f1, "accuracy": _accuracy, "balanced_accuracy": _balanced}[
+        metric
+    ]
+
+
+def _f1_of_classes(counts: Floats) -> tuple[Floats, Floats, Floats]:
+    """F1 (0 where no decision was right), rows and presence of each class (..., classes)."""
+    right, rows = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
+    both = rows + counts.sum(axis=-2)
+    return np.divide(2 * right, both, out=np.zeros_like(both), where=both > 0), rows, both > 0
+
+
+def _macro_f1(counts: Floats) -> Floats:
+    f1, _, present = _f1_of_classes(counts)
+    return np.asarray(f1.sum(axis=-1) / np.maximum(present.sum(axis=-1), 1))
+
+
+def _weighted_f1(counts: Floats) -> Floats:
+    f1, rows, _ = _f1_of_classes(counts)
+    return np.asarray((f1 * rows).sum(axis=-1) / rows.sum(axis=-1))
+
+
+def _accuracy(counts: Floats) -> Floats:
+    return np.asarray(np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1)))
+
+
+def _balanced(counts: Floats) -> Floats:
+    right, rows = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
+    recall = np.divide(right, rows, out=np.zeros_like(rows), where=rows > 0)
+    return np.asarray(recall.sum(axis=-1) / np.maximum((rows > 0).sum(axis=-1), 1))
 
 
 def _rare(wanted: Target, folds: int) -> list[str]:
