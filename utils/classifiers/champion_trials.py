@@ -1,0 +1,163 @@
+"""The candidate of each labelled table as it would be used: fitted, with its threshold, and judged once on test rows.
+
+Training rows give everything: the model, scores out of fold, and from these the thresholds and calibrations. Test rows
+are those of the table's own split.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from sklearn.base import clone
+
+from utils import settings
+from utils.classifiers import candidates
+from utils.classifiers.adapters import sampled_rows
+from utils.classifiers.candidates import Candidate
+from utils.classifiers.champion import Champion
+from utils.classifiers.operating_points import OperatingPoints, Side, operating_points, out_of_fold_side, side_of
+from utils.classifiers.threads import limited
+from utils.classifiers.tuning.folds import fitted_to
+from utils.classifiers.tuning.targets import target
+from utils.datasets.contract import Dataset, Roles
+from utils.detectors.judging import Report, detectable, label_of, labelled_tables
+from utils.errors import DataError
+from utils.evaluation.inputs import Bools
+from utils.evaluation.splits import Split
+from utils.features.tables import Table, weight_of
+from utils.settings import Budget
+
+RULE = "best F1"
+"""The rule whose threshold a champion carries."""
+
+COLUMNS = ("data set", "table", "model", "f1", "f1_low", "f1_high", "precision", "recall", "alarms", "threshold")
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A candidate on one table.
+
+    Attributes:
+        candidate: what was fitted, and why.
+        champion: pipeline and threshold (:data:`RULE`) as one.
+        train: rows that were learned from, all columns of the table.
+        test: rows that judge.
+        roles: what the columns mean.
+        chosen_on: training rows with scores out of fold.
+        found_on: test rows with scores.
+        points: what each rule of choosing a threshold gives.
+        seconds: CPU time of the fits.
+    """
+
+    candidate: Candidate
+    champion: Champion
+    train: pl.DataFrame
+    test: pl.DataFrame
+    roles: Roles
+    chosen_on: Side
+    found_on: Side
+    points: OperatingPoints
+    seconds: float
+
+    @property
+    def decisions(self) -> Bools:
+        """Decisions of the champion on the test rows (n,)."""
+        return self.points.decisions[RULE]
+
+    @property
+    def point(self) -> dict[str, float]:
+        """What the champion's threshold promised and what it does: the row of :attr:`OperatingPoints.points`."""
+        return self.points.points.row(by_predicate=pl.col("rule") == RULE, named=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """The candidates of all tables.
+
+    Attributes:
+        by_table: what became of each table.
+        notes: why a table was left out.
+    """
+
+    by_table: Mapping[Table, Trial]
+    notes: Mapping[Table, str]
+
+    @property
+    def overview(self) -> pl.DataFrame:
+        """One row a table: model, F1 with its interval, precision, recall and alarms in 1,000 normal rows on test."""
+        rows = [
+            {"data set": name, "table": table, "model": trial.candidate.name, **trial.point}
+            for (name, table), trial in self.by_table.items()
+        ]
+        return pl.DataFrame([{key: row[key] for key in COLUMNS} for row in rows], infer_schema_length=None)
+
+    def results(self, name: str) -> dict[str, float]:
+        """Numbers of the tables of one data set for the record of a run."""
+        found: dict[str, float] = {}
+        for (owner, table), trial in self.by_table.items():
+            if owner == name:
+                found |= trial.points.results(f"{table}_")
+        return found
+
+
+def run(
+    processed: Mapping[str, Dataset],
+    budget: Budget,
+    *,
+    seed: int = settings.SEED,
+    threads: int = 1,
+    report: Report | None = None,
+) -> Trials:
+    """Fit and judge the candidate of every labelled table.
+
+    Args:
+        processed: processed data sets by name.
+        budget: says how many rows are learned from at most, and how many draws make an interval.
+        seed: of models, folds and draws.
+        threads: threads of a fit.
+        report: told the name of each table before its candidate is fitted.
+    """
+    found, notes = {}, {}
+    for table, frame, roles, split in labelled_tables(processed):
+        if report:
+            report(" ".join(table))
+        try:
+            found[table] = judged(table, frame, roles, split, budget, seed=seed, threads=threads)
+        except DataError as error:
+            notes[table] = str(error)
+    return Trials(found, notes)
+
+
+def judged(
+    table: Table, frame: pl.DataFrame, roles: Roles, split: Split, budget: Budget, *, seed: int, threads: int = 1
+) -> Trial:
+    """Fit and judge the candidate of one table (arguments as :func:`run`).
+
+    Raises:
+        DataError: if training rows are too few to be divided.
+    """
+    rows = split.train[sampled_rows(frame[label_of(roles)].gather(split.train), budget.rows, seed)]
+    train, test = frame[rows], frame[split.test]
+    candidate, columns = candidates.of(table[0], binary=True), detectable(train, roles)
+    began = time.process_time()
+    with limited(threads):
+        pipeline = candidate.pipeline(columns, seed=seed, threads=threads)
+        chosen_on = out_of_fold_side(pipeline, train, train[label_of(roles)], seed=seed, **_meaning(train, roles, True))
+        known = target(chosen_on.y, weight=chosen_on.weight)
+        fitted = fitted_to(clone(pipeline), train, known)
+    seconds = time.process_time() - began
+    found_on = side_of(fitted, test, test[label_of(roles)], **_meaning(test, roles, roles.group is not None))
+    points = operating_points(chosen_on, found_on, unit=roles.unit, resamples=budget.bootstrap // 4, seed=seed)
+    champion = Champion.of_fitted(fitted, points.thresholds[RULE], train, chosen_on.y, chosen_on.weight)
+    return Trial(candidate, champion, train, test, roles, chosen_on, found_on, points, seconds)
+
+
+def _meaning(rows: pl.DataFrame, roles: Roles, grouped: bool) -> dict[str, Any]:
+    """Kinds, weights and groups of rows, where there are any."""
+    return {
+        "kinds": rows[roles.anomaly_type] if roles.anomaly_type else None,
+        "weight": weight_of(rows, roles),
+        "groups": rows[roles.group] if grouped and roles.group else None,
+    }
