@@ -31,7 +31,8 @@ class SideBySide:
         metric: what was maximised.
         table: one row a search, the defaults first: ``search``, ``inner`` score in cross-validation, ``test`` score,
             ``difference`` to the defaults on the test rows with ``low`` to ``high`` and ``p_value`` (paired bootstrap
-            over rows; none for decisions between two), ``fits``, ``seconds`` (CPU), ``parameters``.
+            over rows; none for decisions between two classes or with weights), ``fits``, ``seconds`` (CPU),
+            ``parameters``.
         searches: what each search found.
     """
 
@@ -153,10 +154,10 @@ def _compared(
             metric, wanted.y, tuned.given, usual.given, weight=wanted.weight, resamples=resamples, seed=seed
         )
         return made.difference, made.low, made.high, made.p_value
-    if wanted.binary:
+    if wanted.binary or wanted.weight is not None:
         return tuned.value - usual.value, np.nan, np.nan, np.nan
-    right = [np.asarray(each.given).astype(str) for each in (tuned, usual)]
-    drawn = targets.class_differences(metric, wanted.y, *right, resamples, seed)
+    first, second = (np.asarray(each.given).astype(str) for each in (tuned, usual))
+    drawn = targets.class_differences(metric, wanted.y, first, second, resamples, seed)
     found = intervals.percentile(drawn, tuned.value - usual.value, intervals.LEVEL, "paired bootstrap")
     tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     return tuned.value - usual.value, found.low, found.high, min(1.0, 2 * (tail + 1) / (drawn.size + 1))
