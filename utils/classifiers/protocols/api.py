@@ -36,7 +36,7 @@ NEVER = ("num_users", "num_sessions", "api_access_uniqueness")
 REFERENCE = "api_graph_features.parquet"
 TRANSDUCTIVE = "global degrees are counted over all graphs, those of the test part among them (transductive)"
 NINE, ALL = "nine published features", "all features of the graphs"
-TEST_SHARE = 0.2
+TEST_SHARE, DIVISIONS = 0.2, 1
 METRICS = ("f1", "average_precision", "roc_auc")
 EARLIER = {
     NINE: Earlier(
@@ -157,12 +157,12 @@ def judged(
 
     def rule(split: Split) -> OutOfFold:
         groups = vectors[split.train] if grouped else None
-        return OutOfFold(candidates.DIVISIONS, groups=groups, seed=seed)
+        return OutOfFold(divisions=DIVISIONS, groups=groups, seed=seed)
 
     pipeline = chosen.pipeline(columns, seed=seed, threads=threads)
     each = trials.two_classes(pipeline, frame, y, (divided(first + k) for k in range(repeats)), rule)
     side = ", equal vectors on one side" if grouped else ""
-    threshold = str(OutOfFold(candidates.DIVISIONS))
+    threshold = str(OutOfFold(divisions=DIVISIONS))
     return Outcome(
         table=(NAME, TABLE),
         name=f"{name}{side}",

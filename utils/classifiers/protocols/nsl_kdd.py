@@ -18,9 +18,11 @@ from utils.classifiers import candidates
 from utils.classifiers.candidates import Candidate
 from utils.classifiers.protocols import trials
 from utils.classifiers.protocols.outcome import Earlier, Outcome, means
+from utils.classifiers.protocols.trials import OutOfFold
 from utils.datasets.contract import LABEL, Dataset
 from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, TEST_SHARE
 from utils.evaluation.splits import Split
+from utils.evaluation.thresholds import LowestCost
 from utils.settings import Budget
 
 NAME, UNIT = "nsl_kdd", "connection"
@@ -83,17 +85,17 @@ def judged(
     """
     chosen = candidate or candidates.of(NAME)
     pipeline = chosen.pipeline(columns, seed=seed, threads=threads)
-    y = frame[LABEL]
-    each = trials.two_classes(pipeline, frame, y, (published(y, each) for each in seeds), lambda split: trials.half)
+    y, rule = frame[LABEL], OutOfFold(LowestCost(1, 1), seed=seed)
+    each = trials.two_classes(pipeline, frame, y, (published(y, each) for each in seeds), lambda split: rule)
     return Outcome(
         table=(NAME, FRAME),
         name=name,
         model=chosen.name,
         unit=UNIT,
         divided=f"20 % training file, {1 - TEST_SHARE:.0%} at random within class, as published",
-        threshold=trials.HALF,
+        threshold=str(rule),
         each=each,
-        estimates=means(each, METRICS, UNIT, trials.HALF),
+        estimates=means(each, METRICS, UNIT, str(rule)),
         earlier=EARLIER[name],
         note="one pair of equal rows with different labels may stand on both sides",
     )

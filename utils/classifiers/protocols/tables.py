@@ -72,7 +72,8 @@ def judged(
     chosen, label = candidates.of(table[0]), label_of(roles)
     pipeline = chosen.pipeline(detectable(frame, roles), seed=seed, threads=threads)
     train, test = frame[split.train], frame[split.test]
-    rule = OutOfFold(groups=_groups(train, roles), seed=seed)
+    mass = weight_of(test, roles)
+    rule = OutOfFold(groups=_groups(train, roles), weight=weight_of(train, roles), seed=seed)
     threshold = rule(pipeline, train, train[label])
     scores = abnormality(clone(pipeline).fit(train, train[label]), test)
     found = metrics.evaluate(
@@ -80,7 +81,7 @@ def judged(
         scores,
         threshold=threshold,
         unit=roles.unit,
-        weight=weight_of(test, roles),
+        weight=mass,
         resamples=budget.bootstrap,
         seed=seed,
     )
@@ -97,7 +98,9 @@ def judged(
         each=pl.DataFrame([{**sizes, **values}]),
         estimates=estimates,
         earlier=Earlier(),
-        note="equal rows count once in training" if weight_of(test, roles) is not None else "",
+        note="equal rows count once where models learn, and as often as they are where they are judged"
+        if mass is not None
+        else "",
     )
 
 

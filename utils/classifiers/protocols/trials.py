@@ -28,34 +28,48 @@ BINARY = ("f1", "average_precision", "roc_auc", "accuracy")
 
 
 class OutOfFold:
-    """The threshold with the highest F1 on scores of training rows by models that have not seen them.
+    """A threshold chosen on scores of training rows by models that have not seen them.
 
-    One division into folds leaves much to chance where rows are few, so scores of several divisions are taken together
-    before the threshold is chosen.
+    One division into folds leaves much to chance where rows are few, so scores of several divisions can be taken
+    together before the threshold is chosen.
     """
 
-    def __init__(self, divisions: int = 1, *, groups: Ints | None = None, seed: int = settings.SEED) -> None:
-        """Set how often training rows are divided.
+    def __init__(
+        self,
+        rule: Threshold | None = None,
+        divisions: int = 1,
+        *,
+        groups: Ints | None = None,
+        weight: Values | None = None,
+        seed: int = settings.SEED,
+    ) -> None:
+        """Set what is chosen, and how often training rows are divided.
 
         Args:
+            rule: says which threshold is best; the one with the highest F1 if not given.
             divisions: number of divisions into five folds.
             groups: group of each training row, none of which stands in two folds (n,).
+            weight: how many rows each training row stands for (n,); models count it once.
             seed: of the first division.
         """
-        self.divisions, self.groups, self.seed = divisions, groups, seed
+        self.rule = BestF1() if rule is None else rule
+        self.divisions, self.groups, self.weight, self.seed = divisions, groups, weight, seed
 
-    def __call__(self, pipeline: Pipeline, rows: pl.DataFrame, y: Values) -> BestF1:
+    def __call__(self, pipeline: Pipeline, rows: pl.DataFrame, y: Values) -> Threshold:
         """Choose the threshold on training rows."""
         scores = [
             out_of_fold(pipeline, rows, y, FOLDS, groups=self.groups, seed=self.seed + part)
             for part in range(self.divisions)
         ]
-        return BestF1().fit(np.concatenate(scores), np.tile(np.asarray(y), self.divisions))
+        weight = None if self.weight is None else np.tile(np.asarray(self.weight), self.divisions)
+        chosen: Threshold = clone(self.rule)
+        return chosen.fit(np.concatenate(scores), np.tile(np.asarray(y), self.divisions), weight)
 
     def __str__(self) -> str:
         """Say how the threshold is chosen."""
         more = f", {self.divisions} divisions" if self.divisions > 1 else ""
-        return f"best F1 on out-of-fold scores of training rows ({FOLDS} folds{more})"
+        best = "best F1" if isinstance(self.rule, BestF1) else "fewest errors"
+        return f"{best} on out-of-fold scores of training rows ({FOLDS} folds{more})"
 
 
 def half(pipeline: Pipeline, rows: pl.DataFrame, y: Values) -> Fixed:
