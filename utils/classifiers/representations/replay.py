@@ -6,7 +6,7 @@ each says nothing about luck: here every step is done with several seeds, and th
 their spread. The autoencoder was published with the test part as validation data; ours never sees it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,12 @@ from utils.classifiers.representations.components import PrincipalComponents
 from utils.classifiers.representations.importance import TopImportance
 from utils.classifiers.representations.trials import ALL, CODES, COMPONENTS, FOREST, IMPORTANCE, NETWORK
 from utils.datasets.contract import Dataset
-from utils.detectors.published.nsl_kdd import PUBLISHED_SEED, Connections, connections
+from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, Connections, connections
 from utils.detectors.published.reproduction import NOT_COMPARABLE, NOT_PUBLISHED
 from utils.evaluation import metrics
 from utils.evaluation.inputs import Floats
 from utils.evaluation.intervals import LEVEL, tails, wilson
+from utils.features.tables import Table
 
 PUBLISHED = {
     (FOREST, IMPORTANCE): "99.74",
@@ -113,6 +114,17 @@ def replay(
         for (model, name, size), part in each.group_by(keys, maintain_order=True)
     ]
     return Replay(pl.DataFrame(table, schema=SCHEMA, orient="row"), each, split.comparable, tested)
+
+
+def published_rows(data: Mapping[str, Dataset], processed: Mapping[str, Dataset]) -> dict[Table, pl.Series]:
+    """Masks of the rows of the published file, for processed tables of the same rows; none if there are no such."""
+    return {
+        (name, FRAME): dataset[FRAME][HEAD]
+        for name, dataset in data.items()
+        if FRAME in dataset.frames and HEAD in dataset[FRAME].columns
+        if name in processed and FRAME in processed[name].frames
+        if processed[name][FRAME].height == dataset[FRAME].height
+    }
 
 
 def _with_seed(split: Connections, seed: int, layout: tuple[int, ...], epochs: int) -> list[tuple[Any, ...]]:

@@ -84,6 +84,15 @@ class Plan:
     seed: int = settings.SEED
 
 
+def plans(budget: settings.Budget, seed: int = settings.SEED) -> tuple[Plan, Plan]:
+    """How much work a budget allows: on the table that is looked at closely, and on each other table."""
+    epochs = max(10, min(budget.epochs, 30))
+    close = Plan(repeats=budget.repeats, rows=budget.rows // 4, epochs=epochs, seed=seed)
+    sizes, repeats = SIZES[:-1], max(2, budget.repeats // 3)
+    other = Plan(sizes, repeats, rows=budget.rows // 10, epochs=epochs, elimination_rows=2_500, seed=seed)
+    return close, other
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Distinct training rows of a table.
@@ -189,6 +198,20 @@ class Trials:
         found = scores.join(accuracy, on=keys, how="left", maintain_order="left")
         found = found.join(against, on=keys, how="left", maintain_order="left")
         return found.join(self.costs.drop("columns"), on=keys, how="left", maintain_order="left")
+
+    @property
+    def summary(self) -> str:
+        """For each model what all features reach, which narrow representation comes nearest, and how many are worse."""
+        scores = {row[:3]: row[4:] for row in self.scores.filter(metric="f1").iter_rows()}
+        lines = []
+        for (model,), part in self.verdicts.group_by("model", maintain_order=True):
+            best = part.sort("difference", descending=True, nulls_last=True).row(0, named=True)
+            value, low, high = next(found for key, found in scores.items() if key[:2] == (model, ALL))
+            worse = part.filter(pl.col("high") < 0).height
+            nearest = f"{best['representation']}, {best['size']} ({best['difference']:+.4f})"
+            reached = f"F1 {value:.4f} [{low:.4f}, {high:.4f}] with all {self.width} columns"
+            lines.append(f"{model}: {reached}; best of fewer: {nearest}; {worse} of {part.height} shown to be worse")
+        return "; ".join(lines) or "one split only, nothing to compare"
 
     def results(self) -> dict[str, float]:
         """Numbers for the record of a run."""
