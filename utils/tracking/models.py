@@ -1,9 +1,15 @@
 """Models in the store: what is written with each, which types may be loaded, and the registry."""
 
+import contextlib
+import io
+import logging
+import pickle
 import warnings
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 
 from utils.errors import TrackingError
 from utils.tracking.store import open_store, stored
@@ -32,6 +38,19 @@ TRUSTED = (
 )
 """Types of scikit-learn that skops may load beside its own list; they hold arrays, no code."""
 
+TRUSTED_BOOSTING = (
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+)
+"""Types of LightGBM and XGBoost that skops may load: their models are texts and numbers."""
+
+OWN = "utils."
+"""Types of this package may be loaded: whoever loads a model of ours has the package."""
+
+PACKED = "model.skops"
 
 _WARNINGS_OF_MLFLOW = ("Operation with range is deprecated", ".*Any type hint is inferred as AnyType")
 
@@ -43,6 +62,40 @@ class Predictor(Protocol):
         """Return one prediction for each row."""
 
 
+class Storage(NamedTuple):
+    """How a model can be stored.
+
+    Attributes:
+        serialization: ``"skops"`` where every type in the model may be trusted, else ``"cloudpickle"``.
+        trusted: types that skops must be told to load.
+        refused: types that stand against skops, or the reason that it gives.
+        size: bytes that the model takes.
+    """
+
+    serialization: Literal["skops", "cloudpickle"]
+    trusted: tuple[str, ...]
+    refused: tuple[str, ...]
+    size: int
+
+
+def storage(model: object) -> Storage:
+    """Find out how a model can be stored, and how large it will be.
+
+    Args:
+        model: a fitted scikit-learn estimator.
+    """
+    import skops.io  # type: ignore[import-untyped]
+
+    try:
+        written = skops.io.dumps(model, compression=zipfile.ZIP_DEFLATED)
+        needed = skops.io.get_untrusted_types(data=written)
+    except Exception as error:  # whatever skops meets in a foreign object
+        return _pickled(model, (f"skops cannot write it ({type(error).__name__})",))
+    known = {*TRUSTED, *TRUSTED_BOOSTING}
+    refused = tuple(name for name in needed if not name.startswith(OWN) and name not in known)
+    return _pickled(model, refused) if refused else Storage("skops", tuple(needed), (), len(written))
+
+
 def save(
     client: "MlflowClient",
     run_id: str,
@@ -51,6 +104,8 @@ def save(
     name: str,
     serialization: str,
     trusted: Sequence[str],
+    packages: Sequence[str] = (),
+    beside: Mapping[str, str] | None = None,
 ) -> str:
     """Write a model into a run and return its address ``models:/m-...``."""
     from mlflow.models import Model, infer_signature
@@ -58,7 +113,9 @@ def save(
     rows = example.to_pandas() if hasattr(example, "to_pandas") else example
     run = client.get_run(run_id)
     made = client.create_logged_model(run.info.experiment_id, name=name, source_run_id=run_id, params=run.data.params)
-    with warnings.catch_warnings():
+    flavor = _flavor(model, serialization, trusted, packages)
+    flavor["flavor"] = _Packing(flavor["flavor"], beside or {})
+    with warnings.catch_warnings(), _quiet("mlflow.sklearn"):
         for known in _WARNINGS_OF_MLFLOW:
             warnings.filterwarnings("ignore", known)
         info = Model.log(
@@ -67,7 +124,7 @@ def save(
             model_id=made.model_id,
             signature=infer_signature(rows, _predict(model, rows)),
             input_example=rows,
-            **_flavor(model, serialization, trusted),
+            **flavor,
         )
     return f"models:/{info.model_id}"
 
@@ -141,17 +198,66 @@ def _is_keras(model: object) -> bool:
     return any(kind.__module__.startswith("keras.") for kind in type(model).__mro__)
 
 
-def _flavor(model: object, serialization: str, trusted: Sequence[str]) -> dict[str, Any]:
+class _Packing:
+    """A flavour of MLflow that also compresses what skops has written, and puts texts beside the model."""
+
+    def __init__(self, flavor: Any, beside: Mapping[str, str]) -> None:  # noqa: ANN401 - a module of MLflow
+        self._flavor = flavor
+        self._beside = beside
+
+    def save_model(self, *, path: str, mlflow_model: Any, **options: Any) -> None:  # noqa: ANN401 - as MLflow calls it
+        self._flavor.save_model(path=path, mlflow_model=mlflow_model, **options)
+        folder = Path(path)
+        if (folder / PACKED).exists():
+            _pack(folder / PACKED)
+        for name, text in self._beside.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        mlflow_model.model_size_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        mlflow_model.save(str(folder / "MLmodel"))
+
+
+def _pack(file: Path) -> None:
+    """Compress the entries of a zip file, which skops leaves as they are: a third to a seventh of the size is left."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(file) as plain, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as made:
+        for entry in plain.infolist():
+            made.writestr(entry.filename, plain.read(entry))
+    file.write_bytes(packed.getvalue())
+
+
+def _pickled(model: object, refused: tuple[str, ...]) -> Storage:
+    import cloudpickle  # type: ignore[import-untyped]
+
+    try:
+        size = len(cloudpickle.dumps(model))
+    except (TypeError, pickle.PicklingError):
+        size = 0
+    return Storage("cloudpickle", (), refused, size)
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a logger from warning of what was chosen knowingly."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _flavor(model: object, serialization: str, trusted: Sequence[str], packages: Sequence[str]) -> dict[str, Any]:
     import mlflow
 
     if _is_keras(model):
-        needed = _requirements("keras", "tensorflow-cpu", "tensorflow", "numpy")
+        needed = _requirements("keras", "tensorflow-cpu", "tensorflow", "numpy", *packages)
         return {"flavor": mlflow.tensorflow, "model": model, "pip_requirements": needed}
     chosen = {
         "flavor": mlflow.sklearn,
         "sk_model": model,
         "serialization_format": serialization,
-        "pip_requirements": _requirements("scikit-learn", "numpy", "pandas", serialization),
+        "pip_requirements": _requirements("scikit-learn", "numpy", "pandas", serialization, *packages),
     }
     return chosen | ({"skops_trusted_types": [*TRUSTED, *trusted]} if serialization == "skops" else {})
 

@@ -211,6 +211,8 @@ class Run:
         name: str = "model",
         serialization: Literal["skops", "cloudpickle"] = "skops",
         trusted: Sequence[str] = (),
+        packages: Sequence[str] = (),
+        beside: Mapping[str, str] | None = None,
     ) -> str:
         """Store a scikit-learn estimator or a Keras model with signature, input example and given requirements.
 
@@ -221,6 +223,8 @@ class Run:
             serialization: ``"skops"`` stores no executable code; ``"cloudpickle"`` is for estimators that skops cannot
                 store, and loading one runs whatever it holds.
             trusted: types that skops may load beside those of :data:`utils.tracking.models.TRUSTED`.
+            packages: installed packages that loading needs beside scikit-learn; their versions are written down.
+            beside: texts that are stored with the model, by file name.
 
         Returns:
             The address ``models:/m-...`` that :func:`utils.tracking.register` takes.
@@ -231,7 +235,7 @@ class Run:
         from utils.tracking import models
 
         with stored(f"model {name!r}"):
-            return models.save(self.client, self.id, model, example, name, serialization, trusted)
+            return models.save(self.client, self.id, model, example, name, serialization, trusted, packages, beside)
 
     def _send(
         self,

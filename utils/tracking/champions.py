@@ -1,0 +1,440 @@
+"""Who decides: models are registered with a card, and a new one takes over only where a paired test says it is better.
+
+Rules, in this order:
+
+1. A model that keeps rows of downloaded data (nearest neighbours, support vectors) is not registered.
+2. Where nobody holds the alias, or its holder cannot be loaded or cannot read today's rows, the new model takes it.
+3. A model learned from simulated data never takes over from one that learned from real data.
+4. A model learned from real data takes over from one learned from simulated data unless the test says it is worse.
+5. Else the paired test on the same test rows decides, and no difference shown means no change.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from utils import settings
+from utils.classifiers.champion import Champion
+from utils.errors import DataError, LabError, TrackingError
+from utils.evaluation import counting
+from utils.evaluation.comparison import Comparison, paired_bootstrap
+from utils.evaluation.inputs import Values
+from utils.evaluation.metrics import Estimate
+from utils.tracking.models import CHAMPION, Storage, load_model, register, set_alias, storage
+from utils.tracking.runs import Run
+from utils.tracking.store import open_store, stored
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+CARD = "model_card.md"
+OLD, NEW = "the champion", "the challenger"
+COMPACT = 2_000_000
+"""Bytes that a champion should not exceed, as the store is handed on with the laboratory."""
+
+EXAMPLE_ROWS = 3
+DESCRIPTION_LENGTH = 5_000
+KEPT_ROWS = ("_fit_X", "support_vectors_", "X_train_")
+"""Attributes of scikit-learn's classifiers that hold rows of training."""
+
+PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "lightgbm": ("lightgbm",),
+    "xgboost": ("xgboost-cpu", "xgboost"),
+    "keras": ("keras", "tensorflow-cpu", "tensorflow"),
+}
+TAGS = ("data.name", "data.source", "data.origin", "data.digest", "git.commit", "notebook", "seed", "budget")
+DOWNLOADED = frozenset({"cache", "mirror", "download"})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about a model and told in its card.
+
+    Attributes:
+        estimates: metrics on test rows, with intervals.
+        truth: what the labels mean and who set them.
+        threshold: how the threshold was chosen; the champion's own words if empty.
+        training: which rows it learned from, in words.
+        test: which rows it was judged on, in words.
+        limits: what it must not be used for, one sentence each.
+        notes: anything else, one sentence each.
+    """
+
+    estimates: Sequence[Estimate] = ()
+    truth: str = ""
+    threshold: str = ""
+    training: str = ""
+    test: str = ""
+    limits: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a challenger.
+
+    Attributes:
+        name: registered name.
+        champion: whether the challenger holds the alias now.
+        version: its version; ``None`` where it was not registered.
+        holder: version that holds the alias now; ``None`` where none does.
+        sentence: the verdict in words.
+        comparison: the paired test, where there was one.
+        size: bytes of the challenger.
+    """
+
+    name: str
+    champion: bool
+    version: int | None
+    holder: int | None
+    sentence: str
+    comparison: Comparison | None = None
+    size: int = 0
+
+    def __str__(self) -> str:
+        """The verdict in words."""
+        return self.sentence
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """The model that holds the alias: its version, and the model itself or why it cannot be used."""
+
+    version: "ModelVersion"
+    model: Any = field(repr=False)
+    problem: str = ""
+
+    @property
+    def number(self) -> int:
+        return int(self.version.version)
+
+    def same(self, run: Run, tag: str) -> bool:
+        return (self.version.tags or {}).get(tag) == run.tags.get(tag)
+
+    @property
+    def simulated(self) -> bool:
+        return (self.version.tags or {}).get("data.source") == "simulated"
+
+
+def challenge(
+    run: Run,
+    name: str,
+    champion: Champion,
+    rows: pl.DataFrame,
+    y: Values,
+    evidence: Evidence,
+    *,
+    example: pl.DataFrame | None = None,
+    weight: Values | None = None,
+    groups: Values | None = None,
+    metric: str = "f1",
+    most_bytes: int | None = None,
+    resamples: int = 1_000,
+    seed: int = settings.SEED,
+) -> Verdict:
+    """Register a model, and let it take the alias ``champion`` where the rules above allow it.
+
+    The model is stored in the run with signature, input example, requirements and its card; the card is also the
+    description of the registered version and an artefact of the run. A model that scores all test rows as the champion
+    does, on the same data, is not stored again.
+
+    Args:
+        run: the open run; its tags say on which data, from which notebook and commit.
+        name: registered name, one a data set.
+        champion: the fitted model.
+        rows: test rows, n rows, raw: both models decide on them.
+        y: true for an anomaly (n,).
+        evidence: what the card tells.
+        example: input example from a simulator, never rows of downloaded data; one row of usual values if not given.
+        weight: how many rows each row stands for (n,).
+        groups: rows of one group are no independent evidence (n,).
+        metric: what the paired test compares: of decisions (``f1``) or of rankings (``average_precision``).
+        most_bytes: a larger model is not registered; no limit if not given.
+        resamples: resamples of the test.
+        seed: of the resamples.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        DataError: if the rows do not fit the model, lengths differ, or there is no such metric.
+        TrackingError: if the store cannot be written.
+    """
+    kept = storage(champion)
+    holder = _holder(name, rows)
+    refusal = _refusal(run, champion, kept, most_bytes)
+    if refusal:
+        return Verdict(name, False, None, holder.number if holder else None, f"{name}: not registered: {refusal}.")
+    test = (
+        None
+        if holder is None or holder.problem
+        else _test(holder, champion, rows, y, weight, groups, metric, resamples, seed)
+    )
+    if holder is not None and not holder.problem and _same(run, holder, champion, rows):
+        said = f"{name}: version {holder.number} stays champion: the challenger scores every test row as it does."
+        return Verdict(name, False, None, holder.number, said, test, kept.size)
+    takes, why = _decided(run, holder, test)
+    address, text = _store(run, name, champion, evidence, example, kept)
+    number = register(address, name)
+    _describe(run, name, number, text, evidence)
+    if takes:
+        set_alias(name, number)
+    said = _sentence(name, number, holder, takes, why, kept)
+    _tag(run, number, takes, said)
+    return Verdict(name, takes, number, number if takes or holder is None else holder.number, said, test, kept.size)
+
+
+def current(name: str) -> int | None:
+    """Return the version that holds the alias ``champion``, nothing if none does.
+
+    Raises:
+        TrackingError: if there is no store.
+    """
+    version = _version(name)
+    return None if version is None else int(version.version)
+
+
+def card_of(name: str, *, alias: str = CHAMPION) -> str:
+    """Read the card of the version that an alias points at.
+
+    Raises:
+        TrackingError: if there is no such model.
+    """
+    version = _version(name, alias)
+    if version is None:
+        raise TrackingError(f"model models:/{name}@{alias} does not exist: run the notebook that registers it")
+    return str(version.description or "")
+
+
+def simulated_example(name: str, table: str, champion: Champion, *, seed: int = settings.SEED) -> pl.DataFrame:
+    """Make an input example: rows of the simulator's table where there is one, else one row of usual values.
+
+    Args:
+        name: name of the data set in the catalogue.
+        table: name of its processed table.
+        champion: the model that reads the rows.
+        seed: of the simulator.
+
+    Returns:
+        Up to 3 rows of the columns that the model reads, normal and anomalous ones.
+    """
+    from utils import datasets
+    from utils.features import tables
+
+    usual = champion.example()
+    with contextlib.suppress(LabError):
+        made = tables.build(datasets.load(name, "simulated", seed=seed, budget="fast"), seed=seed)
+        frame, label = made[table], made.roles[table].label
+        chosen = frame if label is None else frame.filter(pl.int_range(pl.len()).over(label) < 2)
+        readable = champion.table(chosen.head(EXAMPLE_ROWS)).select(usual.columns)
+        champion.predict(readable)
+        return readable
+    return usual
+
+
+def card(run: Run, name: str, champion: Champion, evidence: Evidence, kept: Storage) -> str:
+    """Write the model card: data, numbers with intervals, threshold, training, limits, in Markdown.
+
+    Source:
+        Mitchell et al., "Model cards for model reporting", FAT* 2019.
+    """
+    tags = run.tags
+    source = {"simulated": "SIMULATED data", "real": "real data"}.get(tags.get("data.source", ""), "data")
+    trained = f"{champion.n_training_:,.0f} training rows, {champion.n_anomalies_:,.0f} of them anomalies"
+    data = [
+        f"{tags.get('data.name', name)}: {source} from {tags.get('data.origin', 'an unknown place')}",
+        f"digest {tags.get('data.digest', 'unknown')}",
+        f"truth of the labels: {evidence.truth or 'not stated'}",
+        f"learned from {trained}{'; ' * bool(evidence.training)}{evidence.training}",
+        *([f"judged on {evidence.test}"] if evidence.test else []),
+    ]
+    made = [
+        " → ".join(type(step).__name__ for _, step in champion.pipeline_.steps),
+        f"reads {len(champion.input_schema_)} columns",
+        f"seed {tags.get('seed', 'unknown')}, notebook {tags.get('notebook', 'unknown')}, "
+        f"git commit {tags.get('git.commit', 'unknown')}",
+        _stored_as(kept),
+    ]
+    numbers = [
+        f"{one.name}: {one} ({one.n:,} {one.unit}s{'; ' * bool(one.interval)}{one.interval})"
+        for one in evidence.estimates
+    ]
+    sections = {
+        "Data": data,
+        "Numbers": numbers or ["none given"],
+        "Threshold": [evidence.threshold or champion.threshold_.describe()],
+        "Model": made,
+        "Limits": list(evidence.limits) or ["decides on data like those above; what it does elsewhere is not known"],
+        "Notes": list(evidence.notes),
+    }
+    parts = [f"## {title}\n" + "\n".join(f"- {line}" for line in lines) for title, lines in sections.items() if lines]
+    return "\n\n".join([f"# {name}", *parts]) + "\n"
+
+
+def _stored_as(kept: Storage) -> str:
+    if kept.serialization == "skops":
+        return "stored by skops: loading runs no code of the file"
+    refused = ", ".join(kept.refused[:5])
+    return f"stored by cloudpickle, as skops does not trust {refused}: load it only from a store you trust"
+
+
+def _refusal(run: Run, champion: Champion, kept: Storage, most_bytes: int | None) -> str:
+    """Why a model cannot be registered at all; empty if it can."""
+    if most_bytes is not None and kept.size > most_bytes:
+        return f"it takes {kept.size / 1e6:.1f} MB, more than {most_bytes / 1e6:.1f} MB; choose fewer or smaller trees"
+    origins = set(run.tags.get("data.origin", "").split(" + "))
+    if origins & DOWNLOADED and (what := _kept_rows(champion)):
+        return f"{what} keeps rows of downloaded data, which must not be handed on"
+    return ""
+
+
+def _kept_rows(champion: Champion) -> str:
+    """Name of a step that keeps training rows; empty if none does."""
+    for _, step in champion.pipeline_.steps:
+        inner = [step, *(value for value in vars(step).values() if hasattr(value, "get_params"))]
+        if any(hasattr(one, attribute) for one in inner for attribute in KEPT_ROWS):
+            return type(step).__name__
+    return ""
+
+
+def _version(name: str, alias: str = CHAMPION) -> "ModelVersion | None":
+    from mlflow.exceptions import MlflowException
+
+    client = open_store()
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException:
+        return None
+
+
+def _holder(name: str, rows: pl.DataFrame) -> _Holder | None:
+    """The holder of the alias, loaded and tried on a row."""
+    version = _version(name)
+    if version is None:
+        return None
+    try:
+        model: Any = load_model(name)
+        model.predict(rows.head(1))
+    except Exception as error:  # whatever a model of another time raises
+        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return _Holder(version, None, problem.rstrip("."))
+    return _Holder(version, model)
+
+
+def _test(
+    holder: _Holder,
+    champion: Champion,
+    rows: pl.DataFrame,
+    y: Values,
+    weight: Values | None,
+    groups: Values | None,
+    metric: str,
+    resamples: int,
+    seed: int,
+) -> Comparison:
+    """Compare both models on the same rows."""
+    ranking = counting.is_ranking(metric)
+    if ranking and not hasattr(holder.model, "score_samples"):
+        raise DataError(f"{metric} needs scores, which version {holder.number} does not give: compare f1")
+    first, second = (
+        (model.score_samples(rows) if ranking else model.predict(rows)) for model in (champion, holder.model)
+    )
+    shared: dict[str, Any] = {"weight": weight, "groups": groups, "resamples": resamples, "seed": seed}
+    return paired_bootstrap(metric, y, first, second, names=(NEW, OLD), **shared)
+
+
+def _same(run: Run, holder: _Holder, champion: Champion, rows: pl.DataFrame) -> bool:
+    """Whether both models score all rows alike and learned from the same data."""
+    if not holder.same(run, "data.digest") or not isinstance(holder.model, Champion):
+        return False
+    if holder.model.threshold_.value_ != champion.threshold_.value_:
+        return False
+    return bool(np.array_equal(holder.model.score_samples(rows), champion.score_samples(rows)))
+
+
+def _decided(run: Run, holder: _Holder | None, test: Comparison | None) -> tuple[bool, str]:
+    """Whether the challenger takes the alias, and why."""
+    if holder is None:
+        return True, "nobody held the title"
+    if test is None:
+        return True, f"version {holder.number} cannot be used on these rows ({holder.problem})"
+    if run.tags.get("data.source") == "simulated" and not holder.simulated:
+        return False, f"{OLD} learned from real data, {NEW} from simulated data"
+    better, worse = (test.verdict.startswith(f"{who} is better") for who in (NEW, OLD))
+    if holder.simulated and run.tags.get("data.source") == "real" and not worse:
+        return True, f"{OLD} learned from simulated data only ({test.verdict})"
+    unequal = (
+        ""
+        if holder.same(run, "data.digest") and holder.same(run, "seed")
+        else ("; it may have learned from some of these rows, as it saw other data or another seed")
+    )
+    return better, f"{test.verdict}{'' if better else unequal}"
+
+
+def _store(
+    run: Run, name: str, champion: Champion, evidence: Evidence, example: pl.DataFrame | None, kept: Storage
+) -> tuple[str, str]:
+    """Store model and card in the run; return the model's address and the card."""
+    text = card(run, name, champion, evidence, kept)
+    rows = _plain(champion.example() if example is None else champion.table(example).select(champion.example().columns))
+    address = run.log_model(
+        champion,
+        rows,
+        name=name,
+        serialization=kept.serialization,
+        trusted=kept.trusted,
+        packages=_packages(champion),
+        beside={CARD: text},
+    )
+    run.log_text(text, CARD)
+    return address, text
+
+
+def _plain(example: pl.DataFrame) -> pl.DataFrame:
+    """An example in types that MLflow has: texts, truth values and floats, which whole numbers and nulls fit, too."""
+    kinds = {
+        name: pl.Float64 if dtype.is_numeric() else pl.Boolean if isinstance(dtype, pl.Boolean) else pl.String
+        for name, dtype in example.schema.items()
+        if not isinstance(dtype, pl.Duration)
+    }
+    seconds = [
+        (pl.col(name).dt.total_microseconds() / 1e6).alias(name)
+        for name, dtype in example.schema.items()
+        if isinstance(dtype, pl.Duration)
+    ]
+    return example.with_columns(*(pl.col(name).cast(kind) for name, kind in kinds.items()), *seconds)
+
+
+def _packages(champion: Champion) -> list[str]:
+    """Packages that loading a model needs beside those of every scikit-learn model."""
+    roots = {kind.__module__.split(".")[0] for kind in type(champion.pipeline_[-1]).__mro__}
+    if type(champion.pipeline_[-1]).__module__.endswith(".dense"):
+        roots.add("keras")
+    return ["polars", *(package for root in sorted(roots & set(PACKAGES)) for package in PACKAGES[root])]
+
+
+def _describe(run: Run, name: str, number: int, text: str, evidence: Evidence) -> None:
+    """Give a registered version its card and tags."""
+    client = open_store()
+    tags = {tag: run.tags[tag] for tag in TAGS if tag in run.tags}
+    tags |= {one.name: str(one) for one in evidence.estimates if "/" not in one.name}
+    with stored(f"version {number} of model {name!r}"):
+        client.update_model_version(name, str(number), text[:DESCRIPTION_LENGTH])
+        for tag, value in tags.items():
+            client.set_model_version_tag(name, str(number), tag, value)
+
+
+def _sentence(name: str, number: int, holder: _Holder | None, takes: bool, why: str, kept: Storage) -> str:
+    large = f" It takes {kept.size / 1e6:.1f} MB, more than {COMPACT / 1e6:.0f} MB." if kept.size > COMPACT else ""
+    if takes:
+        return f"{name}: version {number} is champion: {why}.{large}"
+    stays = "" if holder is None else f"version {holder.number} stays champion, version {number} does not take over: "
+    return f"{name}: {stays}{why}.{large}"
+
+
+def _tag(run: Run, number: int, takes: bool, said: str) -> None:
+    run.log_batch(tags={"model.version": str(number), "model.champion": str(takes).lower(), "model.verdict": said})
