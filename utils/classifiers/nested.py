@@ -102,6 +102,7 @@ def gains(
     folds: int = 3,
     space: Space | None = None,
     stages: tuple[int, int, int] | None = None,
+    patience: int | None = None,
     groups: Values | None = None,
     weight: Values | None = None,
     columns: Sequence[str] | None = None,
@@ -123,6 +124,7 @@ def gains(
         folds: inner folds.
         space: another space than the choice's own.
         stages: trials of the stages of ``"random then grid"``.
+        patience: rounds without gain after which boosting stops in the searches.
         groups: group of each row; none stands on both sides of a split or fold (n,).
         weight: how many rows each row stands for (n,).
         columns: columns of the frame to use; all of them if not given.
@@ -139,7 +141,7 @@ def gains(
     if len(drawn) < 2:
         raise DataError(f"a gain needs at least 2 outer splits to be told from noise, found {len(drawn)}: draw more")
     search: dict[str, Any] = {"metric": metric, "method": method, "trials": trials, "folds": folds, "space": space}
-    search |= {"stages": stages, "columns": columns, "threads": threads, "seed": seed}
+    search |= {"stages": stages, "patience": patience, "columns": columns, "threads": threads, "seed": seed}
     rows, searches = [], []
     for split in drawn:
         if progress:

@@ -124,6 +124,7 @@ def tune(
     weight: Values | None = None,
     columns: Sequence[str] | None = None,
     prune: bool = True,
+    patience: int | None = None,
     storage: Path | None = None,
     threads: int = 1,
     seed: int = settings.SEED,
@@ -151,6 +152,8 @@ def tune(
         weight: how many rows each row stands for (n,).
         columns: columns of the frame to use; all of them if not given.
         prune: stop trials that are below the median of the others on the same folds.
+        patience: rounds without gain after which boosting stops, judged by rows held out inside the training part of
+            each fold; the parameters then name the rounds that the folds needed. ``None`` to use all rounds.
         storage: SQLite file in which the study is kept and taken up again; ``None`` to keep nothing.
         threads: threads of a fit; the results of some models depend on it in the last digits.
         seed: seed of folds, draws and classifier.
@@ -166,7 +169,7 @@ def tune(
     chosen = metric_of(divided.wanted, metric)
     plan = plan_of(method, searched, trials, seed, stages)
     number = trials if stages is None or method != "random then grid" else sum(stages)
-    plotted = Trials(choice, searched, divided, chosen, prune, threads, seed)
+    plotted = Trials(choice, searched, divided, chosen, prune, patience, threads, seed)
     name = studies.name_of(plotted, method, number if method in ("grid", "random then grid") else "any")
     done, default = studies.run(plotted, plan, number, storage, name, progress)
     return _summary(plotted, method, done, default, notes)
@@ -219,13 +222,15 @@ def _summary(
     wins = best is not None and best.value is not None and best.value > usual
     parameters = spaces.read(best.params, tried.space) if wins and best is not None else {}
     with quiet():
-        scores, usual_scores = (tried.out_of_fold(point) for point in (parameters, {}))
+        binary = tried.folds.wanted.binary
+        scores, usual_scores = (tried.out_of_fold(point) if binary else None for point in (parameters, {}))
+        rounds = tried.rounds(parameters)
     table = _table(done, default, tried.space)
     return Tuned(
         choice=tried.choice.name,
         method=method,
         metric=tried.metric,
-        parameters=parameters,
+        parameters=parameters | rounds,
         score=float(best.value) if wins and best is not None and best.value is not None else usual,
         default_score=usual,
         trials=table,

@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator
 from utils.classifiers import spaces
 from utils.classifiers.spaces import Space, Value
 from utils.classifiers.threads import limited
+from utils.classifiers.tuning import early
 from utils.classifiers.tuning.folds import Folds, Part, Tunable, classifier_of, fitted_to
 from utils.classifiers.tuning.plans import Plan, best_of
 from utils.classifiers.tuning.targets import judged
@@ -87,6 +88,7 @@ class Trials:
         folds: the rows.
         metric: what is maximised.
         prune: whether a trial that is below the median of the others on the same folds is stopped.
+        patience: rounds without gain after which boosting stops (:mod:`.early`); ``None`` to use all rounds.
         threads: threads of a fit.
         seed: seed of the classifier.
     """
@@ -96,9 +98,11 @@ class Trials:
     folds: Folds
     metric: str
     prune: bool
+    patience: int | None
     threads: int
     seed: int
     scores: dict[str, Floats] = field(default_factory=dict)
+    used: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def parts(self) -> list[Part]:
@@ -107,29 +111,43 @@ class Trials:
 
     def values(self, parameters: Mapping[str, Value]) -> Iterator[float]:
         """Value of each fold in turn; the scores of the judged rows are kept."""
-        kept = np.full(self.folds.wanted.y.size, np.nan)
+        kept, used = np.full(self.folds.wanted.y.size, np.nan), []
         for part in self.parts:
-            model = self.fitted(parameters, part)
+            model, rounds = self.fitted(parameters, part)
+            used += [] if rounds is None else [rounds]
             value, scores = judged(model, part.judged, part.wanted, self.metric)
             if scores is not None:
                 kept[part.rows] = scores
             yield value
-        self.scores[repr(sorted(parameters.items()))] = kept
+        key = _key(parameters)
+        self.scores[key], self.used[key] = kept, used
 
     def out_of_fold(self, parameters: Mapping[str, Value]) -> Floats | None:
         """Scores of all rows by models that have not seen them, fitted again only if they are not known."""
-        if not self.folds.wanted.binary:
-            return None
-        key = repr(sorted(parameters.items()))
+        key = _key(parameters)
         if key not in self.scores:
             with limited(self.threads):
                 list(self.values(parameters))
-        return self.scores[key]
+        return self.scores[key] if self.folds.wanted.binary else None
 
-    def fitted(self, parameters: Mapping[str, Value], part: Part) -> BaseEstimator:
-        """Fit the classifier on the training rows of a fold."""
+    def rounds(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
+        """The mean number of rounds that the folds needed, by the name of the parameter; empty without early stopping.
+
+        Defaults keep the number of rounds that they name.
+        """
+        if self.patience is None or not parameters:
+            return {}
+        self.out_of_fold(parameters)
+        family = early.family_of(classifier_of(self.choice, parameters, self.seed, self.threads))
+        used = self.used[_key(parameters)]
+        return {early.ROUNDS[family]: max(1, round(float(np.mean(used))))} if family and used else {}
+
+    def fitted(self, parameters: Mapping[str, Value], part: Part) -> tuple[BaseEstimator, int | None]:
+        """Fit the classifier on the training rows of a fold; how many rounds it used, if it stopped by itself."""
         classifier = classifier_of(self.choice, parameters, self.seed, self.threads)
-        return fitted_to(classifier, part.learned, part.known)
+        if self.patience is None or not parameters:
+            return fitted_to(classifier, part.learned, part.known), None
+        return early.fitted_until(classifier, part, self.patience, self.seed)
 
 
 def run(
@@ -194,7 +212,7 @@ def name_of(trials: Trials, method: str, number: object) -> str:
     for part in (wanted.y.astype(str), wanted.weight, *(split.test for split in trials.folds.splits)):
         content.update(b"" if part is None else str(part.tolist()).encode())
     features, space = sorted(trials.choice.features.items()), sorted(trials.space.items())
-    settings = (features, space, trials.metric, trials.prune, trials.seed, method, number)
+    settings = (features, space, trials.metric, trials.prune, trials.patience, trials.seed, method, number)
     content.update(repr((settings, trials.folds.columns)).encode())
     return f"{trials.choice.name} {method} {content.hexdigest()[:16]}"
 
@@ -282,3 +300,7 @@ def _progress(done: "Sequence[FrozenTrial]", number: int, default: Default) -> P
     score = float(last.value) if last.state.name == "COMPLETE" and last.value is not None else np.nan
     reached = default.score if best is None else max(default.score, float(best.value or 0.0))
     return Progress(len(done), number, score, reached)
+
+
+def _key(parameters: Mapping[str, Value]) -> str:
+    return repr(sorted(parameters.items()))
