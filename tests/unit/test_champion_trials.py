@@ -1,0 +1,99 @@
+"""Champions and tuning on every labelled table: what is learned from what, what is left out, what is told."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.unit import small_data
+from utils import settings
+from utils.classifiers import champion_trials, tuning_trials
+from utils.datasets.contract import Roles
+from utils.evaluation import metrics
+
+BUDGET = replace(settings.budget("fast"), rows=2_000, bootstrap=80, repeats=2, trials=4)
+
+
+def rows(seed=0, n=400, anomalies=0.2):
+    rng = np.random.default_rng(seed)
+    kinds = np.where(rng.random(n) < anomalies, "scan", "normal")
+    points = rng.normal(0, 1, (n, 3)) + 1.5 * (kinds != "normal")[:, None]
+    frame = pl.DataFrame(points, schema=["a", "b", "c"]).with_columns(
+        pl.Series("service", rng.choice(["dns", "http"], n)),
+        pl.Series("kind", kinds),
+        pl.Series("is_anomaly", kinds != "normal"),
+        pl.Series("split", np.where(rng.random(n) < 0.6, "train", "test")),
+    )
+    roles = Roles("row", features=("a", "b", "c", "service"), label="is_anomaly", anomaly_type="kind", split="split")
+    return frame, roles
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A table that can be learned from, and one with a single anomaly on each side."""
+    frame, roles = rows()
+    anomalous = frame.filter("is_anomaly").group_by("split", maintain_order=True).head(1)
+    scarce = pl.concat([frame.filter(~pl.col("is_anomaly")), anomalous.select(frame.columns)])
+    return {
+        "tiny": small_data.dataset({"rows": frame}, {"rows": roles}),
+        "scarce": small_data.dataset({"rows": scarce}, {"rows": roles}, name="scarce"),
+    }
+
+
+@pytest.fixture(scope="module")
+def champions(made):
+    return champion_trials.run(made, BUDGET)
+
+
+@pytest.fixture(scope="module")
+def tuned(made):
+    return tuning_trials.run(made, BUDGET, side_by_side_on="tiny")
+
+
+def test_a_champion_decides_as_its_trial_says(champions, made):
+    trial = champions.by_table["tiny", "rows"]
+    test = made["tiny"]["rows"].filter(split="test")
+    decisions = trial.champion.predict(test)
+    assert (decisions == trial.decisions).all()
+    assert trial.point["f1"] == pytest.approx(metrics.f1(test["is_anomaly"], decisions))
+    assert trial.point["f1"] > 0.6
+    assert champions.overview["f1"].to_list() == [trial.point["f1"]]
+    assert champions.results("tiny")["rows_best_F1_f1"] == trial.point["f1"]
+
+
+def test_test_rows_change_nothing_that_is_learned(champions, made):
+    frame, roles = made["tiny"]["rows"], made["tiny"].roles["rows"]
+    turned = frame.with_columns(
+        pl.when(pl.col("split") == "test").then(~pl.col("is_anomaly")).otherwise("is_anomaly").alias("is_anomaly")
+    )
+    again = champion_trials.run({"tiny": small_data.dataset({"rows": turned}, {"rows": roles})}, BUDGET)
+    first, second = champions.by_table["tiny", "rows"], again.by_table["tiny", "rows"]
+    assert first.champion.threshold_.value_ == second.champion.threshold_.value_
+    assert (first.found_on.scores == second.found_on.scores).all()
+
+
+def test_a_table_that_cannot_be_divided_is_left_out_with_the_reason(champions, tuned):
+    for trials in (champions, tuned):
+        assert set(trials.notes) == {("scarce", "rows")}
+        assert "1 anomalies cannot stand on" in trials.notes["scarce", "rows"]
+        assert trials.results("scarce") == {}
+
+
+def test_tuning_is_judged_by_rows_that_the_searches_never_saw(tuned):
+    row = tuned.overview.row(0, named=True)
+    assert row["verdict"] in ("helps", "noise", "harms")
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert row["promised"] >= 0
+    assert row["model"] == tuning_trials.OTHERWISE
+    found = tuned.searches["tiny", "rows"]
+    assert found.table["search"].to_list() == ["default", "random then grid", "random", "tpe"]
+    assert len(set(found.table["fits"][1:])) == 1
+    assert tuned.results("tiny")["rows_difference_average_precision"] == row["difference"]
+
+
+def test_the_same_seed_gives_the_same_numbers(tuned, champions, made):
+    again = tuning_trials.run({"tiny": made["tiny"]}, BUDGET, side_by_side_on="none")
+    assert again.overview.equals(tuned.overview)
+    once_more = champion_trials.run({"tiny": made["tiny"]}, BUDGET)
+    assert once_more.overview.equals(champions.overview)
