@@ -53,8 +53,8 @@ def fitted_until(classifier: BaseEstimator, part: Part, patience: int, seed: int
     rows, stop = part.known.take(held.train), part.known.take(held.test)
     X, X_stop = part.learned[held.train], part.learned[held.test]
     weights = {} if rows.weight is None else {"sample_weight": rows.weight}
+    codes = np.searchsorted(np.unique(rows.y), stop.y)
     if family == "xgboost":
-        codes = np.searchsorted(np.unique(rows.y), stop.y)
         classifier.set_params(early_stopping_rounds=patience)
         model = classifier.fit(X, rows.y, eval_set=[(X_stop, codes)], verbose=False, **weights)
         return model, int(model.best_iteration) + 1
@@ -62,7 +62,7 @@ def fitted_until(classifier: BaseEstimator, part: Part, patience: int, seed: int
         from lightgbm import early_stopping
 
         until: dict[str, Any] = {"callbacks": [early_stopping(patience, verbose=False)]}
-        model = classifier.fit(X, rows.y, eval_X=X_stop, eval_y=stop.y, **until, **weights)
+        model = classifier.fit(X, rows.y, eval_X=X_stop, eval_y=codes, **until, **weights)
         return model, int(model.best_iteration_ or model.n_estimators)
     classifier.set_params(early_stopping=True, n_iter_no_change=patience)
     model = classifier.fit(X, rows.y, X_val=X_stop, y_val=stop.y, **weights)
