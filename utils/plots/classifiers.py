@@ -1,0 +1,174 @@
+"""Figures of notebook 06: what classifiers reach and cost, and what helps where a class is rare.
+
+Every figure is made of means over folds, never of rows of the data. What differs by colour differs by symbol or place
+too, so that figures can be read in greyscale.
+"""
+
+import plotly.graph_objects as go
+import polars as pl
+
+from utils.datasets import require
+from utils.plots.detectors import BELOW_TITLE, ROW, TABLE
+from utils.plots.marks import compact, rows_named, short
+from utils.plots.style import ANOMALY, INK, NORMAL, TRAIN, new_figure
+
+BEST, EQUAL = "best", "not told from the best"
+VERDICTS = {
+    "best": (ANOMALY, "diamond"),
+    "not told from the best": (INK, "circle"),
+    "worse": (TRAIN, "circle-open"),
+    "no verdict": (TRAIN, "x"),
+}
+"""Colour and symbol of what the comparison with the best model says."""
+DUMMY = "dummy"
+WORDS = {"f1": "F1", "roc_auc": "AUC", "average_precision": "average precision", "brier": "Brier score"}
+FRONT = "nothing is better and cheaper"
+
+
+def model_scoreboard(
+    board: pl.DataFrame, *, metric: str = "f1", title: str = "Which classifiers are as good as the best?"
+) -> go.Figure:
+    """The models of a table with their intervals, marked by what the comparison with the best says.
+
+    Args:
+        board: as :class:`utils.classifiers.model_selection.Board` has it: ``model``, the metric in 0..1 with ``_low``
+            and ``_high``, ``verdict``. The row ``dummy`` is drawn as a line.
+        metric: measure to show.
+        title: what the figure shows.
+
+    Raises:
+        SchemaError: if the board lacks a column.
+    """
+    require.columns(board, ("model", metric, f"{metric}_low", f"{metric}_high", "verdict"), TABLE)
+    shown = board.filter(pl.col("model") != DUMMY)
+    names = short(shown["model"])
+    words = WORDS.get(metric, metric)
+    figure = new_figure(title, f"{words} (%)", height=190 + ROW * len(names))
+    for verdict, (colour, symbol) in VERDICTS.items():
+        part = shown.filter(verdict=verdict)
+        if part.height:
+            _add_points(figure, part, metric, verdict, colour, symbol)
+    dummy = board.filter(model=DUMMY)[metric].drop_nulls()
+    if len(dummy) and len(names):
+        _add_dummy(figure, 100 * float(dummy[0]), names)
+    figure.update_layout(**BELOW_TITLE).update_xaxes(range=_reach(board, metric))
+    return figure.update_yaxes(**rows_named(names))
+
+
+def score_against_cost(
+    board: pl.DataFrame, *, metric: str = "f1", title: str = "What does a better classifier cost?"
+) -> go.Figure:
+    """Score of each model against the CPU time of a fit, with the line of those that nothing dominates.
+
+    Args:
+        board: as :class:`utils.classifiers.model_selection.Board` has it: ``model``, the metric in 0..1 with ``_low``
+            and ``_high``, ``fit_seconds``, ``front``. The row ``dummy`` is left out.
+        metric: measure to show.
+        title: what the figure shows.
+
+    Raises:
+        SchemaError: if the board lacks a column.
+    """
+    needed = ("model", metric, f"{metric}_low", f"{metric}_high", "fit_seconds", "front")
+    require.columns(board, needed, TABLE)
+    shown = board.filter(pl.col("model") != DUMMY).drop_nulls([metric, "fit_seconds"]).sort("fit_seconds", metric)
+    figure = new_figure(title, "CPU time of a fit (s, logarithmic)", f"{WORDS.get(metric, metric)} (%)", height=480)
+    figure.update_layout(**BELOW_TITLE)
+    front = shown.filter("front")
+    figure.add_scatter(
+        x=compact(front["fit_seconds"]),
+        y=compact(100 * front[metric]),
+        mode="lines",
+        name=FRONT,
+        line={"color": ANOMALY, "width": 1.5, "dash": "dot", "shape": "hv"},
+        hoverinfo="skip",
+    )
+    for on_front, name, colour, symbol in (
+        (True, "on that line", ANOMALY, "diamond"),
+        (False, "others", INK, "circle"),
+    ):
+        part = shown.filter(pl.col("front") == on_front)
+        if part.height:
+            _add_costs(figure, part, metric, name, colour, symbol)
+    figure.update_xaxes(type="log", dtick=1)
+    return figure.update_yaxes(range=_reach(shown, metric))
+
+
+def imbalance_comparison(
+    board: pl.DataFrame, *, metric: str = "f1", title: str = "What helps where a class is rare?"
+) -> go.Figure:
+    """Each treatment of a rare class: as it decides, and with its threshold moved.
+
+    Args:
+        board: as :class:`utils.classifiers.imbalance.Treatments` has it: ``treatment``, the metric in 0..1 and, where
+            the threshold is moved, ``<metric>_moved``; each with ``_low`` and ``_high``.
+        metric: measure to show.
+        title: what the figure shows.
+
+    Raises:
+        SchemaError: if the board lacks a column.
+    """
+    require.columns(board, ("treatment", metric, f"{metric}_low", f"{metric}_high"), TABLE)
+    names = short(board["treatment"])
+    words = WORDS.get(metric, metric)
+    figure = new_figure(title, f"{words} (%)", height=210 + 34 * len(names)).update_layout(**BELOW_TITLE)
+    marks = {metric: ("at one half", NORMAL, "circle"), f"{metric}_moved": ("threshold moved", ANOMALY, "diamond")}
+    for column, (name, colour, symbol) in marks.items():
+        if column in board.columns:
+            shown = board.rename({"treatment": "model"})
+            _add_points(figure, shown, column, name if len(marks) > 1 else words, colour, symbol)
+    lowest = min(_reach(board, column)[0] for column in marks if column in board.columns)
+    figure.update_xaxes(range=[lowest, 101 if metric != "brier" else None])
+    return figure.update_yaxes(**rows_named(names))
+
+
+def _add_points(figure: go.Figure, part: pl.DataFrame, metric: str, name: str, colour: str, symbol: str) -> None:
+    figure.add_scatter(
+        x=compact(100 * part[metric]),
+        y=short(part["model"]),
+        name=name,
+        mode="markers",
+        marker={"color": colour, "symbol": symbol, "size": 10},
+        error_x=_bars(part, metric, colour),
+        hovertemplate="%{y}: %{x:.2f} %",
+    )
+
+
+def _add_costs(figure: go.Figure, part: pl.DataFrame, metric: str, name: str, colour: str, symbol: str) -> None:
+    figure.add_scatter(
+        x=compact(part["fit_seconds"]),
+        y=compact(100 * part[metric]),
+        text=short(part["model"]),
+        name=name,
+        mode="markers+text",
+        textposition="top center",
+        textfont={"size": 11, "color": INK},
+        marker={"color": colour, "symbol": symbol, "size": 9},
+        error_y=_bars(part, metric, colour),
+        hovertemplate="%{text}: %{y:.2f} %, %{x:.3g} s",
+    )
+
+
+def _add_dummy(figure: go.Figure, at: float, names: list[str]) -> None:
+    figure.add_scatter(
+        x=[at] * len(names),
+        y=names,
+        name=DUMMY,
+        mode="lines",
+        line={"color": TRAIN, "width": 1.5, "dash": "dot"},
+        hovertemplate=f"{DUMMY}: {at:.1f} %<extra></extra>",
+    )
+
+
+def _bars(part: pl.DataFrame, metric: str, colour: str) -> dict[str, object]:
+    up, down = (part[f"{metric}_high"] - part[metric]).clip(0), (part[metric] - part[f"{metric}_low"]).clip(0)
+    arrays = {"array": compact(100 * up), "arrayminus": compact(100 * down)}
+    return {"type": "data", **arrays, "thickness": 1.1, "width": 3, "color": colour}
+
+
+def _reach(board: pl.DataFrame, metric: str) -> list[float]:
+    """Axis from below the lowest number to just above 100 %."""
+    lowest = pl.min_horizontal(metric, pl.col(f"{metric}_low").fill_nan(None))
+    found = board.select(lowest.min()).item()
+    low = 0.0 if found is None else 100 * float(found)
+    return [max(0.0, low - max(1.0, 0.08 * (100 - low))), 100 + max(0.3, 0.05 * (100 - low))]
