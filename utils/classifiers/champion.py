@@ -58,6 +58,9 @@ CELLS = 4_000_000
 CERTAIN = 1e-12
 """Probabilities nearer to 0 or 1 count as so near."""
 
+HUGE = 1e18
+"""Larger numbers count as this one."""
+
 MISSING = -1.7e308
 """Stands for a missing number while rows are compared: none comes from a table."""
 
@@ -154,6 +157,7 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
             DataError: if ``y`` is missing, or a class has fewer than two rows or groups.
         """
         labels, mass = _checked(frame, y, weight)
+        frame = _bounded(frame, frame.columns)
         known = np.ones(len(labels), dtype=np.bool_) if mass is None else mass > 0
         names = None if groups is None else as_series(groups).filter(pl.Series(known))
         rows, labels, mass = frame.filter(pl.Series(known)), labels[known], None if mass is None else mass[known]
@@ -215,7 +219,8 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
             NotFittedError: before :meth:`fit`.
             SchemaError: if a column is missing or has another type than in training; it is named.
         """
-        return self.threshold_.predict(self.score_samples(rows))
+        scores = self.score_samples(rows)
+        return self.threshold_.predict(scores)
 
     def score_samples(self, rows: Rows) -> Floats:
         """Score raw rows; HIGHER = MORE ABNORMAL (the probability of an anomaly, or the decision function).
@@ -320,7 +325,10 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         frame = _as_frame(rows, used)
         require.columns(frame, used, WHAT)
         wrong = {name: dtype for name, dtype in used.items() if dtype.startswith("Duration")}
-        return frame.with_columns(_as_duration(frame[name], dtype) for name, dtype in wrong.items()) if wrong else frame
+        frame = (
+            frame.with_columns(_as_duration(frame[name], dtype) for name, dtype in wrong.items()) if wrong else frame
+        )
+        return _bounded(frame, list(used))
 
     @property
     def input_schema_(self) -> pl.DataFrame:
@@ -536,6 +544,15 @@ def _as_duration(values: pl.Series, dtype: str) -> pl.Series:
         return values
     scale = {"ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
     return (values.cast(pl.Float64).fill_nan(None) * scale).cast(pl.Int64).cast(pl.Duration(unit)).alias(values.name)
+
+
+def _bounded(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Let finite numbers beyond 1e18 count as 1e18, which single precision holds and sums stand."""
+    floats = [name for name in names if frame.schema[name].is_float()]
+    if not floats:
+        return frame
+    number = pl.col(floats)
+    return frame.with_columns(pl.when(number.is_infinite()).then(number).otherwise(number.clip(-HUGE, HUGE)))
 
 
 def _matrix(features: Any, frame: pl.DataFrame) -> Floats:  # noqa: ANN401 - any transformer
