@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from utils.datasets.wording import listed
 from utils.evaluation.estimates import Estimate, mean_over_splits
 from utils.features.tables import Table
 
@@ -70,7 +69,7 @@ class Outcome:
     @property
     def sentence(self) -> str:
         """The protocol, the model and its figures in one sentence."""
-        figures = listed_figures(self.estimates)
+        figures = ", ".join(f"{one.name} {one.value:.4f}" for one in self.estimates)
         splits = f" over {self.each.height} splits" if self.each.height > 1 else ""
         return f"{self.table[0]}, {self.name}: {self.model} reaches {figures}{splits}."
 
@@ -99,9 +98,9 @@ class Results:
 
     @property
     def results(self) -> dict[str, float]:
-        """Means for the record of a run, by data set, protocol and metric."""
+        """Means for the record of a run, by data set, table, protocol and metric."""
         return {
-            f"{one.table[0]}/{one.name}/{estimate.name}".replace(" ", "_"): estimate.value
+            f"{'/'.join(one.table)}/{one.name}/{estimate.name}".replace(" ", "_"): estimate.value
             for one in self.outcomes
             for estimate in one.estimates
         }
@@ -119,11 +118,6 @@ def means(each: pl.DataFrame, metrics: Sequence[str], unit: str, threshold: str)
     train, test = (float(each[side].to_numpy().mean()) for side in ROWS)
     share = test / (train + test)
     return tuple(mean_over_splits(name, each[name].to_list(), share, unit, round(test), threshold) for name in metrics)
-
-
-def listed_figures(estimates: Sequence[Estimate]) -> str:
-    """Name estimates with their values, for a sentence."""
-    return listed([f"{one.name} {one.value:.4f}" for one in estimates])
 
 
 def _rows(one: Outcome) -> list[tuple[object, ...]]:
