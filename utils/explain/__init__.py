@@ -1,7 +1,9 @@
 """Why a model decides as it does, where it fails, and among which rows it fails more often than by chance."""
 
 from utils.explain.importance import Stability, dependence, examples, importance, single, stability
+from utils.explain.mistakes import mistakes, totals
 from utils.explain.shapley import Shapley, affordable, drawn, shapley
+from utils.explain.slices import sliceable, slices
 
 __all__ = [
     "Shapley",
@@ -11,7 +13,11 @@ __all__ = [
     "drawn",
     "examples",
     "importance",
+    "mistakes",
     "shapley",
     "single",
+    "sliceable",
+    "slices",
     "stability",
+    "totals",
 ]
