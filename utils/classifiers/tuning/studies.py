@@ -6,6 +6,7 @@ to the fits.
 
 import hashlib
 import logging
+import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from utils.evaluation.inputs import Floats
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial, Trial
 
 REASON, SECONDS, FITS, VALUES = "reason", "seconds", "fits", "values"
@@ -189,9 +191,8 @@ def run(
         done = finished(study)[:number]
     if best_of(done) is None:
         reason = next((trial.user_attrs[REASON] for trial in done if REASON in trial.user_attrs), "all were stopped")
-        raise DataError(
-            f"{trials.choice.name} must be fitted by one trial at least, found {len(done)} failed: {reason}"
-        )
+        found = f"all of {len(done)} failed ({reason.rstrip('.')})"
+        raise DataError(f"{trials.choice.name} must be fitted by a trial, found that {found}: correct its space")
     return done, default
 
 
@@ -241,7 +242,7 @@ def _opened(storage: Path | None, name: str) -> "Study":
     try:
         if storage is not None:
             storage.parent.mkdir(parents=True, exist_ok=True)
-        kept = None if storage is None else optuna.storages.RDBStorage(f"sqlite:///{storage.resolve()}")
+        kept = None if storage is None else _store(storage.resolve())
         study = optuna.create_study(
             storage=kept, study_name=name, direction="maximize", pruner=pruner, load_if_exists=True
         )
@@ -251,6 +252,18 @@ def _opened(storage: Path | None, name: str) -> "Study":
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
+
+
+def _store(file: Path) -> "RDBStorage":
+    """Open an SQLite file that does not wait for the disk: a study survives its process, if not a loss of power."""
+    from optuna.storages import RDBStorage
+
+    def connected() -> sqlite3.Connection:
+        connection = sqlite3.connect(file, check_same_thread=False, timeout=60)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    return RDBStorage(f"sqlite:///{file}", engine_kwargs={"creator": connected})
 
 
 def _default(study: "Study", trials: Trials) -> Default:
