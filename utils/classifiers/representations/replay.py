@@ -76,8 +76,9 @@ class Replay:
         compared = self.table.drop_nulls("published")
         if not compared.height:
             return "The published rows are not at hand, so numbers are not compared."
-        within = compared.filter(pl.col("agreement").is_in([SAME, OF_SEEDS]))
-        return f"{within.height} of {compared.height} published numbers come out again within the noise of seeds."
+        counts = {words: compared.filter(agreement=words).height for words in (SAME, OF_SEEDS, OF_ROWS, OUTSIDE)}
+        found = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+        return f"Of {compared.height} published numbers {found}."
 
 
 def replay(
@@ -114,6 +115,14 @@ def replay(
         for (model, name, size), part in each.group_by(keys, maintain_order=True)
     ]
     return Replay(pl.DataFrame(table, schema=SCHEMA, orient="row"), each, split.comparable, tested)
+
+
+def results(again: Replay) -> dict[str, float]:
+    """Mean accuracies for the record of a run, in 0..1."""
+    return {
+        f"published_split_{model}_{name}_accuracy".replace(" ", "_"): accuracy / 100
+        for model, name, accuracy in again.table.select("model", "representation", "accuracy").iter_rows()
+    }
 
 
 def published_rows(data: Mapping[str, Dataset], processed: Mapping[str, Dataset]) -> dict[Table, pl.Series]:

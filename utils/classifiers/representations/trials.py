@@ -7,7 +7,7 @@ the end, with each representation at its largest size.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -38,6 +38,8 @@ ROWS = 25_000
 FEWEST = 10
 """Distinct rows that each class must have, so that it stands on both sides of a split and in the inner one."""
 FEWEST_COLUMNS = 2
+MANY = 10
+"""Splits from which on a budget has room for all sizes."""
 UNNAMED = "of no named kind"
 ALL = "all features"
 IMPORTANCE, ELIMINATION = "top by importance", "recursive elimination"
@@ -67,30 +69,38 @@ class Plan:
 
     Attributes:
         sizes: numbers of columns that are tried; those that a table does not have are left out.
+        models: names of the classifiers.
         repeats: splits.
         rows: most distinct rows of a table.
         epochs: most epochs of a network.
         trees: trees of the forests that classify.
-        elimination_rows: most rows of a forest of the elimination.
+        elimination: most rows and number of trees of a forest of the elimination, and the share of the columns that
+            leaves in a round.
         seed: of draws, splits and models.
     """
 
     sizes: tuple[int, ...] = SIZES
+    models: tuple[str, ...] = (FOREST, NETWORK)
     repeats: int = 10
     rows: int = ROWS
     epochs: int = 30
     trees: int = TREES
-    elimination_rows: int = 5_000
+    elimination: tuple[int, int, float] = (5_000, 50, 0.1)
     seed: int = settings.SEED
 
 
 def plans(budget: settings.Budget, seed: int = settings.SEED) -> tuple[Plan, Plan]:
     """How much work a budget allows: on the table that is looked at closely, and on each other table."""
-    epochs = max(10, min(budget.epochs, 30))
-    close = Plan(repeats=budget.repeats, rows=budget.rows // 4, epochs=epochs, seed=seed)
-    sizes, repeats = SIZES[:-1], max(2, budget.repeats // 3)
-    other = Plan(sizes, repeats, rows=budget.rows // 10, epochs=epochs, elimination_rows=2_500, seed=seed)
-    return close, other
+    epochs, several = max(10, min(budget.epochs, 30)), len(SIZES) if budget.repeats >= MANY else len(SIZES) - 1
+    close = Plan(SIZES[:several], repeats=budget.repeats, rows=budget.rows // 5, epochs=epochs, seed=seed)
+    other = replace(
+        close,
+        sizes=SIZES[: several - 1],
+        repeats=max(2, budget.repeats // 3),
+        rows=budget.rows // 10,
+        elimination=(2_500, 30, 0.2),
+    )
+    return (close if budget.repeats >= MANY else replace(close, elimination=other.elimination)), other
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +228,7 @@ class Trials:
         shown = self.scores.filter(pl.col("metric").is_in(["accuracy", "f1"]))
         return {
             f"{model}_{name}_{size}_{metric}".replace(" ", "_"): value
-            for model, name, size, metric, value in shown.iter_rows()
+            for model, name, size, metric, value, _, _ in shown.iter_rows()
         }
 
     def _pairs(self) -> Iterator[tuple[tuple[str, str, int], Floats, Floats]]:
@@ -336,6 +346,16 @@ def run(
     )
 
 
+def results(found: Mapping[Table, Trials], name: str) -> dict[str, float]:
+    """Numbers of the tables of one data set for the record of a run."""
+    return {
+        f"{table}_{measure}": value
+        for (owner, table), one in found.items()
+        if owner == name
+        for measure, value in one.results().items()
+    }
+
+
 def distinct_training(
     frame: pl.DataFrame, roles: Roles, split: Split, plan: Plan, only: pl.Series | None = None
 ) -> Rows:
@@ -402,10 +422,14 @@ def representations(X: Floats, y: Bools, sizes: Sequence[int], plan: Plan) -> It
 
 _SHARED: Mapping[str, Callable[[Plan], Any]] = {
     IMPORTANCE: lambda plan: TopImportance(1, trees=plan.trees, seed=plan.seed),
-    ELIMINATION: lambda plan: RecursiveElimination(1, most_rows=plan.elimination_rows, seed=plan.seed),
+    ELIMINATION: lambda plan: _elimination(*plan.elimination, plan.seed),
     COMPONENTS: lambda _: PrincipalComponents(1),
 }
 """Representations of which one fit gives all sizes."""
+
+
+def _elimination(rows: int, trees: int, step: float, seed: int) -> RecursiveElimination:
+    return RecursiveElimination(1, step=step, trees=trees, most_rows=rows, seed=seed)
 
 
 def _forest(plan: Plan) -> Any:  # noqa: ANN401 - a classifier
@@ -448,7 +472,7 @@ def _matrices(rows: Rows, train: pl.DataFrame, test: pl.DataFrame) -> tuple[Floa
 
 def _judge_all(fitted: Sequence[_Fitted], parts: _Parts, width: int, plan: Plan) -> list[dict[str, Any]]:
     whole = _Fitted(ALL, width, None, 0.0)
-    return [_judge(one, model, parts, plan) for model in MODELS for one in (whole, *fitted)]
+    return [_judge(one, model, parts, plan) for model in plan.models for one in (whole, *fitted)]
 
 
 def _judge(one: _Fitted, model: str, parts: _Parts, plan: Plan) -> dict[str, Any]:
