@@ -97,3 +97,19 @@ def test_the_same_seed_gives_the_same_numbers(tuned, champions, made):
     assert again.overview.equals(tuned.overview)
     once_more = champion_trials.run({"tiny": made["tiny"]}, BUDGET)
     assert once_more.overview.equals(champions.overview)
+
+
+def test_the_threshold_for_new_kinds_comes_from_models_that_had_not_seen_the_kind():
+    frame, roles = rows(n=800)
+    rng = np.random.default_rng(1)
+    kinds = np.where(frame["is_anomaly"], rng.choice(["a", "b", "c", "d"], frame.height), "normal")
+    apart = {f"only_{name}": np.where(kinds == name, 4.0, 0.0) + rng.normal(0, 0.1, len(kinds)) for name in "abcd"}
+    told = frame.with_columns(pl.Series("kind", kinds), **{name: pl.Series(values) for name, values in apart.items()})
+    roles = replace(roles, features=(*roles.features, *apart))
+    made = {"nsl_kdd": small_data.dataset({"rows": told}, {"rows": roles}, name="nsl_kdd")}
+    trial = champion_trials.run(made, BUDGET).by_table["nsl_kdd", "rows"]
+    assert trial.rule == champion_trials.NEW_KINDS
+    thresholds = {name: threshold.value_ for name, threshold in trial.points.thresholds.items()}
+    assert thresholds[champion_trials.NEW_KINDS] < thresholds[champion_trials.RULE]
+    assert trial.champion.threshold_.value_ == thresholds[champion_trials.NEW_KINDS]
+    assert "left out of training" in trial.point["chosen"]

@@ -346,15 +346,17 @@ class AlarmRate(Threshold):
 
 
 class Fixed(Threshold):
-    """A threshold that is given and not chosen."""
+    """A threshold that is given and not chosen on the scores it is fitted to."""
 
-    def __init__(self, value: float = 0.5) -> None:
+    def __init__(self, value: float = 0.5, why: str = "given, not chosen") -> None:
         """Set the threshold.
 
         Args:
             value: rows with a score of at least this are called anomalous.
+            why: how it was found, in words.
         """
         self.value = value
+        self.why = why
 
     def choose(self, cuts: Cuts) -> int:
         """Return the place of the decision that the given value makes."""
@@ -374,7 +376,7 @@ class Fixed(Threshold):
         return self
 
     def _reason(self) -> str:
-        return "given, not chosen"
+        return self.why
 
 
 def curve(
