@@ -19,6 +19,14 @@ from utils.plots.evaluation import (
     score_distribution,
     threshold_curve,
 )
+from utils.plots.explanations import (
+    beeswarm,
+    dependence_plot,
+    importance_bars,
+    mistakes_plot,
+    slice_bars,
+    waterfall,
+)
 from utils.plots.exploration import audit_map, balance, correlation_map, distributions
 from utils.plots.features import correlation_groups, log_effect, most_informative, signal_map, stability_bars
 from utils.plots.portrait import portraits
@@ -29,19 +37,23 @@ __all__ = [
     "alarm_rates",
     "audit_map",
     "balance",
+    "beeswarm",
     "chosen_where",
     "cluster_composition",
     "confusion_matrix",
     "correlation_groups",
     "correlation_map",
+    "dependence_plot",
     "detector_scoreboard",
     "distributions",
     "evidence_map",
     "explained_bars",
     "feature_space",
+    "importance_bars",
     "k_distance_curve",
     "learned_from_whom",
     "log_effect",
+    "mistakes_plot",
     "most_informative",
     "portraits",
     "precision_recall",
@@ -52,9 +64,11 @@ __all__ = [
     "score_distribution",
     "score_groups",
     "signal_map",
+    "slice_bars",
     "stability_bars",
     "svg",
     "sweep_map",
     "threshold_curve",
     "use_house_style",
+    "waterfall",
 ]
