@@ -409,6 +409,15 @@ def test_views_are_of_distinct_rows_and_say_what_they_keep(table):
     assert seen.kept["trustworthiness"].is_between(0, 1).all()
 
 
+def test_a_legend_has_room_for_the_largest_kinds():
+    kinds = pl.Series("kind", [name for number, name in enumerate("abcdefghi") for _ in range(20 - number)])
+    labels = pl.Series([True] * len(kinds))
+    shown = views.Views({}, labels, kinds, pl.DataFrame(), 0).shown_kinds
+    assert set(shown) == {*"abcdefg", views.OTHER_KINDS}
+    assert (shown == views.OTHER_KINDS).sum() == 13 + 12
+    assert shown.filter(shown != views.OTHER_KINDS).equals(kinds.filter(kinds.is_in(list("abcdefg"))))
+
+
 def test_neighbourhoods_are_kept_by_a_turn_and_lost_by_a_shuffle():
     random = np.random.default_rng(0)
     points = random.normal(size=(120, 2))

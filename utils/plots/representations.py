@@ -19,8 +19,13 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 SHIFT = 0.03
 """Points of one size stand side by side: so far apart, as a share of the size."""
 NAMES = {"f1": "F1", "accuracy": "accuracy", "average_precision": "average precision"}
-BELOW_TITLE = {"margin_t": 104, "legend_y": 1.1}
-"""Room for a legend between the title and the names of the panels."""
+BELOW_PANELS = {
+    "height": 460,
+    "margin_t": 92,
+    "margin_b": 120,
+    "legend": {"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.3, "yanchor": "top"},
+}
+"""The legend stands below: above it would meet the names of the panels."""
 
 
 def representation_scores(
@@ -116,14 +121,14 @@ def reconstruction(
     figure.update_xaxes(title_text="number of columns", type="log", **_ticks(measured))
     figure.update_yaxes(title_text="share of the variance (%)", rangemode="tozero", col=1)
     lowest = float(measured["lost"].filter(measured["lost"] > 0).min() or 1.0)  # type: ignore[arg-type]
-    figure.update_yaxes(type="log" if lowest < 1 else "linear", exponentformat="none", col=2)
-    return figure
+    scale = {"type": "log", "dtick": 1, "exponentformat": "none"} if lowest < 1 else {"rangemode": "tozero"}
+    return figure.update_yaxes(**scale, col=2)
 
 
 def _panels(title: str, names: list[str], *, shared: bool) -> go.Figure:
     drawn = make_subplots(1, len(names), subplot_titles=names, shared_yaxes=shared, horizontal_spacing=0.09)
     style = new_figure(title).layout
-    drawn.update_layout(template=style.template, title=style.title, **BELOW_TITLE)
+    drawn.update_layout(template=style.template, title=style.title, **BELOW_PANELS)
     return drawn
 
 

@@ -27,6 +27,8 @@ SAMPLE = 1_500
 NEIGHBOURS = 15
 FEWEST_POINTS = 5
 FLAT = 2
+MOST_KINDS = 7
+OTHER_KINDS = "other kinds"
 ORIGINAL = "the table itself"
 SCHEMA = {
     "view": pl.String,
@@ -54,6 +56,15 @@ class Views:
     kinds: pl.Series
     kept: pl.DataFrame
     distinct: int
+
+    @property
+    def shown_kinds(self) -> pl.Series:
+        """Kind of each drawn row as a legend has room for it: all but the largest are other kinds."""
+        largest = self.kinds.value_counts().sort("count", self.kinds.name, descending=[True, False])
+        named = largest.head(MOST_KINDS)[self.kinds.name]
+        return self.kinds.to_frame("kind").select(
+            pl.when(pl.col("kind").is_in(named.implode())).then("kind").otherwise(pl.lit(OTHER_KINDS))
+        )["kind"]
 
 
 def look(
