@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from utils import settings
 from utils.classifiers import zoo
+from utils.classifiers.graph_ratios import GraphRatios
 from utils.datasets.contract import Roles
 from utils.features.flows import FlowFeatures
 
@@ -30,12 +31,14 @@ class Candidate:
         make: makes the classifier.
         why: what speaks for it.
         features: options of :class:`utils.features.flows.FlowFeatures`.
+        transformer: that class, or one that adds columns.
     """
 
     name: str
     make: Make
     why: str
     features: Mapping[str, Any] = field(default_factory=lambda: zoo.TREES)
+    transformer: type[FlowFeatures] = FlowFeatures
 
     def pipeline(
         self,
@@ -53,7 +56,7 @@ class Candidate:
             seed: of the classifier.
             threads: threads of the classifier.
         """
-        features = FlowFeatures(roles, columns=None if columns is None else list(columns), **self.features)
+        features = self.transformer(roles, columns=None if columns is None else list(columns), **self.features)
         return Pipeline([(zoo.FEATURES, features), (zoo.CLASSIFIER, self.make(seed, threads))])
 
 
@@ -80,8 +83,9 @@ def _zoo(name: str, **parameters: Any) -> Make:  # noqa: ANN401 - parameters of 
 def _behaviours(seed: int, threads: int) -> Any:  # noqa: ANN401 - a classifier
     from sklearn.ensemble import VotingClassifier
 
-    boosted = _zoo("lightgbm", n_estimators=200, learning_rate=0.05)(seed, threads)
-    trees = _zoo("extra trees", n_estimators=200, max_features=None, min_samples_leaf=2)(seed, threads)
+    slow = {"learning_rate": 0.03, "num_leaves": 15, "min_child_samples": 10, "colsample_bytree": 0.3}
+    boosted = _zoo("lightgbm", n_estimators=400, subsample=0.8, subsample_freq=1, **slow)(seed, threads)
+    trees = _zoo("extra trees", n_estimators=150, max_features=0.5, min_samples_leaf=2)(seed, threads)
     return VotingClassifier([("boosted", boosted), ("extra", trees)], voting="soft")
 
 
@@ -104,7 +108,9 @@ CANDIDATES: Mapping[str, Candidate] = MappingProxyType(
         "api": Candidate(
             "vote of LightGBM and extra trees",
             _behaviours,
-            "1,500 rows: averaging two unlike ways of growing trees is worth more than tuning one of them",
+            "1,500 rows: averaging two unlike ways of growing trees, and ratios of the columns, are worth more than "
+            "tuning one of them",
+            transformer=GraphRatios,
         ),
         "nsl_kdd": Candidate(
             "LightGBM, half of the columns a tree",

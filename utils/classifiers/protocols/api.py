@@ -20,7 +20,7 @@ from utils.classifiers import candidates
 from utils.classifiers.candidates import Candidate
 from utils.classifiers.protocols import trials
 from utils.classifiers.protocols.outcome import Earlier, Outcome, means
-from utils.classifiers.protocols.trials import OutOfFold
+from utils.classifiers.protocols.trials import OutOfFold, SmoothF1
 from utils.datasets import require
 from utils.datasets.contract import LABEL, Dataset
 from utils.evaluation import splits
@@ -36,7 +36,7 @@ NEVER = ("num_users", "num_sessions", "api_access_uniqueness")
 REFERENCE = "api_graph_features.parquet"
 TRANSDUCTIVE = "global degrees are counted over all graphs, those of the test part among them (transductive)"
 NINE, ALL = "nine published features", "all features of the graphs"
-TEST_SHARE, DIVISIONS = 0.2, 1
+TEST_SHARE = 0.2
 METRICS = ("f1", "average_precision", "roc_auc")
 EARLIER = {
     NINE: Earlier(
@@ -157,12 +157,12 @@ def judged(
 
     def rule(split: Split) -> OutOfFold:
         groups = vectors[split.train] if grouped else None
-        return OutOfFold(divisions=DIVISIONS, groups=groups, seed=seed)
+        return OutOfFold(SmoothF1(), groups=groups, seed=seed)
 
     pipeline = chosen.pipeline(columns, seed=seed, threads=threads)
     each = trials.two_classes(pipeline, frame, y, (divided(first + k) for k in range(repeats)), rule)
     side = ", equal vectors on one side" if grouped else ""
-    threshold = str(OutOfFold(divisions=DIVISIONS))
+    threshold = str(OutOfFold(SmoothF1()))
     return Outcome(
         table=(NAME, TABLE),
         name=f"{name}{side}",
@@ -179,20 +179,30 @@ def judged(
 
 def _with_ratios(rows: pl.DataFrame) -> pl.DataFrame:
     """Features of the reference table that are no copies of each other, and how they compare with the graph's size."""
-    size, nodes = pl.col("graph_num_edges"), pl.col("graph_num_nodes")
-    spread = {side: pl.col(f"graph_{side}_deg_std") / pl.col(f"graph_{side}_deg_mean") for side in ("out", "in")}
+    size, nodes, loops = pl.col("graph_num_edges"), pl.col("graph_num_nodes"), pl.col("graph_self_loops")
     hub = {side: pl.col(f"graph_{side}_deg_max") for side in ("out", "in")}
+    mean = {side: pl.col(f"graph_{side}_deg_mean") for side in ("out", "in")}
+    sources, destinations = size / mean["out"], size / mean["in"]
     return rows.with_columns(
         n_connections=size,
         edges_per_node=size / nodes,
-        self_loop_share=pl.col("graph_self_loops") / size,
-        self_loops_per_node=pl.col("graph_self_loops") / nodes,
+        edges_for_nodes=size / nodes.cast(pl.Float64).pow(1.3),
+        self_loop_share=loops / size,
+        self_loops_per_node=loops / nodes,
+        self_loops_per_source=loops / sources,
         out_hub_share=hub["out"] / size,
         in_hub_share=hub["in"] / size,
         out_hub_reach=hub["out"] / nodes,
         in_hub_reach=hub["in"] / nodes,
-        out_degree_spread=spread["out"],
-        in_degree_spread=spread["in"],
+        out_degree_spread=pl.col("graph_out_deg_std") / mean["out"],
+        in_degree_spread=pl.col("graph_in_deg_std") / mean["in"],
         hubs=hub["in"] / hub["out"],
         page_rank_spread=pl.col("std_page_rank") * nodes,
+        n_sources=sources,
+        n_destinations=destinations,
+        source_share=sources / nodes,
+        destination_share=destinations / nodes,
+        n_entries=nodes - destinations,
+        n_ends=nodes - sources,
+        n_passed=sources + destinations - nodes,
     ).drop(ID, IP_TYPE, "upstream_rows", "graph_num_edges", "min_in_degree", "min_clustering_coefficient")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.special import expit, logit, ndtr
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -14,10 +15,16 @@ from utils.evaluation.estimates import Estimate
 from utils.evaluation.inputs import Floats, Ints, Values
 from utils.evaluation.scoring import abnormality, out_of_fold
 from utils.evaluation.splits import Split
-from utils.evaluation.thresholds import BestF1, Fixed, Threshold
+from utils.evaluation.thresholds import BestF1, Cuts, Fixed, Threshold
 
 FOLDS = 5
 """Folds of training rows on whose scores a threshold is chosen."""
+
+GRID = 200
+"""Points of a smoothed curve."""
+
+CERTAIN = 1e-4
+"""Probabilities nearer to 0 or 1 count as this near."""
 
 HALF = "0.5, not chosen"
 MOST_LIKELY = "the most likely class"
@@ -25,6 +32,33 @@ Chosen = Callable[[Pipeline, pl.DataFrame, Values], Threshold]
 """Chooses a threshold for a pipeline (not fitted) on training rows and their labels."""
 
 BINARY = ("f1", "average_precision", "roc_auc", "accuracy")
+
+
+class SmoothF1(BestF1):
+    """The threshold with the highest F1 to be expected if each score had been a little different.
+
+    F1 of a few hundred scores is a jagged curve, and its highest tooth is where chance was kind. Here each score has
+    normal noise on the scale of log-odds, and the F1 of the expected counts is a smooth curve.
+
+    Args:
+        width: standard deviation of the noise in log-odds; scores must be probabilities.
+    """
+
+    def __init__(self, width: float = 0.5) -> None:
+        self.width = width
+
+    def choose(self, cuts: Cuts) -> int:
+        """Return the place of the decision that is nearest to the highest point of the smooth curve."""
+        places = np.arange(2, cuts.values.size)
+        scores = _log_odds(cuts.lowest[places])
+        grid = np.linspace(scores.min(), scores.max(), GRID)
+        reached = ndtr((scores[None, :] - grid[:, None]) / self.width)
+        found, alarms = reached @ np.diff(cuts.found)[1:], reached @ np.diff(cuts.alarms)[1:]
+        best = grid[int(np.argmax(2 * found / (found + alarms + cuts.anomalies)))]
+        return int(cuts.places(np.array([expit(best)]))[0])
+
+    def _reason(self) -> str:
+        return f"the highest F1 of the smoothed curve ({self.point_.f1:.4f} at the threshold)"
 
 
 class OutOfFold:
@@ -68,8 +102,12 @@ class OutOfFold:
     def __str__(self) -> str:
         """Say how the threshold is chosen."""
         more = f", {self.divisions} divisions" if self.divisions > 1 else ""
-        best = "best F1" if isinstance(self.rule, BestF1) else "fewest errors"
+        best = next(words for kind, words in WORDS.items() if isinstance(self.rule, kind))
         return f"{best} on out-of-fold scores of training rows ({FOLDS} folds{more})"
+
+
+WORDS = {SmoothF1: "best F1 of the smoothed curve", BestF1: "best F1", Threshold: "fewest errors"}
+"""How sentences call a rule; the first that fits."""
 
 
 def half(pipeline: Pipeline, rows: pl.DataFrame, y: Values) -> Fixed:
@@ -205,6 +243,10 @@ def macro_estimates(truth: pl.Series, called: pl.Series, unit: str, resamples: i
         Estimate("macro_f1", value, macro.low, macro.high, unit, n, MOST_LIKELY, macro.how),
         Estimate("accuracy", right / n, share.low, share.high, unit, n, MOST_LIKELY, share.how),
     )
+
+
+def _log_odds(probabilities: Floats) -> Floats:
+    return np.asarray(logit(np.clip(probabilities, CERTAIN, 1 - CERTAIN)))
 
 
 def _names(truth: pl.Series, called: pl.Series) -> list[str]:
