@@ -39,7 +39,7 @@ FEWEST = 10
 """Distinct rows that each class must have, so that it stands on both sides of a split and in the inner one."""
 FEWEST_COLUMNS = 2
 MANY = 10
-"""Splits from which on a budget has room for all sizes."""
+"""Splits from which on a budget has room for several sizes."""
 UNNAMED = "of no named kind"
 ALL = "all features"
 IMPORTANCE, ELIMINATION = "top by importance", "recursive elimination"
@@ -91,16 +91,12 @@ class Plan:
 
 def plans(budget: settings.Budget, seed: int = settings.SEED) -> tuple[Plan, Plan]:
     """How much work a budget allows: on the table that is looked at closely, and on each other table."""
-    epochs, several = max(10, min(budget.epochs, 30)), len(SIZES) if budget.repeats >= MANY else len(SIZES) - 1
-    close = Plan(SIZES[:several], repeats=budget.repeats, rows=budget.rows // 5, epochs=epochs, seed=seed)
-    other = replace(
-        close,
-        sizes=SIZES[: several - 1],
-        repeats=max(2, budget.repeats // 3),
-        rows=budget.rows // 10,
-        elimination=(2_500, 30, 0.2),
-    )
-    return (close if budget.repeats >= MANY else replace(close, elimination=other.elimination)), other
+    many, epochs = budget.repeats >= MANY, max(10, min(budget.epochs, 20))
+    quick = Plan((SIZES[0],), repeats=max(2, budget.repeats // 3), epochs=epochs, trees=50, seed=seed)
+    quick = replace(quick, rows=budget.rows // 10, elimination=(2_500, 30, 0.2))
+    other = replace(quick, sizes=SIZES[:2]) if many else quick
+    close = replace(quick, repeats=budget.repeats, rows=budget.rows // 6)
+    return (replace(close, sizes=(SIZES[0], SIZES[-1])) if many else close), other
 
 
 @dataclass(frozen=True, eq=False)
