@@ -29,9 +29,8 @@ def sampled_rows(classes: Values, most: int, seed: int = SEED) -> Ints:
         return np.arange(len(place))
     sizes = np.bincount(place)
     wanted = np.minimum(np.maximum(np.floor(sizes * most / len(place)).astype(np.int64), 2), sizes)
-    over = int(wanted.sum()) - most
     largest = int(wanted.argmax())
-    wanted[largest] -= min(max(over, 0), max(wanted[largest] - 2, 0))
+    wanted[largest] = np.clip(wanted[largest] - (wanted.sum() - most), min(2, sizes[largest]), sizes[largest])
     order = np.random.default_rng(seed).permutation(len(place))
     order = order[np.argsort(place[order], kind="stable")]
     rank = np.arange(len(place)) - np.repeat(np.cumsum(sizes) - sizes, sizes)

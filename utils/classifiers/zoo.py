@@ -7,7 +7,8 @@ five real tables, by cross-validation:
 | for | columns become |
 |---|---|
 | trees | numbers as they are (a tree asks for order alone), one column of codes a nominal column (one-hot: 2.2 times) |
-| boosted trees | the same, with missing values kept: they have a branch of their own |
+| gradient boosting, AdaBoost | the same one-hot, because they take no NaN, which codes have for what is new |
+| boosted trees on bins | codes, with missing values kept: they have a branch of their own |
 | neighbours, vectors, network, regression | logarithms where tails are heavy, standardised, one-hot |
 | naive Bayes | ranks in 0..1 (not negative, no tails), one-hot; ranks in bins for Bernoulli |
 
@@ -33,12 +34,14 @@ Options = Mapping[str, Any]
 Make = Callable[[int, int], Any]
 FEATURES, CLASSIFIER = "features", "classifier"
 TREES: Options = {"scale": None, "log": False, "nominal": "native", "dtype": "float32"}
+ONE_HOT: Options = {"scale": None, "log": False, "dtype": "float32"}
 BOOSTED: Options = {**TREES, "missing": "keep"}
 STANDARD: Options = {"scale": "standard"}
 RANKS: Options = {"scale": "quantile"}
 WORDS: Mapping[str, str] = MappingProxyType(
     {
         repr(dict(TREES)): "as they are, codes of categories",
+        repr(dict(ONE_HOT)): "as they are, one-hot",
         repr(dict(BOOSTED)): "as they are, codes of categories, missing values kept",
         repr(dict(STANDARD)): "logarithms of heavy tails, standardised, one-hot",
         repr(dict(RANKS)): "ranks in 0..1, one-hot",
@@ -155,7 +158,8 @@ def table() -> pl.DataFrame:
 def _bagging(seed: int, threads: int) -> Any:  # noqa: ANN401 - a classifier
     from sklearn.ensemble import BaggingClassifier
 
-    return BaggingClassifier(n_estimators=50, n_jobs=threads, random_state=seed)
+    # Its jobs are processes, not threads: starting them costs more than the trees.
+    return BaggingClassifier(n_estimators=50, random_state=seed)
 
 
 def _random_forest(seed: int, threads: int) -> Any:  # noqa: ANN401 - a classifier
@@ -353,7 +357,7 @@ _CHOICES = (
     Choice(
         "gradient boosting",
         _gradient_boosting,
-        TREES,
+        ONE_HOT,
         {
             "n_estimators": Whole(50, 300, log=True),
             "learning_rate": Real(0.02, 0.3, log=True),
@@ -400,7 +404,7 @@ _CHOICES = (
     Choice(
         "adaboost",
         _adaboost,
-        TREES,
+        ONE_HOT,
         {
             "n_estimators": Whole(20, 200, log=True),
             "learning_rate": Real(0.05, 2.0, log=True),
