@@ -1,5 +1,6 @@
 """Functions that return plotly figures in the house style; none of them shows, prints or saves anything."""
 
+from utils.plots.classifiers import imbalance_comparison, model_scoreboard, score_against_cost
 from utils.plots.clusters import (
     cluster_composition,
     evidence_map,
@@ -32,42 +33,59 @@ from utils.plots.features import correlation_groups, log_effect, most_informativ
 from utils.plots.portrait import portraits
 from utils.plots.static import svg
 from utils.plots.style import use_house_style
+from utils.plots.tuning import (
+    calibration_curve,
+    default_against_tuned,
+    natural_shares,
+    parameter_importance,
+    search_history,
+    threshold_choices,
+)
 
 __all__ = [
     "alarm_rates",
     "audit_map",
     "balance",
     "beeswarm",
+    "calibration_curve",
     "chosen_where",
     "cluster_composition",
     "confusion_matrix",
     "correlation_groups",
     "correlation_map",
+    "default_against_tuned",
     "dependence_plot",
     "detector_scoreboard",
     "distributions",
     "evidence_map",
     "explained_bars",
     "feature_space",
+    "imbalance_comparison",
     "importance_bars",
     "k_distance_curve",
     "learned_from_whom",
     "log_effect",
     "mistakes_plot",
+    "model_scoreboard",
     "most_informative",
+    "natural_shares",
+    "parameter_importance",
     "portraits",
     "precision_recall",
     "reason_bars",
     "recall_map",
     "roc",
     "rule_scoreboard",
+    "score_against_cost",
     "score_distribution",
     "score_groups",
+    "search_history",
     "signal_map",
     "slice_bars",
     "stability_bars",
     "svg",
     "sweep_map",
+    "threshold_choices",
     "threshold_curve",
     "use_house_style",
     "waterfall",
