@@ -9,9 +9,12 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from utils.classifiers import candidates
+from utils.classifiers.graph_ratios import DERIVED, GraphRatios
 from utils.classifiers.lifted_vote import LiftedVote
 from utils.errors import SchemaError
 from utils.evaluation.scoring import abnormality
+from utils.features.call_graph import PUBLISHED
+from utils.features.flows import FlowFeatures
 
 
 def flows(n=240, seed=0):
@@ -93,3 +96,39 @@ def test_weights_count_for_the_shares_and_parameters_survive_cloning():
     assert vote.lift == 0.4
     weight = np.where(y == "rare", 45.0, 1.0)
     np.testing.assert_allclose(vote.fit(X, y, sample_weight=weight).shares_, [0.5, 0.5])
+
+
+def graphs(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    return pl.DataFrame({name: rng.integers(1, 4_000, n) for name in PUBLISHED}).with_columns(
+        pl.when(pl.int_range(pl.len()) == 5).then(None).otherwise(pl.col(PUBLISHED[-1])).alias(PUBLISHED[-1])
+    )
+
+
+def test_ratios_follow_the_features_and_belong_to_their_columns():
+    frame = graphs()
+    options = {"scale": None, "log": False}
+    plain, wide = FlowFeatures(**options).fit(frame), GraphRatios(**options).fit(frame)
+    matrix, before = wide.transform(frame), plain.transform(frame)
+    names = list(wide.get_feature_names_out())
+    assert matrix.shape == (60, before.shape[1] + len(DERIVED)) == (60, len(names)) == (60, len(wide.origins_))
+    np.testing.assert_array_equal(matrix[:, : before.shape[1]], before)
+    assert np.isfinite(matrix).all()
+    for name, made in DERIVED.items():
+        assert wide.origins_[names.index(name)] == made.first
+    evenness = (frame["avg_global_source_degrees"] / frame["max_global_source_degrees"]).to_numpy()
+    np.testing.assert_allclose(matrix[:, names.index("source evenness")], evenness)
+    assert matrix[5, names.index("local spread for the size")] == 0
+    assert set(wide.feature_names_in_) == set(PUBLISHED)
+
+
+def test_ratios_of_columns_that_are_not_there_are_left_out():
+    frame = (
+        graphs().select("n_connections", "min_global_dest_degrees").with_columns(other=pl.lit(1.5) * pl.int_range(60))
+    )
+    fitted = GraphRatios().fit(frame)
+    assert list(fitted.derived_) == ["rarest dest for the size"]
+    bare = GraphRatios().fit(frame.select("other"))
+    assert bare.transform(frame).shape == (60, 1)
+    one = fitted.transform(frame[:1].with_columns(pl.lit(0).alias("n_connections")))
+    assert np.isfinite(one).all()

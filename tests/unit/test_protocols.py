@@ -16,7 +16,7 @@ from utils.classifiers import candidates, protocols
 from utils.classifiers.candidates import Candidate
 from utils.classifiers.protocols import api, cicids2017, nsl_kdd, tables, trials, waf
 from utils.classifiers.protocols.outcome import Earlier, Outcome, means
-from utils.classifiers.protocols.trials import OutOfFold
+from utils.classifiers.protocols.trials import OutOfFold, SmoothF1
 from utils.datasets.cicids2017 import NATURAL_COUNTS
 from utils.datasets.contract import Roles
 from utils.errors import SettingsError
@@ -387,6 +387,28 @@ def test_thresholds_come_from_training_rows_of_models_that_have_not_seen_them():
     assert least.describe().count("cost")
     assert "4 divisions" in str(OutOfFold(divisions=4))
     assert str(OutOfFold(LowestCost(1, 1))).startswith("fewest errors")
+
+
+def test_a_smoothed_curve_is_not_led_by_one_tooth():
+    rng = np.random.default_rng(3)
+    y = rng.random(4_000) < 0.3
+    chance = 1 / (1 + np.exp(-rng.normal(np.where(y, 1.2, -1.2), 1)))
+    truth = BestF1().fit(chance, y).value_
+    found = {"jagged": [], "smooth": []}
+    for start in range(0, 4_000, 100):
+        part = slice(start, start + 100)
+        found["jagged"].append(BestF1().fit(chance[part], y[part]).value_)
+        found["smooth"].append(SmoothF1().fit(chance[part], y[part]).value_)
+    off = {name: np.abs(np.array(values) - truth).mean() for name, values in found.items()}
+    assert off["smooth"] < 0.8 * off["jagged"]
+
+
+def test_a_smoothed_curve_lies_between_the_scores_and_says_so():
+    scores, y = np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9]), np.array([0, 0, 0, 1, 1, 1])
+    threshold = SmoothF1().fit(scores, y)
+    assert 0.3 < threshold.value_ < 0.7
+    assert "smoothed" in threshold.describe()
+    assert SmoothF1().fit(np.full(6, 0.5), y).predict(np.array([0.5])).all()
 
 
 def test_test_labels_change_no_decision():
