@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import (  # noqa: F401 (registers the cases)
     call_graphs,
+    classifiers,
     dbscan,
     hdfs_logs,
     log_templates,

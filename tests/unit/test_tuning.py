@@ -1,5 +1,6 @@
 """Search of parameters: reproducible, taken up again, fair in its folds; gains told from noise on unseen rows."""
 
+import contextlib
 import warnings
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from benchmarks import classifiers as benchmark
+from benchmarks import measure
+from benchmarks.registry import CASES, Scale
 from utils.classifiers import nested, spaces
 from utils.classifiers.nested import gains
 from utils.classifiers.spaces import OneOf, Real, Whole
@@ -587,3 +591,24 @@ def test_a_study_without_a_complete_trial_has_no_best():
     assert plans.best_of([]) is None
     assert plans.plan_of("random then grid", TREE, 5, 0)._around(None, 0.2, 5) == []
     assert studies.Default((0.5, 0.7), 1.0).score == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("name", "titles"),
+    [("threads", ["free cores"]), ("categories", ["codes"]), ("tuning", ["once"]), ("bins", ["lightgbm", "xgboost"])],
+)
+def test_each_benchmark_compares_its_results_and_gives_its_rows(name, titles, monkeypatch):
+    monkeypatch.setattr(measure, "LEAST_SECONDS", 1e-9)
+    monkeypatch.setattr(benchmark, "_busy_cores", lambda number: contextlib.nullcontext())
+    monkeypatch.setattr(benchmark, "TRIALS", 2)
+    rows = CASES[f"classifier_{name}"](Scale(rounds=1, lines=300))
+    assert [title in row.case for title, row in zip(titles, rows, strict=True)] == [True] * len(titles)
+    assert all(row.ours > 0 and row.baseline > 0 for row in rows)
+
+
+def test_benchmarks_refuse_scores_that_differ_and_leave_no_process_behind():
+    benchmark._require_alike(np.zeros(2), np.full(2, 1e-9), "threads")
+    with pytest.raises(RuntimeError, match=r"threads must not change scores, found differences up to 0\.5"):
+        benchmark._require_alike(np.zeros(2), np.full(2, 0.5), "threads")
+    with benchmark._busy_cores(1):
+        pass
