@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from utils.datasets import require
+from utils.evaluation.comparison import LOWER_IS_BETTER
 from utils.plots.detectors import BELOW_TITLE, ROW, TABLE
 from utils.plots.marks import compact, rows_named, short
 from utils.plots.style import ANOMALY, INK, NORMAL, TRAIN, new_figure
@@ -111,15 +112,20 @@ def imbalance_comparison(
     require.columns(board, ("treatment", metric, f"{metric}_low", f"{metric}_high"), TABLE)
     names = short(board["treatment"])
     words = WORDS.get(metric, metric)
-    figure = new_figure(title, f"{words} (%)", height=210 + 34 * len(names)).update_layout(**BELOW_TITLE)
-    marks = {metric: ("at one half", NORMAL, "circle"), f"{metric}_moved": ("threshold moved", ANOMALY, "diamond")}
-    for column, (name, colour, symbol) in marks.items():
-        if column in board.columns:
-            shown = board.rename({"treatment": "model"})
-            _add_points(figure, shown, column, name if len(marks) > 1 else words, colour, symbol)
-    lowest = min(_reach(board, column)[0] for column in marks if column in board.columns)
-    figure.update_xaxes(range=[lowest, 101 if metric != "brier" else None])
+    shown = board.rename({"treatment": "model"})
+    moved = f"{metric}_moved"
+    figure = new_figure(title, f"{words} ({_unit(metric)})", height=210 + 34 * len(names)).update_layout(**BELOW_TITLE)
+    both = moved in board.columns
+    _add_points(figure, shown, metric, "at one half" if both else words, NORMAL, "circle")
+    if both:
+        _add_points(figure, shown, moved, "threshold moved", ANOMALY, "diamond")
+    ends = [_reach(shown, column) for column in (metric, moved) if column in board.columns]
+    figure.update_xaxes(range=[min(low for low, _ in ends), max(high for _, high in ends)])
     return figure.update_yaxes(**rows_named(names))
+
+
+def _unit(metric: str) -> str:
+    return "× 100, lower is better" if metric in LOWER_IS_BETTER else "%"
 
 
 def _add_points(figure: go.Figure, part: pl.DataFrame, metric: str, name: str, colour: str, symbol: str) -> None:
@@ -167,8 +173,10 @@ def _bars(part: pl.DataFrame, metric: str, colour: str) -> dict[str, object]:
 
 
 def _reach(board: pl.DataFrame, metric: str) -> list[float]:
-    """Axis from below the lowest number to just above 100 %."""
-    lowest = pl.min_horizontal(metric, pl.col(f"{metric}_low").fill_nan(None))
-    found = board.select(lowest.min()).item()
-    low = 0.0 if found is None else 100 * float(found)
+    """Axis from below the lowest number to just above 100 %; from 0 to above the highest where lower is better."""
+    ends = pl.col(metric, f"{metric}_low", f"{metric}_high").fill_nan(None)
+    found = board.select(low=pl.min_horizontal(ends).min(), high=pl.max_horizontal(ends).max()).row(0)
+    low, high = (100 * float(end) if end is not None else place for end, place in zip(found, (0.0, 100.0), strict=True))
+    if metric in LOWER_IS_BETTER:
+        return [0.0, 1.1 * high]
     return [max(0.0, low - max(1.0, 0.08 * (100 - low))), 100 + max(0.3, 0.05 * (100 - low))]
