@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks import classifiers as benchmark
 from benchmarks import measure
 from benchmarks.registry import CASES, Scale
-from utils.classifiers import nested, spaces
+from utils.classifiers import nested, spaces, threads
 from utils.classifiers.nested import gains
 from utils.classifiers.spaces import OneOf, Real, Whole
 from utils.classifiers.tuning import (
@@ -600,6 +600,7 @@ def test_a_study_without_a_complete_trial_has_no_best():
 def test_each_benchmark_compares_its_results_and_gives_its_rows(name, titles, monkeypatch):
     monkeypatch.setattr(measure, "LEAST_SECONDS", 1e-9)
     monkeypatch.setattr(benchmark, "_busy_cores", lambda number: contextlib.nullcontext())
+    monkeypatch.setattr(benchmark, "nullcontext", lambda: threads.limited(1))
     monkeypatch.setattr(benchmark, "TRIALS", 2)
     rows = CASES[f"classifier_{name}"](Scale(rounds=1, lines=300))
     assert [title in row.case for title, row in zip(titles, rows, strict=True)] == [True] * len(titles)

@@ -51,7 +51,8 @@ class Gains:
             ``fits``, ``seconds`` (CPU).
         summary: one row a metric: ``metric``, mean ``default`` and ``tuned``, ``difference`` with the interval ``low``
             to ``high``, ``p_value``, ``verdict`` (``helps``, ``noise`` or ``harms``), ``in words``.
-        optimism: by how much the best inner score exceeds that of the same parameters on outer test rows.
+        optimism: by how much the best inner score exceeds that of the same parameters on outer test rows. Models of the
+            inner folds learn from fewer rows, which lowers it.
         searches: what each search found.
         notes: a sentence for each departure from what was asked for.
     """
