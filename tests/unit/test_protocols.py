@@ -16,13 +16,13 @@ from utils.classifiers import candidates, protocols
 from utils.classifiers.candidates import Candidate
 from utils.classifiers.protocols import api, cicids2017, nsl_kdd, tables, trials, waf
 from utils.classifiers.protocols.outcome import Earlier, Outcome, means
-from utils.classifiers.protocols.trials import OutOfFold, SmoothF1
+from utils.classifiers.protocols.trials import OutOfFold, SmoothErrors, SmoothF1
 from utils.datasets.cicids2017 import NATURAL_COUNTS
 from utils.datasets.contract import Roles
 from utils.errors import SettingsError
 from utils.evaluation import metrics, splits
 from utils.evaluation.splits import Split
-from utils.evaluation.thresholds import BestF1, LowestCost
+from utils.evaluation.thresholds import BestF1
 from utils.features.call_graph import PUBLISHED
 
 BUDGET = replace(settings.budget("fast"), repeats=2, bootstrap=50)
@@ -383,10 +383,10 @@ def test_thresholds_come_from_training_rows_of_models_that_have_not_seen_them():
     once, often = (OutOfFold(divisions=divisions, seed=3)(pipeline, frame, y) for divisions in (1, 4))
     assert (once.n_scores_, often.n_scores_) == (200, 800)
     assert isinstance(once, BestF1)
-    least = OutOfFold(LowestCost(1, 1), weight=np.ones(200, dtype=int))(pipeline, frame, y)
-    assert least.describe().count("cost")
+    least = OutOfFold(SmoothErrors(), weight=np.ones(200, dtype=int))(pipeline, frame, y)
+    assert least.describe().count("fewest errors")
     assert "4 divisions" in str(OutOfFold(divisions=4))
-    assert str(OutOfFold(LowestCost(1, 1))).startswith("fewest errors")
+    assert str(OutOfFold(SmoothErrors())).startswith("fewest errors")
 
 
 def test_a_smoothed_curve_is_not_led_by_one_tooth():
@@ -401,6 +401,14 @@ def test_a_smoothed_curve_is_not_led_by_one_tooth():
         found["smooth"].append(SmoothF1().fit(chance[part], y[part]).value_)
     off = {name: np.abs(np.array(values) - truth).mean() for name, values in found.items()}
     assert off["smooth"] < 0.8 * off["jagged"]
+
+
+def test_fewest_errors_are_near_one_half_of_calibrated_scores():
+    rng = np.random.default_rng(0)
+    chance = rng.random(20_000)
+    y = rng.random(20_000) < chance
+    assert SmoothErrors(0.5).fit(chance, y).value_ == pytest.approx(0.5, abs=0.05)
+    assert SmoothF1().fit(chance, y).value_ < 0.4
 
 
 def test_a_smoothed_curve_lies_between_the_scores_and_says_so():

@@ -18,11 +18,10 @@ from utils.classifiers import candidates
 from utils.classifiers.candidates import Candidate
 from utils.classifiers.protocols import trials
 from utils.classifiers.protocols.outcome import Earlier, Outcome, means
-from utils.classifiers.protocols.trials import OutOfFold
+from utils.classifiers.protocols.trials import OutOfFold, SmoothErrors
 from utils.datasets.contract import LABEL, Dataset
 from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, TEST_SHARE
 from utils.evaluation.splits import Split
-from utils.evaluation.thresholds import LowestCost
 from utils.settings import Budget
 
 NAME, UNIT = "nsl_kdd", "connection"
@@ -85,7 +84,7 @@ def judged(
     """
     chosen = candidate or candidates.of(NAME)
     pipeline = chosen.pipeline(columns, seed=seed, threads=threads)
-    y, rule = frame[LABEL], OutOfFold(LowestCost(1, 1), seed=seed)
+    y, rule = frame[LABEL], OutOfFold(SmoothErrors(), seed=seed)
     each = trials.two_classes(pipeline, frame, y, (published(y, each) for each in seeds), lambda split: rule)
     return Outcome(
         table=(NAME, FRAME),

@@ -54,11 +54,32 @@ class SmoothF1(BestF1):
         grid = np.linspace(scores.min(), scores.max(), GRID)
         reached = ndtr((scores[None, :] - grid[:, None]) / self.width)
         found, alarms = reached @ np.diff(cuts.found)[1:], reached @ np.diff(cuts.alarms)[1:]
-        best = grid[int(np.argmax(2 * found / (found + alarms + cuts.anomalies)))]
+        best = grid[int(np.argmax(self._worth(found, alarms, cuts)))]
         return int(cuts.places(np.array([expit(best)]))[0])
+
+    def _worth(self, found: Floats, alarms: Floats, cuts: Cuts) -> Floats:
+        """How good expected counts of anomalies found and false alarms are, at each point of the grid."""
+        return np.asarray(2 * found / (found + alarms + cuts.anomalies))
 
     def _reason(self) -> str:
         return f"the highest F1 of the smoothed curve ({self.point_.f1:.4f} at the threshold)"
+
+
+class SmoothErrors(SmoothF1):
+    """The threshold with the fewest errors to be expected if each score had been a little different.
+
+    Args:
+        width: standard deviation of the noise in log-odds; wider than for F1, as errors among many rows are few.
+    """
+
+    def __init__(self, width: float = 2.0) -> None:
+        super().__init__(width)
+
+    def _worth(self, found: Floats, alarms: Floats, cuts: Cuts) -> Floats:
+        return np.asarray(found - alarms)
+
+    def _reason(self) -> str:
+        return "the fewest errors of the smoothed curve"
 
 
 class OutOfFold:
@@ -106,7 +127,11 @@ class OutOfFold:
         return f"{best} on out-of-fold scores of training rows ({FOLDS} folds{more})"
 
 
-WORDS = {SmoothF1: "best F1 of the smoothed curve", BestF1: "best F1", Threshold: "fewest errors"}
+WORDS = {
+    SmoothErrors: "fewest errors of the smoothed curve",
+    SmoothF1: "best F1 of the smoothed curve",
+    BestF1: "best F1",
+}
 """How sentences call a rule; the first that fits."""
 
 
