@@ -228,6 +228,8 @@ def simulated_example(name: str, table: str, champion: Champion, *, seed: int = 
     usual = champion.example()
     with contextlib.suppress(LabError):
         made = tables.build(datasets.load(name, "simulated", seed=seed, budget="fast"), seed=seed)
+        if table not in made.frames:
+            return usual
         frame, label = made[table], made.roles[table].label
         chosen = frame if label is None else frame.filter(pl.int_range(pl.len()).over(label) < 2)
         readable = champion.table(chosen.head(EXAMPLE_ROWS)).select(usual.columns)
@@ -419,7 +421,7 @@ def _packages(champion: Champion) -> list[str]:
 
 def _describe(run: Run, name: str, number: int, text: str, evidence: Evidence) -> None:
     """Give a registered version its card and tags."""
-    client = open_store()
+    client = run.client
     tags = {tag: run.tags[tag] for tag in TAGS if tag in run.tags}
     tags |= {one.name: str(one) for one in evidence.estimates if "/" not in one.name}
     with stored(f"version {number} of model {name!r}"):

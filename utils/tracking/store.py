@@ -1,6 +1,7 @@
 """Where the MLflow store is, whether it can be used, and how it is made."""
 
 import contextlib
+import functools
 import logging
 import os
 import sqlite3
@@ -210,6 +211,7 @@ def _import_mlflow() -> None:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # each failure is raised as well
 
 
+@functools.cache
 def _expected_revision() -> str:
     from mlflow.store.db.utils import _get_latest_schema_revision
 
