@@ -11,6 +11,7 @@ from utils import settings
 from utils.classifiers import champion_trials, tuning_trials
 from utils.datasets.contract import Roles
 from utils.evaluation import metrics
+from utils.explain import explained
 
 BUDGET = replace(settings.budget("fast"), rows=2_000, bootstrap=80, repeats=2, trials=4)
 
@@ -113,3 +114,20 @@ def test_the_threshold_for_new_kinds_comes_from_models_that_had_not_seen_the_kin
     assert thresholds[champion_trials.NEW_KINDS] < thresholds[champion_trials.RULE]
     assert trial.champion.threshold_.value_ == thresholds[champion_trials.NEW_KINDS]
     assert "left out of training" in trial.point["chosen"]
+
+
+def test_a_champion_is_explained_with_its_mistakes_and_where_they_gather(champions, made):
+    trial = champions.by_table["tiny", "rows"]
+    told = explained(trial, refits=2, most=3)
+    frame = made["tiny"]["rows"].filter(split="test")
+    false = (~frame["is_anomaly"] & pl.Series(trial.decisions)).sum()
+    assert told.totals["false alarms"] == false
+    assert set(told.importance["feature"]) == {"a", "b", "c", "service"}
+    assert told.importance["feature"][-1] == "service"
+    assert told.found.error < 1e-6
+    assert told.stability is not None
+    for outcome, place in told.places.items():
+        assert 0 <= place < len(told.found), outcome
+    assert told.mistakes.filter(mistake="false alarm").height == min(3, false)
+    assert {"kind", "service"} >= set(told.slices["column"])
+    assert "false alarms" in told.summary

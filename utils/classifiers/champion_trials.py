@@ -11,7 +11,7 @@ attack standing in one fold as a whole.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -38,7 +38,7 @@ from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of, labelled_tables
 from utils.errors import DataError
 from utils.evaluation import inputs
-from utils.evaluation.inputs import Bools
+from utils.evaluation.inputs import Bools, Ints
 from utils.evaluation.splits import Split
 from utils.evaluation.thresholds import BestF1, Fixed, Threshold
 from utils.features.tables import Table, weight_of
@@ -108,6 +108,12 @@ class Trial:
     def point(self) -> dict[str, float]:
         """What the champion's threshold promised and what it does: the row of :attr:`OperatingPoints.points`."""
         return self.points.points.row(by_predicate=pl.col("rule") == self.rule, named=True)
+
+    def refitted(self, rows: Ints) -> Pipeline:
+        """Fit the champion's pipeline again, on some training rows (row numbers, some perhaps twice)."""
+        mass = None if self.chosen_on.weight is None else self.chosen_on.weight[rows]
+        again = clone(self.champion.pipeline_)
+        return cast(Pipeline, fitted_to(again, self.train[rows], target(self.chosen_on.y[rows], weight=mass)))
 
 
 @dataclass(frozen=True, eq=False)

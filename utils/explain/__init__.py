@@ -1,17 +1,20 @@
 """Why a model decides as it does, where it fails, and among which rows it fails more often than by chance."""
 
+from utils.explain.champions import Explained, explained
 from utils.explain.importance import Stability, dependence, examples, importance, single, stability
 from utils.explain.mistakes import mistakes, totals
 from utils.explain.shapley import Shapley, affordable, drawn, shapley
 from utils.explain.slices import sliceable, slices
 
 __all__ = [
+    "Explained",
     "Shapley",
     "Stability",
     "affordable",
     "dependence",
     "drawn",
     "examples",
+    "explained",
     "importance",
     "mistakes",
     "shapley",
