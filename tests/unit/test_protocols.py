@@ -330,6 +330,16 @@ def test_a_class_of_one_time_stops_the_division_by_time_only():
     assert any(cicids2017.BY_TIME in sentence for sentence in results.left_out)
 
 
+def test_flows_without_times_or_tables_without_their_data_are_passed_over():
+    data, processed = flows()
+    timeless = replace(data["cicids2017"], frames={"flows": data["cicids2017"]["flows"].drop("Timestamp")})
+    results = protocols.run({"cicids2017": timeless}, processed, BUDGET)
+    assert not results.outcomes
+    assert "Timestamp" in results.left_out[0]
+    for _, made in (behaviours(), connections(), flows()):
+        assert protocols.run({}, made, BUDGET).table.height == 0
+
+
 def test_payloads_with_equals_in_training_are_judged_apart(found):
     published, apart = outcomes(found[0], "waf")
     assert apart.each["test"][0] < published.each["test"][0]

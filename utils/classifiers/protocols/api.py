@@ -64,7 +64,7 @@ def run(
         What was reached, or a sentence about what cannot be measured.
     """
     dataset = processed.get(NAME)
-    if dataset is None or TABLE not in dataset.frames:
+    if dataset is None or NAME not in data or TABLE not in dataset.frames:
         return
     frame = behaviours(dataset)
     for name, rows in ((NINE, frame), (ALL, graph_features(data[NAME], frame))):

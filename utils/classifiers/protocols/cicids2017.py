@@ -19,6 +19,7 @@ from utils.classifiers import candidates
 from utils.classifiers.candidates import Candidate
 from utils.classifiers.protocols import trials
 from utils.classifiers.protocols.outcome import Earlier, Outcome, means
+from utils.datasets import require
 from utils.datasets.cicids2017 import BENIGN, NATURAL_COUNTS, TIME, VECTOR
 from utils.datasets.contract import ANOMALY_TYPE, NORMAL, Dataset
 from utils.errors import DataError
@@ -82,9 +83,15 @@ def distinct_flows(flows: pl.DataFrame, dataset: Dataset) -> tuple[pl.DataFrame,
 
     Returns:
         Features, ``anomaly_type`` and time in the order of time; and the names of classes that are left out.
+
+    Raises:
+        SchemaError: if the class or the time is missing.
     """
     roles = dataset.roles[TABLE]
-    rows = dataset[TABLE].select(*roles.features, ANOMALY_TYPE, VECTOR).with_columns(flows[TIME])
+    require.columns(dataset[TABLE], [ANOMALY_TYPE], "the table of flows")
+    require.columns(flows, [TIME], "the flows")
+    vector = pl.Series(VECTOR, splits.distinct_rows(dataset[TABLE], roles.features))
+    rows = dataset[TABLE].select(*roles.features, ANOMALY_TYPE).with_columns(flows[TIME], vector)
     kinds = rows.group_by(VECTOR, ANOMALY_TYPE).len().sort("len", ANOMALY_TYPE, descending=[True, False])
     kind = kinds.unique(VECTOR, keep="first", maintain_order=True).select(VECTOR, ANOMALY_TYPE)
     first = rows.sort(TIME, maintain_order=True).unique(VECTOR, keep="first", maintain_order=True)
