@@ -1,13 +1,32 @@
 """A moved store answers every question that the MLflow UI asks, and records new runs over HTTP."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import urllib.parse
 import urllib.request
 
+import numpy as np
+import polars as pl
 import pytest
 
 from utils import tracking
+from utils.classifiers import zoo
+from utils.classifiers.champion import Champion
+from utils.tracking import champions
+
+DECIDE = """import json, os, sys
+import mlflow
+from utils import tracking
+load, name = mlflow.sklearn.load_model, "models:/flows@champion"
+if sys.argv[1] == "laboratory":
+    load, name = tracking.load_model, "flows"
+model = load(name)
+rows = json.loads(os.environ["ROWS"])
+print(json.dumps(model.decide(rows).to_dicts()))
+"""
 
 
 @pytest.fixture
@@ -69,3 +88,29 @@ def test_runs_are_recorded_over_http_too(moved_store, lab, monkeypatch):
     stored = moved_store.folder / f"mlartifacts/api/{run.id}/artifacts/note.txt"
     assert stored.read_text() == "over http"
     assert not lab.store_file.exists()
+
+
+def test_a_champion_decides_on_raw_rows_in_a_fresh_process_after_the_move(store, tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.random(300) < 0.4
+    rows = pl.DataFrame({"bytes": rng.lognormal(5 + 2 * y, 1), "state": rng.choice(["SF", "S0", "REJ"], 300)})
+    model = Champion(zoo.pipeline("lightgbm", n_estimators=20), folds=2).fit(rows, y)
+    with tracking.start("flows", "champion", notebook="07_tuning", stage="champion") as run:
+        assert champions.challenge(run, "flows", model, rows, y, champions.Evidence()).champion
+
+    moved, elsewhere = tmp_path / "moved with ü", tmp_path / "elsewhere"
+    store.parent.rename(moved)
+    elsewhere.mkdir()
+    raw = [*rows.head(5).to_dicts(), {"bytes": None, "state": "never seen", "other": 1}]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANOMALY", "MLFLOW"))}
+    environment |= {"ROWS": json.dumps(raw)}
+    places = {
+        "laboratory": {"ANOMALY_ROOT": str(moved)},
+        "plain MLflow": {"MLFLOW_TRACKING_URI": f"sqlite:///{moved / 'mlflow.db'}"},
+    }
+    for how, place in places.items():
+        command = [sys.executable, "-W", "ignore", "-c", DECIDE, how]
+        done = subprocess.run(command, cwd=elsewhere, env=environment | place, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert json.loads(done.stdout.splitlines()[-1]) == model.decide(raw).to_dicts()
+    assert list(elsewhere.iterdir()) == []

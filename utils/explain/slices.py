@@ -135,4 +135,4 @@ def _judged(found: pl.DataFrame, level: float) -> pl.DataFrame:
         pl.Series("p_value", p_values),
         pl.Series("beyond_chance", benjamini_hochberg(p_values, FALSE_DISCOVERY, any_dependence=True)),
     )
-    return table.select(SLICES).sort("excess", "column", "value", descending=[True, False, False])
+    return table.select(*SLICES).sort("excess", "column", "value", descending=[True, False, False])
