@@ -94,3 +94,27 @@ def test_treatments_stand_at_one_half_and_with_the_threshold_moved():
     single = classifiers.imbalance_comparison(TREATED, metric="brier")
     assert [trace.name for trace in single.data] == ["Brier score"]
     assert single.layout.xaxis.range[0] == 0
+
+
+def test_names_cover_neither_points_nor_each_other():
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.normal(400, 30, 12).clip(50, 750), rng.normal(40, 8, 12).clip(10, 300)])
+    names = [f"model {place:02d}" for place in range(12)]
+    offsets = classifiers._offsets(points, names)
+    half = classifiers.LETTER * 8 / 2
+    boxes = [
+        (x + dx - half, y + dy - 8, x + dx + half, y + dy + 8) for (x, y), (dx, dy) in zip(points, offsets, strict=True)
+    ]
+    for place, box in enumerate(boxes):
+        assert classifiers._inside(box)
+        assert not any(classifiers._meet(box, other) for other in boxes[:place])
+        assert not any(box[0] < x < box[2] and box[1] < y < box[3] for x, y in points)
+    crowded = classifiers._offsets(np.full((400, 2), 100.0), ["model"] * 400)
+    assert crowded[-1] == classifiers.PLACES[0], "where nothing is free a name stands above its point"
+
+
+def test_names_stand_at_their_points():
+    figure = classifiers.score_against_cost(BOARD)
+    written = {note.text: (note.x, note.y) for note in figure.layout.annotations}
+    assert set(written) == {"forest", "boosted", "tree", "odd"}
+    assert written["boosted"] == pytest.approx((-1, 94))

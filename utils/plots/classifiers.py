@@ -4,11 +4,13 @@ Every figure is made of means over folds, never of rows of the data. What differ
 too, so that figures can be read in greyscale.
 """
 
+import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
 from utils.datasets import require
 from utils.evaluation.comparison import LOWER_IS_BETTER
+from utils.evaluation.inputs import Floats
 from utils.plots.detectors import BELOW_TITLE, ROW, TABLE
 from utils.plots.marks import compact, rows_named, short
 from utils.plots.style import ANOMALY, INK, NORMAL, TRAIN, new_figure
@@ -24,6 +26,19 @@ VERDICTS = {
 DUMMY = "dummy"
 WORDS = {"f1": "F1", "roc_auc": "AUC", "average_precision": "average precision", "brier": "Brier score"}
 FRONT = "nothing is better and cheaper"
+AREA = (800, 320)
+"""Size of the plotted area of the figure of costs, in pixels."""
+LETTER = 6.0
+"""Width of a letter of a name in it, in pixels."""
+PLACES = tuple(
+    (dx, dy)
+    for far in (20, 36, 52, 68, 84, 100, 120, 140, 160, 180, 200)
+    for dx in (0, 34, -34, 60, -60)
+    for dy in (-far, far)
+)
+"""Where a name may stand beside its point, nearest first."""
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom of a rectangle."""
 
 
 def model_scoreboard(
@@ -91,8 +106,9 @@ def score_against_cost(
         part = shown.filter(pl.col("front") == on_front)
         if part.height:
             _add_costs(figure, part, metric, name, colour, symbol)
-    figure.update_xaxes(type="log", dtick=1)
-    return figure.update_yaxes(range=_reach(shown, metric))
+    if shown.height:
+        _add_labels(figure, shown, metric)
+    return figure
 
 
 def imbalance_comparison(
@@ -146,13 +162,55 @@ def _add_costs(figure: go.Figure, part: pl.DataFrame, metric: str, name: str, co
         y=compact(100 * part[metric]),
         text=short(part["model"]),
         name=name,
-        mode="markers+text",
-        textposition="top center",
-        textfont={"size": 11, "color": INK},
+        mode="markers",
         marker={"color": colour, "symbol": symbol, "size": 9},
         error_y=_bars(part, metric, colour),
         hovertemplate="%{text}: %{y:.2f} %, %{x:.3g} s",
     )
+
+
+def _add_labels(figure: go.Figure, shown: pl.DataFrame, metric: str) -> None:
+    """Set both axes and write each name where it covers neither a point nor another name."""
+    exponents = np.log10(shown["fit_seconds"].to_numpy())
+    room = max(0.15, 0.12 * float(np.ptp(exponents)))
+    left, right = float(exponents.min()) - room, float(exponents.max()) + room
+    low, high = _reach(shown, metric)
+    names = short(shown["model"])
+    heights = 100 * shown[metric].to_numpy()
+    points = np.column_stack([(exponents - left) / (right - left) * AREA[0], (high - heights) / (high - low) * AREA[1]])
+    for name, x, y, (ax, ay) in zip(names, exponents, heights, _offsets(points, names), strict=True):
+        words = {"text": name, "font_size": 11, "bgcolor": "rgba(255,255,255,0.7)", "borderpad": 0}
+        arrow = {"showarrow": True, "arrowhead": 0, "arrowwidth": 0.6, "arrowcolor": TRAIN}
+        figure.add_annotation(x=float(x), y=float(y), ax=ax, ay=ay, **words, **arrow)
+    figure.update_xaxes(type="log", range=[left, right], dtick=1)
+    figure.update_yaxes(range=[low, high])
+
+
+def _offsets(points: Floats, names: list[str]) -> list[tuple[int, int]]:
+    """Where each name goes, in pixels from its point: the nearest place that is free; right and down are positive.
+
+    Args:
+        points: places of the points in the plotted area, in pixels from its upper left corner (n, 2).
+        names: what is written (n,).
+    """
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    found = []
+    for (x, y), name in zip(points, names, strict=True):
+        half = LETTER * len(name) / 2 + 2
+        boxes = {(dx, dy): (x + dx - half, y + dy - 8, x + dx + half, y + dy + 8) for dx, dy in PLACES}
+        free = [place for place, box in boxes.items() if _inside(box) and not any(_meet(box, other) for other in taken)]
+        chosen = free[0] if free else PLACES[0]
+        taken.append(boxes[chosen])
+        found.append(chosen)
+    return found
+
+
+def _inside(box: Box) -> bool:
+    return box[0] >= 0 and box[1] >= 0 and box[2] <= AREA[0] and box[3] <= AREA[1]
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _add_dummy(figure: go.Figure, at: float, names: list[str]) -> None:
