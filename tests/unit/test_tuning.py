@@ -118,16 +118,16 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others(table, meth
     assert not without_times(runs[0]).equals(without_times(runs[2]))
 
 
-@pytest.mark.parametrize(("method", "interrupt_at"), [("tpe", 2), ("tpe", 15), ("random then grid", 12)])
+@pytest.mark.parametrize(("method", "interrupt_at"), [("tpe", 2), ("tpe", 12), ("random then grid", 11)])
 def test_an_interrupted_study_goes_on_as_if_nothing_had_happened(table, tmp_path, method, interrupt_at):
     frame, y, _ = table
     file = tmp_path / "new" / "study.db"
-    whole = tune(frame, y, Candidate(), method=method, trials=8, folds=2)
+    whole = tune(frame, y, Candidate(), method=method, trials=6, folds=2)
     stopped = Candidate(interrupt_at=interrupt_at)
     with pytest.raises(KeyboardInterrupt):
-        tune(frame, y, stopped, method=method, trials=8, folds=2, storage=file)
+        tune(frame, y, stopped, method=method, trials=6, folds=2, storage=file)
     again = Candidate()
-    resumed = tune(frame, y, again, method=method, trials=8, folds=2, storage=file)
+    resumed = tune(frame, y, again, method=method, trials=6, folds=2, storage=file)
     assert without_times(resumed).equals(without_times(whole))
     assert resumed.parameters == whole.parameters
     np.testing.assert_array_equal(resumed.scores, whole.scores)
@@ -136,14 +136,29 @@ def test_an_interrupted_study_goes_on_as_if_nothing_had_happened(table, tmp_path
 def test_a_finished_study_is_read_and_not_repeated(table, tmp_path):
     frame, y, _ = table
     file, first, second = tmp_path / "study.db", Candidate(), Candidate()
-    one = tune(frame, y, first, trials=5, storage=file)
-    two = tune(frame, y, second, trials=5, storage=file)
+    one = tune(frame, y, first, trials=3, folds=2, storage=file)
+    two = tune(frame, y, second, trials=3, folds=2, storage=file)
     assert one.trials.equals(two.trials)
     assert second.made < first.made
-    longer = tune(frame, y, Candidate(), trials=7, storage=file)
-    assert longer.trials.head(6).equals(one.trials)
-    other = tune(frame, ~y, Candidate(), trials=5, storage=file)
-    assert not without_times(other).equals(without_times(one))
+    longer = tune(frame, y, Candidate(), trials=4, folds=2, storage=file)
+    assert longer.trials.head(4).equals(one.trials)
+    other = tune(frame, ~y, Candidate(), trials=1, folds=2, storage=file)
+    assert other.default_score != one.default_score
+
+
+def test_searches_of_outer_splits_are_kept_too(table, tmp_path):
+    frame, y, _ = table
+    file, first, second = tmp_path / "study.db", Candidate(), Candidate()
+    given = {"outer": 2, "trials": 2, "folds": 2, "storage": file}
+    one, two = (gains(frame, y, each, **given) for each in (first, second))
+    assert one.splits.equals(two.splits)
+    assert second.made < first.made
+    split = splits.stratified(y, 0.3)
+    whole, again = (
+        side_by_side(frame, y, split, Candidate(), trials=2, folds=2, searches=("random",), storage=file, resamples=9)
+        for _ in range(2)
+    )
+    assert whole.table.equals(again.table)
 
 
 def test_a_file_that_is_no_store_is_refused_and_left_alone(table, tmp_path):
@@ -602,7 +617,8 @@ def test_each_benchmark_compares_its_results_and_gives_its_rows(name, titles, mo
     monkeypatch.setattr(benchmark, "_busy_cores", lambda number: contextlib.nullcontext())
     monkeypatch.setattr(benchmark, "nullcontext", lambda: threads.limited(1))
     monkeypatch.setattr(benchmark, "TRIALS", 2)
-    rows = CASES[f"classifier_{name}"](Scale(rounds=1, lines=300))
+    monkeypatch.setattr(benchmark, "LEAVES", (15,))
+    rows = CASES[f"classifier_{name}"](Scale(rounds=1, lines=200))
     assert [title in row.case for title, row in zip(titles, rows, strict=True)] == [True] * len(titles)
     assert all(row.ours > 0 and row.baseline > 0 for row in rows)
 

@@ -12,6 +12,7 @@ Sources:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,7 @@ def gains(
     groups: Values | None = None,
     weight: Values | None = None,
     columns: Sequence[str] | None = None,
+    storage: Path | None = None,
     threads: int = 1,
     seed: int = settings.SEED,
     progress: Callable[[str], object] | None = None,
@@ -129,6 +131,7 @@ def gains(
         groups: group of each row; none stands on both sides of a split or fold (n,).
         weight: how many rows each row stands for (n,).
         columns: columns of the frame to use; all of them if not given.
+        storage: SQLite file in which the searches are kept and taken up again.
         threads: threads of a fit.
         seed: seed of splits, folds, draws and classifiers.
         progress: told before each outer split.
@@ -142,7 +145,8 @@ def gains(
     if len(drawn) < 2:
         raise DataError(f"a gain needs at least 2 outer splits to be told from noise, found {len(drawn)}: draw more")
     search: dict[str, Any] = {"metric": metric, "method": method, "trials": trials, "folds": folds, "space": space}
-    search |= {"stages": stages, "patience": patience, "columns": columns, "threads": threads, "seed": seed}
+    search |= {"stages": stages, "patience": patience, "columns": columns, "storage": storage}
+    search |= {"threads": threads, "seed": seed}
     rows, searches = [], []
     for split in drawn:
         if progress:

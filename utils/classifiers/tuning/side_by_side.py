@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -70,6 +71,7 @@ def side_by_side(
     groups: Values | None = None,
     weight: Values | None = None,
     columns: Sequence[str] | None = None,
+    storage: Path | None = None,
     threads: int = 1,
     resamples: int = 200,
     seed: int = settings.SEED,
@@ -93,6 +95,7 @@ def side_by_side(
         groups: group of each row; none stands on both sides of a fold (n,).
         weight: how many rows each row stands for (n,).
         columns: columns of the frame to use; all of them if not given.
+        storage: SQLite file in which the searches are kept and taken up again.
         threads: threads of a fit.
         resamples: bootstrap draws behind the intervals.
         seed: seed of folds, draws and classifiers.
@@ -115,7 +118,7 @@ def side_by_side(
             progress(f"{choice.name}: {method}")
         found.append(
             tune(rows, inner.y, choice, method=method, trials=number, metric=metric, space=space, stages=stages,
-                 prune=False, threads=threads, seed=seed, shared=shared)
+                 prune=False, storage=storage, threads=threads, seed=seed, shared=shared)
         )  # fmt: skip
     (part,) = Folds(X, wanted, [split], columns).parts(choice.features)
     usual = _Outer.of(choice, {}, found[0], part, threads)
