@@ -6,6 +6,10 @@ equal connections, of which one is called an attack and one normal.
 
 Published: a random forest on the fifty most important columns, 99.74 % on one split (seed 42). A reproduction of that
 split stands apart from the mean over splits: it is one of the harder ones.
+
+Two thresholds are told side by side, each the same for all splits as a rule: the one with the fewest errors to be
+expected, from scores of training rows out of fold (``accuracy``), and 0.5, which needs no choice
+(``accuracy_at_half``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +30,7 @@ from utils.settings import Budget
 
 NAME, UNIT = "nsl_kdd", "connection"
 RANDOM, REPRODUCTION = "published division, several splits", "published split (reproduction)"
-METRICS = ("accuracy", "f1", "roc_auc")
+METRICS = ("accuracy", "accuracy_at_half", "f1", "roc_auc")
 EARLIER = {
     RANDOM: Earlier(how="published on one split only"),
     REPRODUCTION: Earlier({"accuracy": 0.9974}, "random forest on the fifty most important columns, the same split"),

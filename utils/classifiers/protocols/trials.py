@@ -31,8 +31,6 @@ MOST_LIKELY = "the most likely class"
 Chosen = Callable[[Pipeline, pl.DataFrame, Values], Threshold]
 """Chooses a threshold for a pipeline (not fitted) on training rows and their labels."""
 
-BINARY = ("f1", "average_precision", "roc_auc", "accuracy")
-
 
 class SmoothF1(BestF1):
     """The threshold with the highest F1 to be expected if each score had been a little different.
@@ -160,7 +158,7 @@ def two_classes(
 
     Returns:
         One row a split: ``split``, ``train``, ``test``, ``threshold``, ``f1``, ``average_precision``, ``roc_auc``,
-        ``accuracy``, and ``f1_at_<name>`` for each weight.
+        ``accuracy``, ``accuracy_at_half`` (for a threshold of 0.5), and ``f1_at_<name>`` for each weight.
     """
     rows = []
     for split in divisions:
@@ -174,6 +172,7 @@ def two_classes(
             "average_precision": metrics.average_precision(judged, scores),
             "roc_auc": metrics.roc_auc(judged, scores),
             "accuracy": metrics.accuracy(judged, alarms),
+            "accuracy_at_half": metrics.accuracy(judged, scores >= 0.5),
         }
         found |= {f"f1_at_{name}": metrics.f1(judged, alarms, weight) for name, weight in weights(split).items()}
         rows.append({**_sizes(split), "threshold": threshold.value_, **found})
