@@ -104,6 +104,8 @@ def test_reconstruction_shows_what_is_explained_and_what_is_lost():
     assert figure.layout.yaxis2.type is None
     fine = representations.reconstruction(ERRORS.with_columns(pl.col("lost") / 100))
     assert fine.layout.yaxis2.type == "log"
+    rounding = representations.reconstruction(ERRORS.with_columns(pl.col("lost") * 1e-30))
+    np.testing.assert_allclose(traces(rounding, "principal components")[1].y, representations.LEAST_LOST)
 
 
 @pytest.mark.parametrize(

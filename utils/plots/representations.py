@@ -18,6 +18,8 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 SHIFT = 0.03
 """Points of one size stand side by side: so far apart, as a share of the size."""
+LEAST_LOST = 0.01
+"""Smallest share of the variance that is told apart from nothing, in per cent."""
 NAMES = {"f1": "F1", "accuracy": "accuracy", "average_precision": "average precision"}
 BELOW_PANELS = {
     "height": 460,
@@ -103,6 +105,8 @@ def reconstruction(
 ) -> go.Figure:
     """Variance that principal components explain in training, and what is lost on held-out rows, beside codes.
 
+    Losses below 0.01 % are drawn as that: they are rounding.
+
     Args:
         errors: one row a representation, size and split: ``representation``, ``size``, ``lost`` share of the variance
             of held-out rows and ``explained`` share of that of training (null where it is not known).
@@ -112,7 +116,7 @@ def reconstruction(
         SchemaError: if the table lacks a column.
     """
     require.columns(errors, ("representation", "size", "lost", "explained"), TABLE)
-    measured = errors.with_columns(pl.col("lost", "explained") * 100)
+    measured = errors.with_columns((pl.col("lost") * 100).clip(LEAST_LOST), pl.col("explained") * 100)
     figure = _panels(title, ["explained in training", "lost on held-out rows"], shared=False)
     known = measured.drop_nulls("explained")
     for number, (name,) in enumerate(measured.select("representation").unique(maintain_order=True).iter_rows()):
@@ -120,8 +124,8 @@ def reconstruction(
             _add_spread(figure, part.filter(representation=name), column, (name, number), place)
     figure.update_xaxes(title_text="number of columns", type="log", **_ticks(measured))
     figure.update_yaxes(title_text="share of the variance (%)", rangemode="tozero", col=1)
-    lowest = float(measured["lost"].filter(measured["lost"] > 0).min() or 1.0)  # type: ignore[arg-type]
-    scale = {"type": "log", "dtick": 1, "exponentformat": "none"} if lowest < 1 else {"rangemode": "tozero"}
+    fine = bool((measured["lost"] < 1).any())
+    scale = {"type": "log", "dtick": 1, "exponentformat": "none"} if fine else {"rangemode": "tozero"}
     return figure.update_yaxes(**scale, col=2)
 
 
