@@ -11,9 +11,10 @@ were looked at until a recipe stood:
 | cicids2017 | 1 | |
 | waf | 1 | the published test part; the general candidate, nothing was chosen |
 
-Tried in vain on the other divisions. api: all pairwise ratios, support vectors, boosting with random cuts. nsl_kdd: more
-leaves, fewer columns a tree, heavier attacks, XGBoost and extra trees in a vote. cicids2017: lighter leaves or fewer
-columns for XGBoost, weights of classes, forests in the vote; boosting on histograms diverges on classes of ten rows.
+Tried in vain on the other divisions. api: all pairwise ratios, support vectors, boosting with random cuts. nsl_kdd:
+more leaves, fewer columns a tree, heavier attacks, XGBoost and extra trees in a vote. cicids2017: lighter leaves or
+fewer columns for XGBoost, weights of classes, forests in the vote; boosting on histograms diverges on classes of ten
+rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
