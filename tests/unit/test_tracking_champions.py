@@ -4,6 +4,7 @@ import json
 import zipfile
 from dataclasses import replace
 
+import mlflow
 import numpy as np
 import polars as pl
 import pytest
@@ -108,7 +109,10 @@ def test_the_first_model_takes_the_title_with_card_tags_and_example(store):
     assert run.data.tags["model.verdict"] == str(verdict)
     example = json.loads((folder / "input_example.json").read_text())
     assert example["columns"] == COLUMNS
-    assert example["data"] == [list(GOOD.example().with_columns(pl.col("rate").cast(pl.Float64)).row(0))]
+    assert example["data"] == [list(GOOD.example().row(0))]
+    loaded = mlflow.pyfunc.load_model("models:/tiny@champion")
+    for rows in (TEST, TEST.with_columns(pl.when(pl.col("rate") > 4).then("rate").alias("rate"))):
+        assert (loaded.predict(rows.to_pandas()) == GOOD.predict(rows)).all()
     with zipfile.ZipFile(folder / "model.skops") as packed:
         assert {entry.compress_type for entry in packed.infolist()} == {zipfile.ZIP_DEFLATED}
     assert "polars==" in (folder / "requirements.txt").read_text()

@@ -397,18 +397,20 @@ def _store(
 
 
 def _plain(example: pl.DataFrame) -> pl.DataFrame:
-    """An example in types that MLflow has: texts, truth values and floats, which whole numbers and nulls fit, too."""
-    kinds = {
-        name: pl.Float64 if dtype.is_numeric() else pl.Boolean if isinstance(dtype, pl.Boolean) else pl.String
-        for name, dtype in example.schema.items()
-        if not isinstance(dtype, pl.Duration)
-    }
+    """An example in types that MLflow has: texts, truth values and numbers; stretches of time in seconds."""
+    kinds = {name: _plain_type(dtype) for name, dtype in example.schema.items() if not isinstance(dtype, pl.Duration)}
     seconds = [
         (pl.col(name).dt.total_microseconds() / 1e6).alias(name)
         for name, dtype in example.schema.items()
         if isinstance(dtype, pl.Duration)
     ]
     return example.with_columns(*(pl.col(name).cast(kind) for name, kind in kinds.items()), *seconds)
+
+
+def _plain_type(dtype: pl.DataType) -> type[pl.DataType]:
+    if dtype.is_integer():
+        return pl.Int64
+    return pl.Float64 if dtype.is_numeric() else pl.Boolean if isinstance(dtype, pl.Boolean) else pl.String
 
 
 def _packages(champion: Champion) -> list[str]:

@@ -15,6 +15,7 @@ from utils.errors import TrackingError
 from utils.tracking.store import open_store, stored
 
 if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
     from mlflow.tracking import MlflowClient
 
 CHAMPION = "champion"
@@ -52,7 +53,11 @@ OWN = "utils."
 
 PACKED = "model.skops"
 
-_WARNINGS_OF_MLFLOW = ("Operation with range is deprecated", ".*Any type hint is inferred as AnyType")
+_WARNINGS_OF_MLFLOW = (
+    "Operation with range is deprecated",
+    ".*Any type hint is inferred as AnyType",
+    "Hint: Inferred schema contains integer column",
+)
 
 
 class Predictor(Protocol):
@@ -122,7 +127,7 @@ def save(
             artifact_path=None,
             run_id=run_id,
             model_id=made.model_id,
-            signature=infer_signature(rows, _predict(model, rows)),
+            signature=_open(infer_signature(rows, _predict(model, rows))),
             input_example=rows,
             **flavor,
         )
@@ -188,6 +193,19 @@ def load_model(name: str, *, alias: str = CHAMPION) -> Predictor:
         raise TrackingError(
             f"model {address} cannot be loaded ({error}): run the notebook that registers it"
         ) from error
+
+
+def _open(signature: "ModelSignature") -> "ModelSignature":
+    """Let columns of whole numbers take any number: a column with a missing value comes as floats."""
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+
+    given = signature.inputs
+    if given is None or not given.has_input_names() or given.is_tensor_spec():
+        return signature
+    whole = (DataType.integer, DataType.long)
+    columns = [ColSpec(AnyType(), one.name) if one.type in whole else one for one in given.inputs]
+    return ModelSignature(Schema(columns), signature.outputs)
 
 
 def _predict(model: Predictor, rows: object) -> object:
