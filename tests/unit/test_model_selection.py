@@ -202,6 +202,7 @@ def test_a_model_that_fails_is_left_out_and_the_others_go_on(monkeypatch):
     alone = compare(data(rows()), Effort(200, 3, 1), names=["gaussian nb"])["tiny", "rows"]
     assert alone.board.is_empty()
     assert alone.worth_tuning == ()
+    assert alone.summary == "No model could be fitted: gaussian nb: ValueError: out of paper."
 
 
 def test_tables_that_cannot_be_compared_on_are_named_with_the_reason():
@@ -210,10 +211,14 @@ def test_tables_that_cannot_be_compared_on_are_named_with_the_reason():
         "one class": small_data.dataset({"rows": frame.with_columns(is_anomaly=pl.lit(value=False))}, {"rows": ROLES}),
         "rare": small_data.dataset({"rows": frame.with_columns(is_anomaly=pl.int_range(600) == 0)}, {"rows": ROLES}),
         "bare": small_data.dataset({"rows": frame}, {"rows": Roles("row", label="is_anomaly")}),
+        "alike": small_data.dataset(
+            {"rows": frame.with_columns(a=pl.when(pl.int_range(600) < 2).then(1.0).otherwise(0.0))},
+            {"rows": Roles("row", features=("a",), label="is_anomaly", split="split")},
+        ),
         "unlabelled": small_data.dataset({"rows": frame}, {"rows": Roles("row", features=("a",))}),
     }
     said = model_selection.left_out(processed)
-    assert [sentence.split(" rows")[0] for sentence in said] == ["one class", "rare", "bare"]
+    assert [sentence.split(" rows")[0] for sentence in said] == ["one class", "rare", "bare", "alike"]
     assert "both classes" in said[0]
     assert "column to learn from" in said[2]
     assert set(compare(processed, Effort(100, 3, 1), names=["dummy"])) == {("tiny", "rows")}

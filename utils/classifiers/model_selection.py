@@ -13,7 +13,6 @@ Bengio (2003), and each model is compared with the best by the corrected t-test 
 twenty models as good as the best, one is called worse by chance.
 """
 
-import contextlib
 import pickle
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -105,6 +104,8 @@ class Board:
     @property
     def summary(self) -> str:
         """What the comparison found, in two sentences."""
+        if self.board.is_empty():
+            return f"No model could be fitted: {'; '.join(f'{name}: {why}' for name, why in self.left_out.items())}."
         first = self.board.row(0, named=True)
         score = _interval(first, self.metric)
         others = self.board.filter(pl.col("verdict") == EQUAL).height
@@ -152,10 +153,12 @@ def compare(
     chosen = [zoo.choice(name) for name in names or zoo.ZOO]
     boards = {}
     for table, frame, roles in _labelled(processed):
-        with contextlib.suppress(DataError):
+        try:
             taken = training_task(frame, roles, work or Effort(), seed)
-            with limited(threads):
-                boards[table] = _board(taken, chosen, metric, seed, threads, _teller(report, " ".join(table)))
+        except LabError:  # left_out says why
+            continue
+        with limited(threads):
+            boards[table] = _board(taken, chosen, metric, seed, threads, _teller(report, " ".join(table)))
     return boards
 
 
@@ -165,7 +168,7 @@ def left_out(processed: Mapping[str, Dataset], work: Effort | None = None, *, se
     for table, frame, roles in _labelled(processed):
         try:
             training_task(frame, roles, work or Effort(), seed)
-        except DataError as error:
+        except LabError as error:
             found.append(f"{' '.join(table)} is left out: {error}.")
     return found
 
@@ -274,7 +277,8 @@ def training_task(frame: pl.DataFrame, roles: Roles, work: Effort, seed: int = s
         seed: of the draw of rows and folds.
 
     Raises:
-        DataError: if training holds one class, there is no column to learn from, or a class is too small for two folds.
+        DataError: if training holds one class, there is no column to learn from, a class is too small for two folds, or
+            nothing varies in a fold.
     """
     label = label_of(roles)
     training = frame.filter(pl.col(label).is_not_null())
@@ -287,6 +291,8 @@ def training_task(frame: pl.DataFrame, roles: Roles, work: Effort, seed: int = s
         raise DataError("a model needs a column to learn from, found none: name features in the entry of the data set")
     rows = training[sampled_rows(_kinds(training, roles), work.rows, seed)]
     folds, share, words = _folds(rows, roles, columns, work, seed)
+    for fold in folds:
+        FlowFeatures(roles, columns=columns, **zoo.TREES).fit(rows[fold.split.train])
     among = "" if rows.height == training.height else f" drawn from {training.height:,}"
     how = f"{rows.height:,} training rows{among}, {words}; test rows were not touched"
     weight = weight_of(rows, roles)
