@@ -150,7 +150,7 @@ def test_the_column_that_makes_the_difference_is_named():
 
 def test_a_missing_column_is_named_and_extra_ones_are_ignored(fitted, fresh):
     frame, _ = fresh
-    with pytest.raises(SchemaError, match="must have the column .size."):
+    with pytest.raises(SchemaError, match="must have the column 'size'"):
         fitted.predict(frame.drop("size"))
     with pytest.raises(SchemaError, match="size"):
         fitted.predict([{"state": "ok", "open": True, "noise": 0.1, "lasted": 3}])
