@@ -1,5 +1,6 @@
 """Champions and tuning on every labelled table: what is learned from what, what is left out, what is told."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +8,13 @@ import polars as pl
 import pytest
 
 from tests.unit import small_data
-from utils import settings
+from utils import datasets, settings
 from utils.classifiers import champion_trials, tuning_trials
 from utils.datasets.contract import Roles
+from utils.errors import SchemaError
 from utils.evaluation import metrics
 from utils.explain import explained
+from utils.features import tables
 
 BUDGET = replace(settings.budget("fast"), rows=2_000, bootstrap=80, repeats=2, trials=4)
 
@@ -131,3 +134,22 @@ def test_a_champion_is_explained_with_its_mistakes_and_where_they_gather(champio
     assert told.mistakes.filter(mistake="false alarm").height == min(3, false)
     assert {"kind", "service"} >= set(told.slices["column"])
     assert "false alarms" in told.summary
+
+
+def test_a_champion_of_payloads_reads_the_payloads_themselves():
+    data = {"waf": datasets.load("waf", "simulated", seed=1, budget="fast")}
+    few = {"payloads": data["waf"]["payloads"].gather_every(6)}
+    data = {"waf": replace(data["waf"], frames=few, roles={"payloads": data["waf"].roles["payloads"]})}
+    trials = champion_trials.run({"waf": tables.build(data["waf"])}, BUDGET, data=data)
+    champion = trials.by_table["waf", "payloads"].champion
+    raw = data["waf"]["payloads"].head(50).select("payload")
+    made = tables.build(data["waf"])["payloads"].head(50)
+    assert (champion.score_samples(raw) == champion.score_samples(made)).all()
+    assert (champion.score_samples(raw.to_pandas()) == champion.score_samples(made)).all()
+    again = pickle.loads(pickle.dumps(champion))
+    attacks = data["waf"]["payloads"].filter("is_anomaly").select("payload")
+    decided = again.decide(attacks.to_dicts()).filter("decision")
+    assert decided.height > attacks.height / 2
+    assert "payload." in decided["reasons"][0][0]
+    with pytest.raises(SchemaError, match="payload"):
+        champion.predict([{"text": "hello"}])

@@ -7,7 +7,7 @@ no champion to hand on.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Self, cast
+from typing import Any, Literal, NamedTuple, Protocol, Self, cast
 
 import numpy as np
 import polars as pl
@@ -72,6 +72,21 @@ DECISIONS: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 
+class Reader(Protocol):
+    """Makes the columns of a training table from raw records, as :func:`utils.features.tables.reader` does."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns that a record must have."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns that are made."""
+
+    def read(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add the columns that are made."""
+
+
 class _References(NamedTuple):
     """Usual rows to compare others with."""
 
@@ -106,6 +121,7 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         feature_names_in_: columns that are read.
         usual_: what is usual in each of them among normal training rows.
         input_types_: polars type of each in training, as text.
+        reader_: what makes these columns from raw records, see :meth:`reading`; ``None`` where rows have them.
         n_training_: training rows, n_anomalies_ of them anomalies.
 
     Source:
@@ -322,13 +338,32 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         """
         check_is_fitted(self, "pipeline_")
         used = {name: self.input_types_[name] for name in self._used}
-        frame = _as_frame(rows, used)
+        frame = self._made(_as_frame(rows, used), used)
         require.columns(frame, used, WHAT)
         wrong = {name: dtype for name, dtype in used.items() if dtype.startswith("Duration")}
         frame = (
             frame.with_columns(_as_duration(frame[name], dtype) for name, dtype in wrong.items()) if wrong else frame
         )
         return _bounded(frame, list(used))
+
+    def reading(self, reader: Reader | None) -> Self:
+        """Let raw records be read, of which a reader makes the columns of the training table.
+
+        Rows that have those columns already are read as they are.
+
+        Returns:
+            The champion itself.
+        """
+        self.reader_: Reader | None = reader
+        return self
+
+    def _made(self, frame: pl.DataFrame, used: Mapping[str, str]) -> pl.DataFrame:
+        """Make the columns of the training table where the rows are raw records."""
+        if self.reader_ is None or set(used) <= set(frame.columns):
+            return frame
+        require.columns(frame, self.reader_.inputs, WHAT)
+        empty = [name for name in self.reader_.inputs if frame.schema[name] == pl.Null]
+        return self.reader_.read(frame.with_columns(pl.col(empty).cast(pl.String)))
 
     @property
     def input_schema_(self) -> pl.DataFrame:
@@ -364,6 +399,7 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         names, self._origin = table_detector._traced(pipeline[0], rows.columns, {})
         self.classes_ = np.array([False, True])
         self.family_: Pipeline | str | None = None
+        self.reading(None)
         self.feature_names_in_, self.n_features_in_ = np.asarray(names, dtype=object), len(names)
         counts = np.ones(rows.height) if mass is None else mass.astype(np.float64)
         self.n_training_, self.n_anomalies_ = float(counts.sum()), float(counts[labels].sum())

@@ -37,10 +37,12 @@ from utils.classifiers.tuning.targets import target
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of, labelled_tables
 from utils.errors import DataError
-from utils.evaluation import inputs
+from utils.evaluation import inputs, metrics
 from utils.evaluation.inputs import Bools, Ints
+from utils.evaluation.metrics import Estimate
 from utils.evaluation.splits import Split
 from utils.evaluation.thresholds import BestF1, Fixed, Threshold
+from utils.features import tables
 from utils.features.tables import Table, weight_of
 from utils.settings import Budget
 
@@ -52,6 +54,9 @@ NEW_KINDS = "new kinds"
 
 NEW_KINDS_EXPECTED = frozenset({"nsl_kdd"})
 """Data sets whose publishers say that the test part holds such kinds."""
+
+RESAMPLES = 200
+"""Draws behind the intervals of a champion's card."""
 
 FEWEST_KINDS = 3
 """Kinds of anomaly below which leaving one out leaves too little to learn from."""
@@ -109,6 +114,29 @@ class Trial:
         """What the champion's threshold promised and what it does: the row of :attr:`OperatingPoints.points`."""
         return self.points.points.row(by_predicate=pl.col("rule") == self.rule, named=True)
 
+    @property
+    def estimates(self) -> list[Estimate]:
+        """What the champion reaches on the test rows, each number with its interval."""
+        return metrics.evaluate(
+            self.found_on.y,
+            self.found_on.scores,
+            threshold=self.points.thresholds[self.rule],
+            unit=self.roles.unit,
+            weight=self.found_on.weight,
+            groups=self.found_on.groups,
+            resamples=RESAMPLES,
+        )
+
+    def about_new_kinds(self) -> str:
+        """Say what the threshold for new kinds changes, in words; nothing where there is none."""
+        if NEW_KINDS not in self.points.thresholds:
+            return ""
+        rows = {
+            rule: self.points.points.row(by_predicate=pl.col("rule") == rule, named=True) for rule in (RULE, NEW_KINDS)
+        }
+        said = [f"F1 {row['f1']:.3f} with {row['alarms']:.1f} false alarms in 1,000" for row in rows.values()]
+        return f"{said[0]} by known kinds, {said[1]} by kinds left out"
+
     def refitted(self, rows: Ints) -> Pipeline:
         """Fit the champion's pipeline again, on some training rows (row numbers, some perhaps twice)."""
         mass = None if self.chosen_on.weight is None else self.chosen_on.weight[rows]
@@ -150,6 +178,7 @@ def run(
     processed: Mapping[str, Dataset],
     budget: Budget,
     *,
+    data: Mapping[str, Dataset] | None = None,
     seed: int = settings.SEED,
     threads: int = 1,
     report: Report | None = None,
@@ -159,6 +188,7 @@ def run(
     Args:
         processed: processed data sets by name.
         budget: says how many rows are learned from at most, and how many draws make an interval.
+        data: the data sets that the tables were made of: champions of texts then read the texts themselves.
         seed: of models, folds and draws.
         threads: threads of a fit.
         report: told the name of each table before its candidate is fitted.
@@ -169,6 +199,7 @@ def run(
             report(" ".join(table))
         try:
             found[table] = judged(table, frame, roles, split, budget, seed=seed, threads=threads)
+            found[table].champion.reading(tables.reader(data[table[0]], table[1]) if data else None)
         except DataError as error:
             notes[table] = str(error)
     return Trials(found, notes)

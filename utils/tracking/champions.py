@@ -19,6 +19,7 @@ import polars as pl
 
 from utils import settings
 from utils.classifiers.champion import Champion
+from utils.classifiers.champion_trials import Trial
 from utils.errors import DataError, LabError, TrackingError
 from utils.evaluation import counting
 from utils.evaluation.comparison import Comparison, paired_bootstrap
@@ -188,6 +189,38 @@ def challenge(
     return Verdict(name, takes, number, number if takes or holder is None else holder.number, said, test, kept.size)
 
 
+def challenge_of(run: Run, name: str, table: str, trial: Trial, truth: str, *, seed: int = settings.SEED) -> Verdict:
+    """Let the champion of a trial challenge the holder of a name (errors as :func:`challenge`).
+
+    Args:
+        run: the open run.
+        name: of the data set.
+        table: of its processed table.
+        trial: fitted and judged, as :func:`utils.classifiers.champion_trials.run` gives it.
+        truth: what the labels mean.
+        seed: of the resamples, and of the simulator that makes the input example.
+    """
+    evidence = Evidence(
+        estimates=trial.estimates,
+        truth=truth,
+        training=f"the training side of the table {table}",
+        test=f"{trial.test.height:,} rows of its test side",
+        notes=(trial.candidate.why,),
+    )
+    example = simulated_example(name, table, trial.champion, seed=seed)
+    judged = trial.test, trial.found_on.y, evidence
+    return challenge(
+        run,
+        name,
+        trial.champion,
+        *judged,
+        example=example,
+        weight=trial.found_on.weight,
+        groups=trial.found_on.groups,
+        seed=seed,
+    )
+
+
 def current(name: str) -> int | None:
     """Return the version that holds the alias ``champion``, nothing if none does.
 
@@ -225,14 +258,18 @@ def simulated_example(name: str, table: str, champion: Champion, *, seed: int = 
     from utils import datasets
     from utils.features import tables
 
-    usual = champion.example()
+    usual, reader = champion.example(), champion.reader_
+    wanted = usual.columns if reader is None else [*reader.inputs, *usual.columns]
     with contextlib.suppress(LabError):
-        made = tables.build(datasets.load(name, "simulated", seed=seed, budget="fast"), seed=seed)
+        loaded = datasets.load(name, "simulated", seed=seed, budget="fast")
+        made = tables.build(loaded, seed=seed)
         if table not in made.frames:
             return usual
         frame, label = made[table], made.roles[table].label
+        if reader is not None:
+            frame = frame.select(pl.exclude(reader.names)).hstack(loaded[table].select(reader.inputs))
         chosen = frame if label is None else frame.filter(pl.int_range(pl.len()).over(label) < 2)
-        readable = champion.table(chosen.head(EXAMPLE_ROWS)).select(usual.columns)
+        readable = chosen.head(EXAMPLE_ROWS).select(column for column in wanted if column in chosen.columns)
         champion.predict(readable)
         return readable
     return usual
@@ -382,7 +419,7 @@ def _store(
 ) -> tuple[str, str]:
     """Store model and card in the run; return the model's address and the card."""
     text = card(run, name, champion, evidence, kept)
-    rows = _plain(champion.example() if example is None else champion.table(example).select(champion.example().columns))
+    rows = _plain(champion.example() if example is None else example)
     address = run.log_model(
         champion,
         rows,

@@ -26,16 +26,18 @@ from utils.errors import DataError
 from utils.features.tables import graphs, rows, sequences, store, texts
 from utils.features.tables.keys import WEIGHT, Part, measurable, weight_column, weight_of
 from utils.features.tables.store import folder, read, write
-from utils.features.tables.texts import texts_of
+from utils.features.tables.texts import TextReader, reader, texts_of
 
 __all__ = [
     "WEIGHT",
     "Table",
+    "TextReader",
     "build",
     "current",
     "folder",
     "measurable",
     "read",
+    "reader",
     "texts_of",
     "weight_column",
     "weight_of",

@@ -1,9 +1,11 @@
 """Processed tables of web events and payloads: the texts, and what can be seen of each row by itself."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import polars as pl
 
+from utils.datasets import require
 from utils.datasets.contract import Dataset, Roles
 from utils.datasets.identity import identity_reason
 from utils.errors import SchemaError
@@ -33,6 +35,50 @@ def build(dataset: Dataset, seed: int) -> Iterator[tuple[str, Part]]:
         if found and not counted:
             made = divided(_described(frame, dataset.roles[name]), seed)
             yield name, without_answers(without_constants(made))
+
+
+@dataclass(frozen=True)
+class TextReader:
+    """Makes the columns of a table from raw records with texts.
+
+    Attributes:
+        columns: which columns of a record hold what.
+        names: of the columns that are made.
+    """
+
+    columns: EventColumns
+    names: tuple[str, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns that a record must have."""
+        return (*self.columns.strings, *self.columns.numbers)
+
+    def read(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add the columns that are made of the texts (n rows).
+
+        Raises:
+            SchemaError: if a column is missing or has the wrong type.
+        """
+        require.columns(frame, self.inputs, "the raw records")
+        made = web_events.traits(frame.select(self.inputs), self.columns)
+        return frame.drop(self.names, strict=False).hstack(
+            made.rename(dict(zip(made.columns, self.names, strict=True)))
+        )
+
+
+def reader(dataset: Dataset, name: str) -> TextReader | None:
+    """What makes the columns of a table from raw records; nothing where the records are the rows of the table.
+
+    Args:
+        dataset: as :func:`utils.datasets.load` gives it.
+        name: of the frame, and of its processed table.
+    """
+    if name not in dataset.frames or not texts_of(dataset[name], dataset.roles[name]):
+        return None
+    columns = _columns(dataset[name], dataset.roles[name]) or EventColumns()
+    without = replace(columns, address=None)
+    return TextReader(without, tuple(web_events.traits(dataset[name].head(1), without).columns))
 
 
 def texts_of(frame: pl.DataFrame, roles: Roles) -> tuple[str, ...]:
