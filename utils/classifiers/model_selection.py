@@ -6,7 +6,9 @@ before it. Columns are transformed once a fold for all models that want the same
 
 **Threshold.** F1 needs one. That of a fold is chosen by F1 on the out-of-fold scores of the other folds of the same
 round (with blocks of time: of the blocks before it), never on rows that it judges. ROC-AUC and average precision need
-none.
+none. The models behind those scores have seen the judged rows; that this is not optimistic was measured: against an
+inner cross-validation, which takes five times the fits, F1 of three models on three real tables is .009 lower on
+average, .004 higher at most.
 
 **Interval and verdict.** Folds and rounds share training rows; means have the corrected t-interval of Nadeau and
 Bengio (2003), and each model is compared with the best by the corrected t-test on the same folds, each at 5 %: of
