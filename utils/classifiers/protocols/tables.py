@@ -7,17 +7,15 @@ of one test part.
 from collections.abc import Iterator, Mapping
 
 import polars as pl
-from sklearn.base import clone
 
 from utils.classifiers import candidates
 from utils.classifiers.protocols.outcome import Earlier, Outcome
-from utils.classifiers.protocols.trials import OutOfFold
+from utils.classifiers.protocols.trials import Chance, OutOfFold
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import detectable, label_of, labelled_tables
 from utils.errors import LabError
 from utils.evaluation import metrics
 from utils.evaluation.inputs import Ints, codes
-from utils.evaluation.scoring import abnormality
 from utils.evaluation.splits import Split
 from utils.features.tables import Table, weight_of
 from utils.settings import Budget
@@ -75,7 +73,7 @@ def judged(
     mass = weight_of(test, roles)
     rule = OutOfFold(groups=_groups(train, roles), weight=weight_of(train, roles), seed=seed)
     threshold = rule(pipeline, train, train[label])
-    scores = abnormality(clone(pipeline).fit(train, train[label]), test)
+    scores = Chance(pipeline).fit(train, train[label]).score_samples(test)
     found = metrics.evaluate(
         test[label],
         scores,

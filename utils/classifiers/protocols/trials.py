@@ -1,19 +1,19 @@
 """A pipeline on one split after the other: learned from training rows, the threshold too, judged once on test rows."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 from scipy.special import expit, logit, ndtr
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from utils import settings
 from utils.evaluation import intervals, metrics
 from utils.evaluation.estimates import Estimate
 from utils.evaluation.inputs import Floats, Ints, Values
-from utils.evaluation.scoring import abnormality, out_of_fold
+from utils.evaluation.scoring import out_of_fold
 from utils.evaluation.splits import Split
 from utils.evaluation.thresholds import BestF1, Cuts, Fixed, Threshold
 
@@ -80,6 +80,22 @@ class SmoothErrors(SmoothF1):
         return "the fewest errors of the smoothed curve"
 
 
+class Chance(BaseEstimator):  # type: ignore[misc]
+    """A pipeline whose score is the probability of an anomaly, also where it has a decision function besides."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+
+    def fit(self, X: pl.DataFrame, y: Values) -> Self:
+        """Learn from rows and their labels."""
+        self.pipeline_ = clone(self.pipeline).fit(X, y)
+        return self
+
+    def score_samples(self, X: pl.DataFrame) -> Floats:
+        """Probability of an anomaly (n,); HIGHER is more abnormal."""
+        return np.asarray(self.pipeline_.predict_proba(X)[:, 1], dtype=np.float64)
+
+
 class OutOfFold:
     """A threshold chosen on scores of training rows by models that have not seen them.
 
@@ -111,7 +127,7 @@ class OutOfFold:
     def __call__(self, pipeline: Pipeline, rows: pl.DataFrame, y: Values) -> Threshold:
         """Choose the threshold on training rows."""
         scores = [
-            out_of_fold(pipeline, rows, y, FOLDS, groups=self.groups, seed=self.seed + part)
+            out_of_fold(Chance(pipeline), rows, y, FOLDS, groups=self.groups, seed=self.seed + part)
             for part in range(self.divisions)
         ]
         weight = None if self.weight is None else np.tile(np.asarray(self.weight), self.divisions)
@@ -164,8 +180,7 @@ def two_classes(
     for split in divisions:
         train, learned, judged = frame[split.train], y.gather(split.train), y.gather(split.test)
         threshold = chosen(split)(pipeline, train, learned)
-        model = clone(pipeline).fit(train, learned)
-        scores = abnormality(model, frame[split.test])
+        scores = Chance(pipeline).fit(train, learned).score_samples(frame[split.test])
         alarms = threshold.predict(scores)
         found = {
             "f1": metrics.f1(judged, alarms),
