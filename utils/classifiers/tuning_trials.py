@@ -21,6 +21,7 @@ from utils.classifiers.zoo import ZOO
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of, labelled_tables
 from utils.errors import DataError
+from utils.evaluation.inputs import row_codes
 from utils.evaluation.splits import Split
 from utils.features.tables import Table, weight_of
 from utils.settings import Budget
@@ -118,13 +119,13 @@ def run(
 
 @dataclass(frozen=True, eq=False)
 class _Given:
-    """A sample of the training rows of a table, and what is tuned on them."""
+    """A sample of the training rows of a table, and what is tuned on them; equal rows are one group."""
 
     model: str
     space: Space
     rows: pl.DataFrame
     y: pl.Series
-    groups: pl.Series | None
+    groups: pl.Series
     weight: pl.Series | None
     columns: list[str]
 
@@ -133,9 +134,9 @@ class _Given:
         drawn = sampled_rows(frame[label_of(roles)].gather(split.train), budget.rows // PART, seed)
         rows = frame[split.train[drawn]]
         model, space = EARLIER.get(name, (OTHERWISE, ZOO[OTHERWISE].space))
-        groups = rows[roles.group] if roles.group else None
-        weight = weight_of(rows, roles)
-        return cls(model, space, rows, rows[label_of(roles)], groups, weight, detectable(rows, roles))
+        columns = detectable(rows, roles)
+        groups = rows[roles.group] if roles.group else pl.Series(row_codes(rows.select(columns)))
+        return cls(model, space, rows, rows[label_of(roles)], groups, weight_of(rows, roles), columns)
 
     def gains(self, budget: Budget, seed: int, threads: int) -> Gains:
         """Default against tuned on outer splits."""

@@ -48,9 +48,9 @@ class Explained:
     def summary(self) -> str:
         """The most important columns, how stable that is, and how many mistakes there are, in one sentence."""
         columns = ", ".join(self.importance["feature"].head(3))
-        steady = f"; {self.stability.describe()}" if self.stability else ""
+        steady = f" {self.stability.describe()}" if self.stability else ""
         false, missed = self.totals["false alarms"], self.totals["misses"]
-        return f"looks at {columns} first{steady.rstrip('.')}; {false:,.0f} false alarms and {missed:,.0f} misses."
+        return f"it looks at {columns} first; false alarms: {false:,.0f}, misses: {missed:,.0f}.{steady}"
 
 
 def explained(trial: Trial, *, refits: int = 0, most: int = 10, seed: int = settings.SEED) -> Explained:

@@ -100,7 +100,7 @@ class Results:
     def results(self) -> dict[str, float]:
         """Means for the record of a run, by data set, table, protocol and metric."""
         return {
-            f"{'/'.join(one.table)}/{one.name}/{estimate.name}".replace(" ", "_"): estimate.value
+            f"{'/'.join(one.table)}/{one.name}/{estimate.name}".replace(",", "").replace(" ", "_"): estimate.value
             for one in self.outcomes
             for estimate in one.estimates
         }

@@ -221,7 +221,9 @@ def name_of(trials: Trials, method: str, number: object) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Optuna from writing; its setting is put back afterwards."""
-    import optuna
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # of its progress bar, which is not used
+        import optuna
 
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(logging.ERROR)
