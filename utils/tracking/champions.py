@@ -259,7 +259,7 @@ def simulated_example(name: str, table: str, champion: Champion, *, seed: int = 
     from utils.features import tables
 
     usual, reader = champion.example(), champion.reader_
-    wanted = usual.columns if reader is None else [*reader.inputs, *usual.columns]
+    wanted = usual.columns if reader is None else dict.fromkeys((*reader.inputs, *usual.columns))
     with contextlib.suppress(LabError):
         loaded = datasets.load(name, "simulated", seed=seed, budget="fast")
         made = tables.build(loaded, seed=seed)
@@ -267,7 +267,7 @@ def simulated_example(name: str, table: str, champion: Champion, *, seed: int = 
             return usual
         frame, label = made[table], made.roles[table].label
         if reader is not None:
-            frame = frame.select(pl.exclude(reader.names)).hstack(loaded[table].select(reader.inputs))
+            frame = frame.drop(*reader.names, *reader.inputs, strict=False).hstack(loaded[table].select(reader.inputs))
         chosen = frame if label is None else frame.filter(pl.int_range(pl.len()).over(label) < 2)
         readable = chosen.head(EXAMPLE_ROWS).select(column for column in wanted if column in chosen.columns)
         champion.predict(readable)
@@ -293,7 +293,7 @@ def card(run: Run, name: str, champion: Champion, evidence: Evidence, kept: Stor
     ]
     made = [
         " → ".join(type(step).__name__ for _, step in champion.pipeline_.steps),
-        f"reads {len(champion.input_schema_)} columns",
+        f"reads {len(champion.input_schema_)} columns{_made_of(champion)}",
         f"seed {tags.get('seed', 'unknown')}, notebook {tags.get('notebook', 'unknown')}, "
         f"git commit {tags.get('git.commit', 'unknown')}",
         _stored_as(kept),
@@ -312,6 +312,11 @@ def card(run: Run, name: str, champion: Champion, evidence: Evidence, kept: Stor
     }
     parts = [f"## {title}\n" + "\n".join(f"- {line}" for line in lines) for title, lines in sections.items() if lines]
     return "\n\n".join([f"# {name}", *parts]) + "\n"
+
+
+def _made_of(champion: Champion) -> str:
+    """From what the columns are made, where raw records are read."""
+    return f", or makes them of {', '.join(champion.reader_.inputs)}" if champion.reader_ else ""
 
 
 def _stored_as(kept: Storage) -> str:
