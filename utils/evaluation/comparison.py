@@ -21,12 +21,11 @@ from scipy import stats
 from utils import settings
 from utils.errors import DataError
 from utils.evaluation import counting, inputs, intervals
-from utils.evaluation.counting import Sample
+from utils.evaluation.counting import LOWER_IS_BETTER, Sample
 from utils.evaluation.inputs import Bools, Floats, Values
 from utils.evaluation.intervals import LEVEL, RESAMPLES, Interval
 
 NAMES = ("A", "B")
-LOWER_IS_BETTER = frozenset({"false_alarm_rate", "brier"})
 MOST_DIGITS = 6
 
 

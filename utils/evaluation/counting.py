@@ -25,6 +25,9 @@ LARGEST_KEY = 1 << 62
 PRIOR = 0.25
 """Units of each class that the Bayesian bootstrap puts above, and below, all scores."""
 
+LOWER_IS_BETTER = frozenset({"false_alarm_rate", "brier"})
+"""Metrics of which less is better."""
+
 
 class Ranking(NamedTuple):
     """Weight of the anomalies and of the normals at or above each distinct score, highest score first.

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from utils.datasets import require
-from utils.evaluation.comparison import LOWER_IS_BETTER
+from utils.evaluation.counting import LOWER_IS_BETTER
 from utils.evaluation.inputs import Floats
 from utils.plots.detectors import BELOW_TITLE, ROW, TABLE
 from utils.plots.marks import compact, rows_named, short

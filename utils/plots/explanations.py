@@ -4,6 +4,7 @@ Figures of points draw a bounded sample, so that they stay small. What differs b
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,11 +12,12 @@ import polars as pl
 
 from utils.datasets import require
 from utils.evaluation.inputs import Floats, Ints
-from utils.explain.importance import FALSE_ALARM, MISS, dependence, importance, single
-from utils.explain.shapley import Shapley
 from utils.plots.marks import compact, rows_named, short
 from utils.plots.style import ANOMALY, DIVERGING, INK, NORMAL, TRAIN, new_figure
 from utils.settings import SEED
+
+if TYPE_CHECKING:
+    from utils.explain.shapley import Shapley
 
 ROW = 24
 LEAST_HEIGHT = 310
@@ -28,7 +30,7 @@ MOST_BARS = 25
 SEVERAL_DECADES = 1_000
 NAME_LENGTH = 34
 BELOW_TITLE = {"margin_t": 88, "legend_yanchor": "bottom", "legend_y": 1.01}
-OUTCOMES = {FALSE_ALARM: (NORMAL, "circle"), MISS: (ANOMALY, "diamond")}
+OUTCOMES = {"false alarm": (NORMAL, "circle"), "miss": (ANOMALY, "diamond")}
 """Colour and symbol of each kind of mistake: those of the class that was mistaken."""
 
 
@@ -68,7 +70,7 @@ def importance_bars(
 
 
 def beeswarm(
-    found: Shapley,
+    found: "Shapley",
     *,
     most: int = 8,
     points: int = MOST_POINTS,
@@ -86,6 +88,8 @@ def beeswarm(
         seed: of the sample.
         title: what the figure shows.
     """
+    from utils.explain.importance import importance
+
     names = importance(found, resamples=1)["feature"].head(most).to_list()
     rng = np.random.default_rng(seed)
     rows = np.arange(len(found))
@@ -107,7 +111,7 @@ def beeswarm(
 
 
 def waterfall(
-    found: Shapley,
+    found: "Shapley",
     row: int = 0,
     *,
     most: int = 10,
@@ -126,6 +130,8 @@ def waterfall(
     Raises:
         DataError: if there is no such row.
     """
+    from utils.explain.importance import single
+
     steps = single(found, row, most)
     words = [f"{name} = {_cut(value)}" for name, value in steps.select("feature", "value").iter_rows()]
     names = short(words, 46)
@@ -159,7 +165,7 @@ def waterfall(
 
 
 def dependence_plot(
-    found: Shapley,
+    found: "Shapley",
     column: str,
     *,
     points: int = MOST_POINTS,
@@ -182,6 +188,8 @@ def dependence_plot(
     Raises:
         SchemaError: if there is no such column.
     """
+    from utils.explain.importance import dependence
+
     table = dependence(found, column).drop_nulls("value")
     heading = title or f"How does {_cut(column, 40)} move the output?"
     figure = new_figure(heading, column, f"Shapley value ({found.scale})")
@@ -295,7 +303,7 @@ def _cut(text: object, longest: int = 28) -> str:
 Swarm = tuple[Floats, Floats, Floats | None]
 
 
-def _swarm(found: Shapley, name: str, rows: Ints, place: int) -> Swarm:
+def _swarm(found: "Shapley", name: str, rows: Ints, place: int) -> Swarm:
     """Places of the points of one column: value, height on its line, and rank of the column's value (0 to 1)."""
     values = found.values[name].to_numpy()[rows]
     column = found.rows[name][rows]
