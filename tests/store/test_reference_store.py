@@ -149,21 +149,55 @@ def test_the_readme_shows_what_was_found_in_the_data(recorded):
         ]
 
 
+NUMBER = r"(\.\d{3})"
+
+
+def result_cells(column):
+    """Cells of a column of the table of results by data set; those without a number are left out."""
+    rows = [line.strip("|").split("|") for line in README.read_text().splitlines() if line.startswith("|")]
+    head = next(row for row in rows if row[0].strip() == "data set")
+    place = [cell.strip() for cell in head].index(column)
+    named = {row[0].strip().strip("`"): row[place].strip() for row in rows if re.match(r" `\w+` $", row[0])}
+    return {name: cell for name, cell in named.items() if re.search(NUMBER, cell)}
+
+
+def three_digits(*values):
+    return [f"{value:.3f}".removeprefix("0") for value in values]
+
+
 def test_the_readme_shows_the_rules_to_beat(recorded):
     """One feature and one threshold with its interval; for logs the mean over draws and the worst of them."""
-    number = r"(\.\d{3})"
-    rules = re.findall(
-        rf"^\| `(\w+)` \|.*\| [^|]*?{number} \[{number}, {number}\] [^|]*\|$", README.read_text(), re.MULTILINE
-    )
-    draws = re.findall(
-        rf"^\| `(\w+)` \|.*\| [^|]*?{number}, worst of ten draws {number} [^|]*\|$", README.read_text(), re.MULTILINE
-    )
-    found = recorded("03_heuristic_baseline")
-    assert {name for name, *_ in rules} | {name for name, *_ in draws} == set(found)
-    for name, *numbers in rules:
-        (table,) = (key.removesuffix("_rule_f1") for key in found[name] if key.endswith("_rule_f1"))
-        values = [found[name][f"{table}_rule_f1{end}"] for end in ("", "_low", "_high")]
-        assert numbers == [f"{value:.3f}".removeprefix("0") for value in values], name
-    for name, *numbers in draws:
-        values = [found[name][f"BackOffNovelty_{kind}_f1"] for kind in ("mean", "worst")]
-        assert numbers == [f"{value:.3f}".removeprefix("0") for value in values], name
+    found, cells = recorded("03_heuristic_baseline"), result_cells("one rule: F1")
+    assert set(cells) == set(found)
+    for name, cell in cells.items():
+        if draws := re.match(rf"{NUMBER}, worst of ten draws {NUMBER}", cell):
+            values = [found[name][f"BackOffNovelty_{kind}_f1"] for kind in ("mean", "worst")]
+            assert list(draws.groups()) == three_digits(*values), name
+        else:
+            (table,) = (key.removesuffix("_rule_f1") for key in found[name] if key.endswith("_rule_f1"))
+            numbers = re.match(rf"{NUMBER} \[{NUMBER}, {NUMBER}\]", cell).groups()
+            values = [found[name][f"{table}_rule_f1{end}"] for end in ("", "_low", "_high")]
+            assert list(numbers) == three_digits(*values), name
+
+
+def test_the_readme_shows_what_is_found_without_labels(recorded):
+    found = recorded("04_unsupervised_detectors")
+    best = {
+        name: max((value for key, value in results.items() if re.search(r"_[A-Z]\w+_roc_auc$", key)), default=None)
+        for name, results in found.items()
+    }
+    cells = result_cells("no labels: best AUC of nine")
+    assert set(cells) == {name for name, value in best.items() if value is not None}
+    for name, cell in cells.items():
+        assert re.match(NUMBER, cell).groups() == tuple(three_digits(best[name])), name
+
+
+def test_the_readme_shows_what_champions_reach(recorded):
+    found, cells = recorded("07_classifier_tuning"), result_cells("with labels: F1")
+    assert set(cells) == {name for name, results in found.items() if any("best_F1_f1" in key for key in results)}
+    for name, cell in cells.items():
+        rule = "new_kinds" if "kinds left out" in cell else "best_F1"
+        table = next(key for key in found[name] if key.endswith(f"_{rule}_f1")).removesuffix(f"_{rule}_f1")
+        value, alarms = re.match(rf"{NUMBER}, (\d+) false alarms", cell).groups()
+        assert [value] == three_digits(found[name][f"{table}_{rule}_f1"]), name
+        assert alarms == f"{found[name][f'{table}_{rule}_alarms']:.0f}", name
