@@ -1,5 +1,6 @@
 """What a protocol reached: values of each split, their mean with an interval, and what was reached before."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -100,7 +101,7 @@ class Results:
     def results(self) -> dict[str, float]:
         """Means for the record of a run, by data set, table, protocol and metric."""
         return {
-            f"{'/'.join(one.table)}/{one.name}/{estimate.name}".replace(",", "").replace(" ", "_"): estimate.value
+            re.sub(r"[^\w./-]+", "_", f"{'/'.join(one.table)}/{one.name}/{estimate.name}"): estimate.value
             for one in self.outcomes
             for estimate in one.estimates
         }
