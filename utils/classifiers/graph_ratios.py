@@ -67,15 +67,15 @@ class GraphRatios(FlowFeatures):
     deviation) it is 0.
 
     Attributes:
-        derived_: the columns that are made, by name.
+        derived_: names of the columns that are made, in :data:`DERIVED`.
     """
 
     def fit(self, X: pl.DataFrame, y: object = None) -> Self:
         """Decide, on training rows, what becomes of each column (errors as the parent's)."""
         super().fit(X, y)
         used = {column.name for column in self.columns_ if column.kind == "numeric"}
-        self.derived_ = {name: made for name, made in DERIVED.items() if {made.first, made.second} <= used}
-        self.origins_ = (*self.origins_, *(made.first for made in self.derived_.values()))
+        self.derived_ = tuple(name for name, made in DERIVED.items() if {made.first, made.second} <= used)
+        self.origins_ = (*self.origins_, *(DERIVED[name].first for name in self.derived_))
         self._names_out = [*self._names_out, *self.derived_]
         self.categorical_features_ = np.append(self.categorical_features_, np.zeros(len(self.derived_), dtype=bool))
         return self
@@ -84,7 +84,7 @@ class GraphRatios(FlowFeatures):
         """Compute the features and the columns made of them (n_rows, n_outputs); errors as the parent's."""
         matrix = super().transform(X)
         if self.derived_:
-            made = X.select(column.formula.alias(name) for name, column in self.derived_.items())
+            made = X.select(DERIVED[name].formula.alias(name) for name in self.derived_)
             limit = float(np.finfo(matrix.dtype).max)
             found = np.nan_to_num(made.to_numpy().astype(np.float64), nan=0.0, posinf=limit, neginf=-limit)
             matrix[:, -len(self.derived_) :] = np.clip(found, -limit, limit)
