@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 SCHEME = "mlflow-artifacts:/"
 MACHINE = re.compile(rb"(?:/home/|/root/|/work/|/tmp/|/Users/|[A-Z]:\\\\Users)")
-LARGEST = 4_000_000
+LARGEST = 3_000_000
 
 
 def git(*arguments):
@@ -157,7 +157,7 @@ def result_cells(column):
     rows = [line.strip("|").split("|") for line in README.read_text().splitlines() if line.startswith("|")]
     head = next(row for row in rows if row[0].strip() == "data set")
     place = [cell.strip() for cell in head].index(column)
-    named = {row[0].strip().strip("`"): row[place].strip() for row in rows if re.match(r" `\w+` $", row[0])}
+    named = {row[0].strip(" `"): row[place].strip() for row in rows if len(row) == len(head) and "`" in row[0]}
     return {name: cell for name, cell in named.items() if re.search(NUMBER, cell)}
 
 
