@@ -37,7 +37,7 @@ def test_a_forest_on_the_best_columns_reaches_the_published_number(again):
     ],
 )
 def test_the_others_come_out_within_a_few_errors(again, model, name, published, room):
-    """One error is 0.02 points; seeds of a network differ by ten errors and more, of two networks in a row by twenty."""
+    """One error is 0.02 points; seeds of a network differ by ten errors and more, of two in a row by twenty."""
     assert accuracy(again, model, name) == pytest.approx(published, abs=room)
 
 
