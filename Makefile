@@ -20,7 +20,7 @@ run: $(READY) ## Run the notebooks in order; reports/ and the MLflow store hold 
 	@$(PY) -m utils.runner $(NOTEBOOKS) $(PARAMETERS)
 
 test: $(READY) ## Run all tests (real files are read where ANOMALY_DATA_MIRROR names them)
-	@$(PY) -m pytest -n auto --dist loadfile --cov --cov-report=term --cov-fail-under=90
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 lint: $(READY) ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
