@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from utils.classifiers.tuning.targets import folds_of, target
 from utils.datasets import require
 from utils.detectors import table_detector
 from utils.detectors.outliers.points import Places, distinct_points
@@ -35,7 +36,6 @@ from utils.evaluation.inputs import (
     require_both_classes,
 )
 from utils.evaluation.scoring import abnormality, out_of_fold
-from utils.evaluation.splits import k_fold
 from utils.evaluation.thresholds import BestF1, Threshold
 from utils.settings import SEED
 
@@ -177,7 +177,7 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         known = np.ones(len(labels), dtype=np.bool_) if mass is None else mass > 0
         names = None if groups is None else as_series(groups).filter(pl.Series(known))
         rows, labels, mass = frame.filter(pl.Series(known)), labels[known], None if mass is None else mass[known]
-        folds = k_fold(labels, _possible(self.folds, labels, names), self.seed, names)
+        folds, _ = folds_of(target(labels, names), max(self.folds, 2), self.seed)
         scores = out_of_fold(_Weighed(self.pipeline), rows, labels, folds, weight=mass)
         threshold = clone(BestF1() if self.threshold is None else self.threshold).fit(scores, labels, mass)
         self.out_of_fold_rows_ = len(scores)
@@ -536,13 +536,6 @@ def _checked(frame: pl.DataFrame, y: Values | None, weight: Values | None) -> tu
     labels, mass = as_labels(y, frame.height), as_weights(weight, frame.height)
     require_both_classes(labels, mass)
     return labels, mass
-
-
-def _possible(folds: int, labels: Bools, groups: pl.Series | None) -> int:
-    """As many folds as the scarcer class has rows, or groups, at most those asked for and at least two."""
-    frame = pl.DataFrame({"label": labels, "thing": range(len(labels)) if groups is None else groups})
-    fewest = int(frame.group_by("label").agg(pl.col("thing").n_unique())["thing"].min() or 0)  # type: ignore[arg-type]
-    return max(2, min(folds, fewest))
 
 
 def _as_frame(rows: Rows, used: Mapping[str, str]) -> pl.DataFrame:

@@ -16,7 +16,7 @@ import polars as pl
 from utils import settings
 from utils.classifiers import zoo
 from utils.classifiers.adapters import sampled_rows
-from utils.classifiers.model_selection import SIGNIFICANCE, Effort, Fold, Task, training_task
+from utils.classifiers.model_selection import SIGNIFICANCE, Effort, Fold, Task, kinds_of, training_task
 from utils.classifiers.threads import limited
 from utils.datasets.cicids2017 import BENIGN, NATURAL_COUNTS
 from utils.datasets.contract import NORMAL, Roles
@@ -238,8 +238,7 @@ def _thinned(frame: pl.DataFrame, roles: Roles, share: float, seed: int) -> pl.D
     if not 0 < share < most:
         raise DataError(f"a class is made rarer than it is ({most:.3g}), found {share:g}: give a lower share above 0")
     wanted = round(share / (1 - share) * normals.height)
-    kinds = anomalies[roles.anomaly_type or label_of(roles)].cast(pl.String).fill_null("unknown")
-    return pl.concat([normals, anomalies[sampled_rows(kinds, max(wanted, 2), seed)]])
+    return pl.concat([normals, anomalies[sampled_rows(kinds_of(anomalies, roles), max(wanted, 2), seed)]])
 
 
 def _natural_weight(task: Task, shares: Mapping[str, float] | None) -> Floats | None:

@@ -291,7 +291,7 @@ def training_task(frame: pl.DataFrame, roles: Roles, work: Effort, seed: int = s
     columns = detectable(training, roles)
     if not columns:
         raise DataError("a model needs a column to learn from, found none: name features in the entry of the data set")
-    rows = training[sampled_rows(_kinds(training, roles), work.rows, seed)]
+    rows = training[sampled_rows(kinds_of(training, roles), work.rows, seed)]
     folds, share, words = _folds(rows, roles, columns, work, seed)
     for fold in folds:
         FlowFeatures(roles, columns=columns, **zoo.TREES).fit(rows[fold.split.train])
@@ -302,7 +302,8 @@ def training_task(frame: pl.DataFrame, roles: Roles, work: Effort, seed: int = s
     return Task(rows, roles, rows[label].to_numpy().astype(bool), mass, columns, folds, share, how)
 
 
-def _kinds(rows: pl.DataFrame, roles: Roles) -> pl.Series:
+def kinds_of(rows: pl.DataFrame, roles: Roles) -> pl.Series:
+    """Kind of each row, ``"unknown"`` where nobody said; the label where there are no kinds (n,)."""
     return rows[roles.anomaly_type or label_of(roles)].cast(pl.String).fill_null("unknown")
 
 

@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from utils.datasets import require
 from utils.detectors import table_detector
+from utils.detectors.outliers.points import kept_places
 from utils.errors import DataError, SettingsError
 from utils.evaluation.inputs import Bools, Floats, Ints
 from utils.evaluation.scoring import abnormality
@@ -158,9 +159,7 @@ def affordable(model: Any, rows: int, seconds: float = 5.0) -> int:  # noqa: ANN
 
 def drawn(frame: pl.DataFrame, most: int, seed: int = SEED) -> Ints:
     """Draw row numbers, rising: at most so many of the rows of a frame."""
-    if frame.height <= most:
-        return np.arange(frame.height)
-    return np.sort(np.random.default_rng(seed).choice(frame.height, most, replace=False))
+    return kept_places(frame.height, most, seed)
 
 
 def _pipeline(model: Any) -> Pipeline:  # noqa: ANN401

@@ -22,20 +22,19 @@ found.table, found.left_out
 The recipes were fixed on divisions with other seeds than those that judge; see :mod:`utils.classifiers.candidates`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from utils import settings
 from utils.classifiers.protocols import api, cicids2017, nsl_kdd, tables, waf
 from utils.classifiers.protocols.outcome import Earlier, Outcome, Results
 from utils.datasets.contract import Dataset
+from utils.detectors.judging import Report
 from utils.errors import LabError
 from utils.settings import Budget
 
 __all__ = ["Earlier", "Outcome", "Results", "run"]
 
-Report = Callable[[str], object]
-"""Told what was reached as soon as it is known."""
 MODULES = (api, nsl_kdd, cicids2017, waf, tables)
 
 

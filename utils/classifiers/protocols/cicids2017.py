@@ -17,10 +17,11 @@ import polars as pl
 from utils import settings
 from utils.classifiers import candidates
 from utils.classifiers.candidates import Candidate
+from utils.classifiers.imbalance import natural_shares
 from utils.classifiers.protocols import trials
 from utils.classifiers.protocols.outcome import Earlier, Outcome, means
 from utils.datasets import require
-from utils.datasets.cicids2017 import BENIGN, NATURAL_COUNTS, TIME, VECTOR
+from utils.datasets.cicids2017 import NATURAL_COUNTS, TIME, VECTOR
 from utils.datasets.contract import ANOMALY_TYPE, NORMAL, Dataset
 from utils.errors import DataError
 from utils.evaluation import splits
@@ -203,10 +204,7 @@ def natural_weights(kinds: pl.Series) -> Values:
     Args:
         kinds: class of each row, ``"normal"`` for normal ones (n,).
     """
-    counts = {NORMAL if name == BENIGN else name: count for name, count in NATURAL_COUNTS.items()}
-    present = set(kinds.unique())
-    total = sum(count for name, count in counts.items() if name in present)
-    return reweight(kinds, {name: count / total for name, count in counts.items() if name in present})
+    return reweight(kinds, natural_shares(kinds))
 
 
 def _known(kinds: pl.Series) -> bool:

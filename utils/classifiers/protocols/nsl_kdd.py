@@ -14,7 +14,6 @@ expected, from scores of training rows out of fold (``accuracy``), and 0.5, whic
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import polars as pl
 
 from utils import settings
@@ -24,8 +23,7 @@ from utils.classifiers.protocols import trials
 from utils.classifiers.protocols.outcome import Earlier, Outcome, means
 from utils.classifiers.protocols.trials import OutOfFold, SmoothErrors
 from utils.datasets.contract import LABEL, Dataset
-from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, TEST_SHARE
-from utils.evaluation.splits import Split
+from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, TEST_SHARE, divided
 from utils.settings import Budget
 
 NAME, UNIT = "nsl_kdd", "connection"
@@ -89,7 +87,7 @@ def judged(
     chosen = candidate or candidates.of(NAME)
     pipeline = chosen.pipeline(columns, seed=seed, threads=threads)
     y, rule = frame[LABEL], OutOfFold(SmoothErrors(), seed=seed)
-    each = trials.two_classes(pipeline, frame, y, (published(y, each) for each in seeds), lambda split: rule)
+    each = trials.two_classes(pipeline, frame, y, (divided(y, each) for each in seeds), lambda split: rule)
     return Outcome(
         table=(NAME, FRAME),
         name=name,
@@ -102,17 +100,3 @@ def judged(
         earlier=EARLIER[name],
         note="one pair of equal rows with different labels may stand on both sides",
     )
-
-
-def published(y: pl.Series, seed: int) -> Split:
-    """Divide rows as the publication does, which stratifies by the texts "anomaly" and "normal".
-
-    Args:
-        y: true for an attack (n,).
-        seed: of the draw; the publication has 42.
-    """
-    from sklearn.model_selection import train_test_split
-
-    words = np.where(y.to_numpy(), "anomaly", "normal")
-    train, test = train_test_split(np.arange(len(y)), test_size=TEST_SHARE, random_state=seed, stratify=words)
-    return Split(f"seed {seed}", np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from utils import settings
+from utils.classifiers.tuning.targets import class_formula
 from utils.evaluation import intervals, metrics
 from utils.evaluation.estimates import Estimate
 from utils.evaluation.inputs import Floats, Ints, Values
@@ -256,8 +257,7 @@ def macro_f1(cells: Floats | Ints) -> Floats:
     Returns:
         One value a table of counts (...); classes without a row and without a decision are left out.
     """
-    found, rows, alarms = cells.diagonal(axis1=-2, axis2=-1), cells.sum(axis=-1), cells.sum(axis=-2)
-    return np.asarray(np.nanmean(_share(2 * found, rows + alarms), axis=-1))
+    return class_formula("macro_f1")(np.asarray(cells, dtype=np.float64))
 
 
 def macro_estimates(truth: pl.Series, called: pl.Series, unit: str, resamples: int, seed: int) -> tuple[Estimate, ...]:

@@ -1,6 +1,6 @@
 """What is to be told apart, and how well a fitted classifier tells it: verdicts, or names of several classes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,13 @@ from sklearn.base import BaseEstimator
 
 from utils.errors import DataError, SettingsError
 from utils.evaluation import counting, inputs, splits
-from utils.evaluation.inputs import Floats, Ints, Values, Weights
+from utils.evaluation.inputs import Bools, Floats, Ints, Values, Weights
 from utils.evaluation.scoring import Table, abnormality
 from utils.evaluation.splits import Split
 
 Labels = NDArray[Any]
 OF_CLASSES = ("macro_f1", "weighted_f1", "accuracy", "balanced_accuracy")
 """Metrics of decisions between several classes; higher is better."""
-
-LOWER_IS_BETTER = frozenset({"false_alarm_rate"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +82,7 @@ def folds_of(wanted: Target, folds: int, seed: int) -> tuple[list[Split], tuple[
         DataError: if not even two folds can be made.
     """
     rare = np.zeros(wanted.y.size, dtype=np.bool_) if wanted.binary else np.isin(wanted.y, _rare(wanted, folds))
-    common = np.flatnonzero(~rare)
-    part = wanted.take(common)
+    part = wanted.take(np.flatnonzero(~rare))
     made, last = None, None
     for number in range(folds, 1, -1):
         try:
@@ -95,8 +92,7 @@ def folds_of(wanted: Target, folds: int, seed: int) -> tuple[list[Split], tuple[
             last = error
     if made is None:
         raise last or DataError(f"cross-validation needs at least 2 folds, found {folds}: give a larger number")
-    kept = [Split(each.name, np.union1d(common[each.train], np.flatnonzero(rare)), common[each.test]) for each in made]
-    return kept, _departures(len(made), folds, int(rare.sum()))
+    return _learned_from_too(rare, made), _departures(len(made), folds, int(rare.sum()))
 
 
 def repeats_of(wanted: Target, repeats: int, test_share: float, seed: int) -> tuple[list[Split], tuple[str, ...]]:
@@ -115,12 +111,10 @@ def repeats_of(wanted: Target, repeats: int, test_share: float, seed: int) -> tu
         DataError: if the rows cannot be divided.
     """
     rare = np.zeros(wanted.y.size, dtype=np.bool_) if wanted.binary else np.isin(wanted.y, _rare(wanted, 2))
-    common = np.flatnonzero(~rare)
-    part = wanted.take(common)
+    part = wanted.take(np.flatnonzero(~rare))
     made = splits.repeated(part.y, test_share, repeats, seed, part.groups)
-    kept = [Split(each.name, np.union1d(common[each.train], np.flatnonzero(rare)), common[each.test]) for each in made]
     alone = f"{int(rare.sum()):,} rows of classes with a single row or group are learned from, never judged by"
-    return kept, (alone,) if rare.any() else ()
+    return _learned_from_too(rare, made), (alone,) if rare.any() else ()
 
 
 def metric_of(wanted: Target, metric: str | None) -> str:
@@ -162,7 +156,7 @@ def judged(model: BaseEstimator, X: Table, wanted: Target, metric: str) -> tuple
     decisions = np.asarray(model.predict(X)).astype(np.bool_)
     code = counting.cell_of(wanted.y, decisions)
     value = float(counting.decision_formula(metric)(counting.cells(code, wanted.weight)))
-    return (-value if metric in LOWER_IS_BETTER else value), scores
+    return (-value if metric in counting.LOWER_IS_BETTER else value), scores
 
 
 def of_classes(metric: str, y: Labels, decisions: Labels, weight: Weights | None = None) -> float:
@@ -234,6 +228,12 @@ def _rare(wanted: Target, folds: int) -> list[str]:
         if (counts >= least).sum() >= 2:
             return [str(name) for name in names[counts < least]]
     return []
+
+
+def _learned_from_too(rare: Bools, made: Sequence[Split]) -> list[Split]:
+    """Splits of the common rows as splits of all rows: rare ones stand on the training side."""
+    common, alone = np.flatnonzero(~rare), np.flatnonzero(rare)
+    return [Split(each.name, np.union1d(common[each.train], alone), common[each.test]) for each in made]
 
 
 def _departures(made: int, folds: int, rare: int) -> tuple[str, ...]:

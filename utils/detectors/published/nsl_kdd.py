@@ -29,7 +29,8 @@ from utils.detectors.judging import TRIVIAL
 from utils.detectors.published.reproduction import Measured, Reproduction, reproduction
 from utils.errors import DataError
 from utils.evaluation import clustering, metrics
-from utils.evaluation.inputs import Bools, Floats, Ints
+from utils.evaluation.inputs import Bools, Floats, Ints, Values, as_labels
+from utils.evaluation.splits import Split
 from utils.evaluation.thresholds import AlarmRate
 
 FRAME = "connections"
@@ -80,9 +81,6 @@ class Connections:
 def connections(dataset: Dataset) -> Connections:
     """Encode, scale and divide the connections as published.
 
-    The published division is stratified by the texts "anomaly" and "normal": their alphabetical order decides which
-    rows are drawn, so 0 and 1 for normal and attack would give another division.
-
     Args:
         dataset: NSL-KDD, real or simulated.
 
@@ -90,8 +88,6 @@ def connections(dataset: Dataset) -> Connections:
         SchemaError: if it has no such connections.
         DataError: if there are fewer than 100, or one class only.
     """
-    from sklearn.model_selection import train_test_split
-
     frame = dataset.frames.get(FRAME, pl.DataFrame())
     require.columns(frame, (*nsl_kdd.COLUMNS, HEAD, LABEL, CATEGORY), "the table of connections")
     head = frame.filter(HEAD)
@@ -100,10 +96,8 @@ def connections(dataset: Dataset) -> Connections:
         raise DataError(f"the experiment needs {FEWEST_ROWS} rows of both classes, found {found}: use a larger budget")
     matrix, names = _encoded(head)
     y = head[LABEL].to_numpy().astype(np.bool_)
-    sides = train_test_split(
-        np.arange(len(y)), test_size=TEST_SHARE, random_state=PUBLISHED_SEED, stratify=np.where(y, "anomaly", "normal")
-    )
-    train, test = (np.asarray(side, dtype=np.int64) for side in sides)
+    sides = divided(y)
+    train, test = sides.train, sides.test
     learned, judged = _scaled(matrix[train], matrix[test])
     return Connections(
         train=learned,
@@ -115,6 +109,23 @@ def connections(dataset: Dataset) -> Connections:
         columns=names,
         comparable=dataset.source == "real" and head.height == ROWS,
     )
+
+
+def divided(y: Values, seed: int = PUBLISHED_SEED) -> Split:
+    """Divide rows as published.
+
+    The published division is stratified by the texts "anomaly" and "normal": their alphabetical order decides which
+    rows are drawn, so 0 and 1 for normal and attack would give another division.
+
+    Args:
+        y: true for an attack (n,).
+        seed: of the draw.
+    """
+    from sklearn.model_selection import train_test_split
+
+    words = np.where(as_labels(y), "anomaly", "normal")
+    train, test = train_test_split(np.arange(len(words)), test_size=TEST_SHARE, random_state=seed, stratify=words)
+    return Split(f"seed {seed}", np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
 
 
 def isolation_forest(split: Connections) -> Reproduction:
