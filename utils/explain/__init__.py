@@ -3,11 +3,16 @@
 from utils.explain.champions import Explained, explained
 from utils.explain.importance import Stability, dependence, examples, importance, single, stability
 from utils.explain.mistakes import mistakes, totals
+from utils.explain.normal_sessions import NormalSessions
+from utils.explain.sessions import SessionExplainer, SessionExplanation, session_examples
 from utils.explain.shapley import Shapley, affordable, drawn, shapley
 from utils.explain.slices import sliceable, slices
 
 __all__ = [
     "Explained",
+    "NormalSessions",
+    "SessionExplainer",
+    "SessionExplanation",
     "Shapley",
     "Stability",
     "affordable",
@@ -17,6 +22,7 @@ __all__ = [
     "explained",
     "importance",
     "mistakes",
+    "session_examples",
     "shapley",
     "single",
     "sliceable",
