@@ -1,0 +1,415 @@
+"""The next-event detector: a recurrent network that has read normal sessions says how surprising each event is."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from utils.detectors.networks import Course, Progress
+from utils.detectors.next_event import lessons, prefixes, training
+from utils.detectors.next_event.prefixes import Steps
+from utils.detectors.next_event.recurrence import CELLS, Arrays, Cell, Network
+from utils.errors import DataError, SettingsError
+from utils.evaluation.inputs import Floats, Values, as_series, normal_rows, observations
+from utils.evaluation.thresholds import AlarmRate
+from utils.features import log_sessions
+from utils.features.log_sessions import Distinct, Sequences, Vocabulary
+from utils.settings import SEED
+
+Score = Literal["surprise", "mean", "rank"]
+
+SCORES: tuple[Score, ...] = ("surprise", "mean", "rank")
+END = "(end)"
+UNSEEN = "(unseen)"
+NULL = "(null)"
+STEPS = pl.Schema(
+    {"sequence": pl.Int64, "position": pl.Int64, "probability": pl.Float64, "rank": pl.Int64, "surprise": pl.Float64,
+     "expected": pl.List(pl.String), "chances": pl.List(pl.Float64)}
+)  # fmt: skip
+FOLDS = 5
+"""Normal sessions are divided into as many parts at least; a member learns from all parts but one."""
+
+LEAST_SESSIONS = 20
+"""Fewer sessions than this are too few to hold some out; the loss of training then says when to stop."""
+
+MOST_DRAWN = 10**9
+"""More sessions than this are divided by distinct sequence: numpy draws no more of them one by one."""
+
+
+class NextEvent(BaseEstimator):  # type: ignore[misc]
+    """How surprising the most surprising step of a session is to a network; HIGHER = MORE ABNORMAL.
+
+    The network (LSTM or GRU) reads a normal session from a begin token on and says after every event, in
+    probabilities, what comes next, the end of the session included. It learns from distinct sequences weighted by the
+    number of sessions that have them, which is the loss over all sessions. Nothing is padded with symbols that no
+    network can predict: a short session is surprising only if it ends where none should.
+
+    A step is judged by its surprise, the negative logarithm of the probability of what came, and by its rank among
+    all that might have come (1 = most probable; an event never seen in training has the last rank). ``score`` chooses
+    what :meth:`score_samples` gives for a session: the highest ``"surprise"``, its ``"mean"`` over the steps, or the
+    worst ``"rank"``, which is the top-k rule of Du et al. (flagged if it exceeds k).
+
+    With several ``members`` the probabilities of as many networks are averaged. The training sessions are divided at
+    random into parts; each member learns from all parts but one, and that one says when to stop and what scores normal
+    sessions have that a network has not learned from (:attr:`held_out_`, :meth:`threshold`). Copies of a sequence may
+    stand on both sides of that division, as they do between training and what comes later: nine of ten sessions of a
+    usual log repeat an earlier one, and a division by distinct sequence would take each of them for a novelty and set
+    the threshold far too high.
+
+    Work is done once for each distinct sequence in training, and once for each distinct beginning in scoring. Fitted
+    detectors hold plain arrays and need no TensorFlow. The same seed gives the same scores in every process.
+
+    Args:
+        events: list column of the events.
+        cell: ``"lstm"`` or ``"gru"``.
+        units: units of the recurrent layers.
+        embedding: numbers that stand for an event, learned; ``None`` for a column for each event.
+        dropout: share of the outputs of each recurrent layer left out in a step of training.
+        window: how many tokens the network looks back; ``None`` for the whole session.
+        epochs: most passes through the training sessions.
+        batch: distinct sequences (or windows) of a step.
+        learning_rate: of Adam at the beginning; it falls along a cosine.
+        patience: epochs without a lower loss on held-out sessions after which training stops.
+        members: networks whose probabilities are averaged.
+        score: what :meth:`score_samples` gives.
+        seed: of everything that is drawn.
+        progress: called after each epoch with the number of epochs so far, the most there can be, and the loss on
+            held-out sessions; it is not kept in pickles.
+
+    Attributes:
+        event_types_: the event types of training, sorted.
+        networks_: the arrays of each member.
+        unseen_share_: probability of an event type that training did not have, at any step.
+        history_: for each member the loss on its held-out sessions after each epoch, in nats a step.
+        epochs_: for each member the epoch that was kept.
+        held_out_: ``surprise``, ``mean``, ``rank`` of normal sessions, each by the one member that has not learned from
+            it, and how many ``sessions`` have these scores, each of shape (k,); empty if there were too few.
+        n_sessions_: sessions that were learned from.
+
+    Sources:
+        Du, Li, Zheng, Srikumar, "DeepLog", CCS 2017 (ranks, windows); Good, "The population frequencies of species and
+        the estimation of population parameters", Biometrika 40 (1953) (unseen events); Lakshminarayanan, Pritzel,
+        Blundell, "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017 (members);
+        Vovk, "Cross-conformal predictors", Annals of Mathematics and AI 74 (2015) (held-out scores).
+    """
+
+    def __init__(
+        self,
+        events: str = "events",
+        *,
+        cell: Cell = "lstm",
+        units: Sequence[int] = (64,),
+        embedding: int | None = None,
+        dropout: float = 0.0,
+        window: int | None = None,
+        epochs: int = 30,
+        batch: int = 64,
+        learning_rate: float = 0.01,
+        patience: int = 8,
+        members: int = 1,
+        score: Score = "surprise",
+        seed: int = SEED,
+        progress: Progress | None = None,
+    ) -> None:
+        self.events = events
+        self.cell = cell
+        self.units = units
+        self.embedding = embedding
+        self.dropout = dropout
+        self.window = window
+        self.epochs = epochs
+        self.batch = batch
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.members = members
+        self.score = score
+        self.seed = seed
+        self.progress = progress
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state without the callback, which belongs to the process."""
+        return {**super().__getstate__(), "progress": None}
+
+    @property
+    def vocabulary_(self) -> Vocabulary:
+        """The event types of training and their codes."""
+        check_is_fitted(self)
+        return Vocabulary.fit(pl.Series("event", self.event_types_))
+
+    def fit(self, X: pl.DataFrame, y: Values | None = None, weight: Values | None = None) -> Self:
+        """Learn what follows what in normal sessions.
+
+        Args:
+            X: one row a session, with a list column of events (integers or texts).
+            y: true for an anomaly, shape (n,); anomalies and rows without a label are left out. ``None``: all rows are
+                normal.
+            weight: how many sessions each row stands for, shape (n,); rows of weight 0 are left out.
+
+        Returns:
+            The detector itself.
+
+        Raises:
+            SettingsError: if a parameter is out of range.
+            SchemaError: if the column is missing or holds no lists of integers or texts.
+            DataError: if no normal session is left, or a weight is no number from 0 on.
+        """
+        _check(self)
+        known = None if y is None else as_series(y).fill_null(value=True)
+        normal, mass = normal_rows(known, weight, X.height, "a next-event network learns from")
+        counts = observations(mass, int(normal.sum()))
+        seen = log_sessions.distinct(X.filter(pl.Series(normal)), self.events, weight=counts)
+        self.event_types_ = seen.sequences.vocabulary.events.to_list()
+        self.n_sessions_ = float(seen.counts.sum())
+        self.unseen_share_ = _unseen_share(seen)
+        self._learn(seen)
+        return self
+
+    def score_samples(self, X: pl.DataFrame) -> Floats:
+        """Score sessions as ``score`` says; HIGHER = MORE ABNORMAL.
+
+        Args:
+            X: n sessions.
+
+        Returns:
+            Scores from 0 on, float64, shape (n,).
+
+        Raises:
+            SchemaError: if the column is missing or holds events of another kind than in training.
+        """
+        return self.scores(X)[self.score].cast(pl.Float64).to_numpy()
+
+    def scores(self, X: pl.DataFrame) -> pl.DataFrame:
+        """Score sessions in every way.
+
+        Args:
+            X: n sessions.
+
+        Returns:
+            One row a session: ``rank`` (worst of any step), ``surprise`` (highest of any step, in nats), ``mean``
+            (surprise of a step) and ``place`` (step with the highest surprise, from 0; the number of events if the
+            session should not have ended).
+
+        Raises:
+            SchemaError: as :meth:`score_samples`.
+        """
+        seen = self._distinct(X)
+        return _summary(seen.sequences, self._steps(seen.sequences, self.networks_))[seen.inverse]
+
+    def steps(self, X: pl.DataFrame, most: int = 3) -> pl.DataFrame:
+        """Judge every step of sessions, for a closer look at some of them.
+
+        Args:
+            X: sessions.
+            most: how many of the most probable events are named.
+
+        Returns:
+            One row a step: ``row`` (of X), ``position`` (from 0; the last one is the end of the session), ``event`` (as
+            text, ``"(end)"`` for the end), ``probability``, ``rank``, ``surprise`` (nats), ``expected`` (list of the
+            most probable events, as texts), ``chances`` (list of their probabilities).
+
+        Raises:
+            SchemaError: as :meth:`score_samples`.
+            SettingsError: if ``most`` is below 1.
+        """
+        _whole("most", most)
+        seen = self._distinct(X)
+        return _table(seen, self._steps(seen.sequences, self.networks_, most), self.vocabulary_)
+
+    def threshold(self, rate: float = 0.002) -> AlarmRate:
+        """Choose a threshold for the scores of :meth:`score_samples` by :attr:`held_out_`.
+
+        Args:
+            rate: highest share of normal sessions that may be flagged.
+
+        Returns:
+            The fitted threshold.
+
+        Raises:
+            DataError: if training had too few sessions to hold some out, or the rate is not between 0 and 1.
+        """
+        check_is_fitted(self)
+        if not self.held_out_["sessions"].size:
+            found = f"found {self.n_sessions_:g}"
+            raise DataError(f"a threshold needs at least {LEAST_SESSIONS} normal sessions in training, {found}: give "
+                            "more, or fit AlarmRate on the scores of others")  # fmt: skip
+        return AlarmRate(rate).fit(self.held_out_[self.score], weight=self.held_out_["sessions"])
+
+    def _distinct(self, X: pl.DataFrame) -> Distinct:
+        return log_sessions.distinct(X, self.events, vocabulary=self.vocabulary_)
+
+    def _learn(self, seen: Distinct) -> None:
+        """Train the members, each on all parts of the sessions but one."""
+        parts = _parts(seen.counts, max(FOLDS, self.members), self.seed)
+        seeds = np.random.SeedSequence(self.seed).generate_state(self.members).tolist()
+        self.networks_: list[Arrays] = []
+        self.history_: list[list[float]] = []
+        self.epochs_: list[int] = []
+        held_out = []
+        for member, seed in enumerate(seeds):
+            out = parts[member] if parts else np.zeros(0)
+            found = self._trained(seen, out, member, seed)
+            self.networks_.append(found.arrays)
+            self.history_.append(found.history)
+            self.epochs_.append(found.epoch)
+            if parts:
+                rows = np.flatnonzero(out)
+                others = seen.sequences.take(rows)
+                held_out.append((_summary(others, self._steps(others, [found.arrays])), out[rows]))
+        self.held_out_ = _gathered(held_out)
+
+    def _trained(self, seen: Distinct, out: Floats, member: int, seed: int) -> training.Trained:
+        learned = self._lessons(seen.sequences, seen.counts - out if out.size else seen.counts)
+        judged = self._lessons(seen.sequences, out) if out.size else learned
+        course = Course(self.epochs, self.patience, self.learning_rate, self._told(member))
+        return training.train(learned, judged, self._design(), course, self.batch, seed)
+
+    def _lessons(self, sequences: Sequences, counts: Floats) -> lessons.Lessons:
+        rows = np.flatnonzero(counts > 0)
+        chosen, weight = sequences.take(rows), counts[rows]
+        if self.window is None:
+            return lessons.whole_sessions(chosen, weight)
+        return lessons.windows(chosen, weight, self.window)
+
+    def _design(self) -> training.Design:
+        units = tuple(np.atleast_1d(self.units).tolist())
+        return training.Design(len(self.event_types_), self.cell, units, self.embedding, self.dropout)
+
+    def _told(self, member: int) -> Progress | None:
+        if self.progress is None:
+            return None
+        before, every, progress = member * self.epochs, self.members * self.epochs, self.progress
+        return lambda epoch, _, loss: progress(before + epoch, every, loss)
+
+    def _steps(self, sequences: Sequences, members: Sequence[Arrays], most: int = 0) -> Iterator[Steps]:
+        networks = [Network(arrays, self.cell) for arrays in members]
+        return prefixes.steps_of(sequences, networks, self.unseen_share_, window=self.window, most=most)
+
+
+def _check(detector: NextEvent) -> None:
+    """Check the parameters.
+
+    Raises:
+        SettingsError: if one is out of range.
+    """
+    for name, choices in (("cell", CELLS), ("score", SCORES)):
+        if (found := getattr(detector, name)) not in choices:
+            raise SettingsError(f"{name} of NextEvent must be {' or '.join(choices)}, found {found!r}: choose one")
+    if not len(np.atleast_1d(detector.units)):
+        raise SettingsError("units of NextEvent must name a layer, found none: give (64,)")
+    for size in np.atleast_1d(detector.units).tolist():
+        _whole("units", size)
+    for name in ("epochs", "batch", "patience", "members"):
+        _whole(name, getattr(detector, name))
+    for name in ("embedding", "window"):
+        if getattr(detector, name) is not None:
+            _whole(name, getattr(detector, name))
+    if not 0 <= detector.dropout < 1:
+        raise SettingsError(f"dropout must be from 0 to below 1, found {detector.dropout!r}: choose such a number")
+    if not 0 < detector.learning_rate <= 1:
+        wanted = "learning_rate must be above 0 and at most 1"
+        raise SettingsError(f"{wanted}, found {detector.learning_rate!r}: choose such a number")
+
+
+def _whole(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise SettingsError(f"{name} of NextEvent must be a whole number from 1 on, found {value!r}: choose one")
+
+
+def _parts(counts: Floats, parts: int, seed: int) -> list[Floats]:
+    """Divide sessions at random into parts of equal size: how many sessions of each sequence go to each.
+
+    Weights that are no whole numbers cannot be divided into sessions; sequences are then divided as they are.
+    """
+    total = counts.sum()
+    if total < LEAST_SESSIONS or len(counts) < 2:
+        return []
+    generator = np.random.default_rng(seed)
+    if (counts % 1).any() or total >= MOST_DRAWN:
+        part = generator.permutation(len(counts)) % parts
+        return [np.where(part == number, counts, 0.0) for number in range(parts)]
+    left, found = counts.astype(np.int64), []
+    for number in range(parts, 0, -1):
+        drawn = generator.multivariate_hypergeometric(left, int(left.sum()) // number, method="marginals")
+        found.append(drawn.astype(np.float64))
+        left = left - drawn
+    return found
+
+
+def _unseen_share(seen: Distinct) -> float:
+    """Probability that a step is of an unseen type: types that one session has are as many as will be new (Good).
+
+    Null events have the code of unseen ones and count as such.
+    """
+    counts = log_sessions.count_vectors(seen.sequences)
+    sessions = np.asarray((counts > 0).T @ seen.counts).ravel()
+    once = float(((sessions[:-1] > 0) & (sessions[:-1] <= 1)).sum())
+    nulls = float((np.asarray(counts[:, [-1]].todense()).ravel() * seen.counts).sum())
+    steps = float(seen.counts @ (seen.sequences.lengths + 1))
+    return (once + nulls + 0.5) / (steps + 1)
+
+
+def _summary(sequences: Sequences, blocks: Iterator[Steps]) -> pl.DataFrame:
+    """Scores of each sequence."""
+    rank, place = np.zeros((2, len(sequences)), np.int64)
+    highest, mean = np.zeros((2, len(sequences)))
+    for steps in blocks:
+        begins, lengths, rows = steps.offsets[:-1], np.diff(steps.offsets), steps.sequences
+        surprise = -np.log(steps.probability)
+        rank[rows] = np.maximum.reduceat(steps.rank, begins)
+        highest[rows] = np.maximum.reduceat(surprise, begins)
+        mean[rows] = np.add.reduceat(surprise, begins) / lengths
+        places = np.where(surprise == np.repeat(highest[rows], lengths), np.arange(len(surprise)), len(surprise))
+        place[rows] = np.minimum.reduceat(places, begins) - begins
+    return pl.DataFrame({"rank": rank, "surprise": highest, "mean": mean, "place": place})
+
+
+def _gathered(found: list[tuple[pl.DataFrame, Floats]]) -> dict[str, NDArray[Any]]:
+    """Held-out scores of all members as arrays; sessions with equal scores once."""
+    kinds = {"rank": pl.Int64, "surprise": pl.Float64, "mean": pl.Float64, "sessions": pl.Float64}
+    parts = [table.select(SCORES).with_columns(sessions=pl.Series(counts)) for table, counts in found]
+    table = pl.concat(parts) if parts else pl.DataFrame(schema=kinds)
+    table = table.group_by(SCORES, maintain_order=True).agg(pl.col("sessions").sum())
+    return {name: table[name].to_numpy() for name in kinds}
+
+
+def _table(seen: Distinct, blocks: Iterator[Steps], vocabulary: Vocabulary) -> pl.DataFrame:
+    """One row a step of each session."""
+    names = pl.Series([*vocabulary.events.cast(pl.String), UNSEEN, END], dtype=pl.String)
+    parts = [_block(steps, names) for steps in blocks]
+    judged = pl.concat(parts) if parts else pl.DataFrame(schema=STEPS)
+    events = pl.DataFrame({"sequence": np.arange(len(seen.sequences)), "event": _texts(seen)}).explode("event")
+    events = events.with_columns(position=pl.int_range(pl.len()).over("sequence"))
+    judged = judged.join(events, on=["sequence", "position"], how="left")
+    rows = pl.DataFrame({"row": np.arange(len(seen.inverse)), "sequence": seen.inverse})
+    order = ["row", "position", "event", "probability", "rank", "surprise", "expected", "chances"]
+    return rows.join(judged, on="sequence").sort("row", "position").select(order)
+
+
+def _block(steps: Steps, names: pl.Series) -> pl.DataFrame:
+    lengths = np.diff(steps.offsets)
+    most = min(steps.expected.shape[1], names.len())
+    every = np.arange(len(steps.rank) + 1) * most
+    expected = names.gather(steps.expected[:, :most].ravel())
+    chances = pl.Series(steps.chances[:, :most].ravel().astype(np.float64))
+    return pl.DataFrame(
+        {
+            "sequence": np.repeat(steps.sequences, lengths),
+            "position": np.arange(len(steps.rank)) - np.repeat(steps.offsets[:-1], lengths),
+            "probability": steps.probability,
+            "rank": steps.rank,
+            "surprise": -np.log(steps.probability),
+            "expected": log_sessions.list_column(expected, every, "expected"),
+            "chances": log_sessions.list_column(chances, every, "chances"),
+        }
+    )
+
+
+def _texts(seen: Distinct) -> pl.Series:
+    """Events of each distinct session as texts, with its end."""
+    texts = seen.events.fill_null([]).list.eval(pl.element().cast(pl.String).fill_null(NULL))
+    ended = pl.DataFrame({"event": texts, "end": pl.Series([[END]] * texts.len(), dtype=pl.List(pl.String))})
+    return ended.select(pl.col("event").list.concat("end"))["event"]
