@@ -11,9 +11,9 @@ by how rare it was in training. Work is done once for each distinct sequence, so
 vectors with their frequencies, no training rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -189,6 +189,88 @@ class UnseenEvent(_SessionRule):
             else:
                 sentences.append("the session has no events")
         return sentences
+
+
+class UnseenTransition(_SessionRule):
+    """Fires where two events follow each other that no training session has in this order; HIGHER = MORE ABNORMAL.
+
+    The beginning and the end of a session count as events. Score: number of different unseen transitions; if there is
+    none, the rarity of the rarest one. The only rule here that looks at the order, and the cheapest that can: a table
+    of pairs. It is the n-gram novelty of Forrest, Hofmeyr, Somayaji, Longstaff, "A Sense of Self for Unix Processes",
+    IEEE S&P 1996, with n = 2.
+
+    Attributes:
+        pairs_: the known transitions, two codes in one number, ascending.
+        sessions_with_: training sessions that have each.
+        sentence_: the rule in words.
+    """
+
+    def __init__(self, events: str = "events", *, end: bool = True) -> None:
+        """Choose what counts as a transition.
+
+        Args:
+            events: list column of the events.
+            end: whether the end of a session does; not where sessions may be cut off.
+        """
+        self.events = events
+        self.end = end
+
+    def _learn(self, seen: Distinct) -> None:
+        pairs, rows = self._transitions(seen)
+        self.pairs_, place = np.unique(pairs, return_inverse=True)
+        self.sessions_with_ = np.bincount(place, seen.counts[rows], minlength=len(self.pairs_)).astype(np.float64)
+        self.sentence_ = (
+            f"abnormal if an event follows another as in none of {self.n_sessions_:,.0f} training sessions "
+            f"({len(self.pairs_):,} transitions are known)"
+        )
+
+    def _transitions(self, seen: Distinct) -> tuple[Ints, Ints]:
+        """The different transitions of each session, and the session of each, session after session."""
+        cut = log_sessions.windows(seen.sequences, 2, end=self.end)
+        tokens, size = cut.values().astype(np.int64), seen.sequences.vocabulary.size
+        keys = np.unique(cut.session * size**2 + tokens[:, 0] * size + tokens[:, 1])
+        return keys % size**2, keys // size**2
+
+    def _found(self, seen: Distinct) -> tuple[Ints, Ints, Floats]:
+        """Transitions, their sessions, and how many training sessions have each."""
+        pairs, rows = self._transitions(seen)
+        place = np.minimum(np.searchsorted(self.pairs_, pairs), len(self.pairs_) - 1)
+        known = (self.pairs_[place] == pairs) if len(self.pairs_) else np.zeros(len(pairs), np.bool_)
+        return (
+            pairs,
+            rows,
+            np.where(known, self.sessions_with_[place], 0.0) if len(self.pairs_) else np.zeros(len(pairs)),
+        )
+
+    def _rate(self, seen: Distinct) -> Floats:
+        _, rows, support = self._found(seen)
+        unseen = np.bincount(rows, support == 0, minlength=len(seen.sequences)).astype(np.float64)
+        rarest = np.zeros(len(seen.sequences))
+        np.maximum.at(rarest, rows, self._surprise(support))
+        return np.where(unseen > 0, unseen, rarest)
+
+    def _say(self, seen: Distinct) -> list[str]:
+        pairs, rows, support = self._found(seen)
+        sentences = ["the session has no events"] * len(seen.sequences)
+        for row, first, last in _spans(rows):
+            new = pairs[first:last][support[first:last] == 0].tolist()
+            if new:
+                steps = _and([self._step(pair) for pair in new])
+                sentences[row] = f"{steps} in none of {self.n_sessions_:,.0f} training sessions"
+            else:
+                rarest = first + int(np.argmin(support[first:last]))
+                step, among = self._step(pairs[rarest]), self._of_training(support[rarest])
+                sentences[row] = f"every transition is known; the rarest, {step}, in {among}"
+        return sentences
+
+    def _step(self, pair: int) -> str:
+        before, after = divmod(int(pair), self.vocabulary_.size)
+        if before == self.vocabulary_.begin:
+            nothing = after == self.vocabulary_.end
+            return "a session without events" if nothing else f"{_event(self.vocabulary_, after)} at the beginning"
+        if after == self.vocabulary_.end:
+            return f"the end after {_event(self.vocabulary_, before)}"
+        return f"{_event(self.vocabulary_, after)} after {_event(self.vocabulary_, before)}"
 
 
 class SessionLength(_SessionRule):
@@ -443,6 +525,10 @@ class BackOffNovelty(_SessionRule):
       the geometric mean of the largest m that lets all these through and the largest number of vectors among the
       smaller structures: as far, in ratio, from closing what must be open as from opening what need not be.
 
+    With ``trusted``, a new vector is also let through if at least so many training sessions have its structure: new
+    counts of free events in a structure that is common are no anomaly, however few vectors it had, while what one or
+    two training sessions did is not taken for normal on their word alone.
+
     Score: 2 minus the share of m that training knows where the rule fires; 2 plus the distance from the nearest
     structure where the structure is new; below 1/2 a known vector's rarity, from 1/2 to 1 new vectors let through.
 
@@ -462,6 +548,7 @@ class BackOffNovelty(_SessionRule):
         free: Sequence[Any] | None = None,
         m: int | None = None,
         least_share: float = 0.1,
+        trusted: int | None = None,
     ) -> None:
         """Leave the choice to the validation, or fix it.
 
@@ -470,17 +557,21 @@ class BackOffNovelty(_SessionRule):
             free: event types whose counts vary freely; chosen on held-out normal sessions by default.
             m: least number of distinct vectors with which a structure is let through; chosen likewise by default.
             least_share: share of the held-out alarms that an event must remove to be freed, above 0, at most 1.
+            trusted: number of training sessions from which on a structure is let through; by default none is.
         """
         self.events = events
         self.free = free
         self.m = m
         self.least_share = least_share
+        self.trusted = trusted
 
     def _check_parameters(self) -> None:
         if not 0 < self.least_share <= 1:
             raise DataError(f"least_share must be above 0 and at most 1, found {self.least_share}: give a share")
         if self.m is not None and self.m < 1:
             raise DataError(f"m must be at least 1, found {self.m}: give a number of count vectors, or None")
+        if self.trusted is not None and self.trusted < 1:
+            raise DataError(f"trusted must be at least 1, found {self.trusted}: give a number of sessions, or None")
         _require_list(self.free or ())
 
     def _learn(self, seen: Distinct) -> None:
@@ -494,37 +585,48 @@ class BackOffNovelty(_SessionRule):
         self.structures_ = _Known.of(structures, self.known_.sessions)
         self.vectors_per_structure_ = np.bincount(self.structures_.rows)
         self.m_ = self.m if self.m is not None else held_out.least_vectors(self.structures_.rows)
-        alarms = held_out.alarms(self.structures_.rows, np.array([self.m_]))
+        alarms = held_out.alarms(
+            self.structures_.rows,
+            np.array([self.m_]),
+            ~self._is_trusted(self.structures_.sessions[self.structures_.rows] - 1),
+        )
         self.false_alarm_rate_ = alarms / self.n_sessions_
         self.sentence_ = (
             f"abnormal if the count vector is none of the {len(self.known_.sessions):,} of {self.n_sessions_:,.0f} "
             f"training sessions and fewer than {self.m_:,} of these have its structure ({self._structure()})"
         )
+        if self.trusted is not None:
+            self.sentence_ += f", unless {self.trusted:,} sessions or more do"
+
+    def _is_trusted(self, sessions: Floats) -> NDArray[np.bool_]:
+        """Whether so many sessions with a structure are enough to let it through."""
+        return sessions >= (np.inf if self.trusted is None else self.trusted)
 
     def _structure(self) -> str:
         return f"its counts without {_listed([_short(event) for event in self.free_])}" if self.free_ else "all counts"
 
-    def _back_off(self, seen: Distinct) -> tuple[sparse.csr_matrix, sparse.csr_matrix, Ints, Ints]:
-        """Count vectors and structures, place of the known vector or -1, and known vectors with the structure."""
+    def _back_off(self, seen: Distinct) -> "_Support":
         vectors = log_sessions.count_vectors(seen.sequences)
         structures = _without(vectors, self.vocabulary_.places(self.free_))
         place = self.structures_.find(structures)
         support = np.where(place < 0, 0, self.vectors_per_structure_[place])
-        return vectors, structures, self.known_.find(vectors), support
+        having = np.where(place < 0, 0.0, self.structures_.sessions[place])
+        return _Support(vectors, structures, self.known_.find(vectors), support, having)
 
     def _rate(self, seen: Distinct) -> Floats:
-        _, structures, place, support = self._back_off(seen)
-        fired = 2 - support / self.m_
-        passed = 0.5 + 0.5 * self.m_ / (support + 1)
-        score = np.where(support < self.m_, fired, passed)
+        _, structures, place, support, common = self._back_off(seen)
+        fires = (support < self.m_) & ~self._is_trusted(common)
+        passed = np.minimum(0.5 + 0.5 * self.m_ / (support + 1), 0.5 + 0.5 / (common + 1) ** 0.5)
+        passed = np.where(support < self.m_, passed, 0.5 + 0.5 * self.m_ / (support + 1))
+        score = np.where(fires, 2 - support / self.m_, passed)
         score = np.where(place >= 0, self._surprise(self.known_.sessions[place]) / 2, score)
         new = (place < 0) & (support == 0)
         score[new] += self.structures_.nearest(structures[new])[1]
         return score
 
     def _say(self, seen: Distinct) -> list[str]:
-        vectors, structures, place, support = self._back_off(seen)
-        fires = (place < 0) & (support < self.m_)
+        vectors, structures, place, support, common = self._back_off(seen)
+        fires = (place < 0) & (support < self.m_) & ~self._is_trusted(common)
         whole = _Differences(seen, vectors, self.known_, np.flatnonzero(fires & (support > 0)))
         part = _Differences(seen, structures, self.structures_, np.flatnonzero(fires & (support == 0)))
         sentences = []
@@ -534,6 +636,8 @@ class BackOffNovelty(_SessionRule):
             elif similar >= self.m_:
                 has = f"{similar:,} known vectors have its structure ({self._structure()}), at least {self.m_:,}"
                 sentence = f"the count vector is new, but {has}: its counts vary freely"
+            elif similar and not fires[row]:
+                sentence = f"the count vector is new, but its structure is in {self._of_training(common[row])}"
             elif similar:
                 has = f"{similar:,} known vectors have its structure ({self._structure()}), fewer than {self.m_:,}"
                 sentence = f"the count vector is new and {has}; {whole.counts(row)}"
@@ -541,6 +645,24 @@ class BackOffNovelty(_SessionRule):
                 sentence = f"the count vector is new and so is its structure ({self._structure()}); {part.counts(row)}"
             sentences.append(sentence)
         return sentences
+
+
+class _Support(NamedTuple):
+    """What training knows of some sessions.
+
+    Attributes:
+        vectors: count vectors.
+        structures: count vectors without the free events.
+        place: place of the known vector, or -1.
+        similar: known vectors with the structure.
+        common: training sessions with the structure.
+    """
+
+    vectors: sparse.csr_matrix
+    structures: sparse.csr_matrix
+    place: Ints
+    similar: Ints
+    common: Floats
 
 
 class _HeldOut:
@@ -556,14 +678,16 @@ class _HeldOut:
         self.levels = 2 ** np.arange(int(np.log2(len(self.single))) + 1)
         self.least = max(least_share * self.single.sum(), 1.0)
 
-    def alarms(self, structure: Ints, levels: Ints) -> float:
+    def alarms(self, structure: Ints, levels: Ints, doubted: NDArray[np.bool_] | None = None) -> float:
         """Sessions that raise an alarm, averaged over several m.
 
         Args:
             structure: number of the structure of each known vector.
             levels: values of m, ascending.
+            doubted: whether each known vector may raise an alarm at all; all may by default.
         """
-        return float(self.single @ (1 - self._quiet(np.bincount(structure), levels)[structure]))
+        able = self.single if doubted is None else self.single * doubted
+        return float(able @ (1 - self._quiet(np.bincount(structure), levels)[structure]))
 
     @staticmethod
     def _quiet(vectors: Ints, levels: Ints) -> Floats:
@@ -753,6 +877,13 @@ def _quantile(values: Ints, weight: Floats, share: float) -> int:
     reached = np.cumsum(weight[order]) / weight.sum()
     place = int(np.searchsorted(reached, share - 1e-12))
     return int(values[order[min(place, len(order) - 1)]])
+
+
+def _spans(rows: Ints) -> Iterator[tuple[int, int, int]]:
+    """Each row with the places from and to which it stands, of rows that ascend."""
+    begins = np.flatnonzero(np.diff(rows, prepend=-1))
+    ends = np.append(begins[1:], len(rows))
+    yield from zip(rows[begins].tolist(), begins.tolist(), ends.tolist(), strict=True)
 
 
 def _unseen_events(seen: Distinct) -> dict[int, list[str]]:
