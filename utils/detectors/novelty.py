@@ -67,7 +67,7 @@ class _SessionRule(BaseEstimator):  # type: ignore[misc]
             DataError: if no normal session is left, a weight is no number from 0 on, or a parameter is out of range.
         """
         self._check_parameters()
-        rows, weights = _normal_rows(X, y, weight)
+        rows, weights = normal_rows(X, y, weight)
         if not rows.any():
             raise DataError(f"a rule needs normal sessions to learn from, found none in {X.height} rows: give some")
         seen = log_sessions.distinct(X.filter(pl.Series(rows)), self.events, weight=weights[rows])
@@ -794,8 +794,16 @@ class _Differences:
         return _event(self.vocabulary, code)
 
 
-def _normal_rows(X: pl.DataFrame, y: Values | None, weight: Values | None) -> tuple[NDArray[np.bool_], Floats]:
+def normal_rows(X: pl.DataFrame, y: Values | None, weight: Values | None) -> tuple[NDArray[np.bool_], Floats]:
     """Tell which rows to learn from, and how many sessions each stands for.
+
+    Args:
+        X: one row a session.
+        y: true for an anomaly, shape (n,); anomalies and rows without a label are left out. ``None``: all are normal.
+        weight: how many sessions each row stands for, shape (n,); rows of weight 0 are left out.
+
+    Returns:
+        The rows to learn from, and the weights of all rows, each of shape (n,).
 
     Raises:
         DataError: if labels or weights are not one a row or not usable.
@@ -809,6 +817,9 @@ def _normal_rows(X: pl.DataFrame, y: Values | None, weight: Values | None) -> tu
     anomalous = np.ones(labels.len(), dtype=np.bool_)
     anomalous[known.to_numpy()] = as_labels(labels.filter(known))
     return ~as_labels(anomalous, X.height) & (weights > 0), weights
+
+
+_normal_rows = normal_rows
 
 
 def _require_list(free: Sequence[Any]) -> None:
