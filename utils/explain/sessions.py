@@ -7,7 +7,7 @@ leads back to lines that a person can read.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -24,10 +24,13 @@ from utils.features import log_sessions
 from utils.features.log_sessions import Vocabulary
 
 END, NO_EVENT = "end of session", "(null)"
+TOKENS: Mapping[object, str] = {None: END, "(end)": END, "(unseen)": "an event never seen"}
+"""What a sequence model expects beside events."""
+
 ID_LENGTH = 6
 """Longest identifier of an event that is shown as it is; a longer one gives way to the beginning of its template."""
 
-NAME_LENGTH, TEXT_LENGTH = 26, 60
+NAME_LENGTH, TEXT_LENGTH = 32, 64
 AROUND = 6
 """Steps on each side of the most surprising one that a table of a long session shows."""
 
@@ -124,7 +127,13 @@ class EventNames:
     def phrase(self, event: object) -> str:
         """Name of an event with its template in brackets, unless the name is its beginning already."""
         name, text = self.name(event), self.text(event)
-        return f"{name} ({_cut(_tidy(text), TEXT_LENGTH)})" if text and len(name) <= ID_LENGTH else f"“{name}”"
+        said = _cut(_tidy(text), TEXT_LENGTH) if text else name
+        return f"{name} ({said})" if text and len(name) <= ID_LENGTH else f"“{said}”" if text else self.quoted(event)
+
+    def quoted(self, event: object) -> str:
+        """Short name of an event, in quotation marks where it is no identifier."""
+        name = self.name(event)
+        return f"“{name}”" if " " in name else name
 
 
 @dataclass(frozen=True, eq=False)
@@ -385,15 +394,15 @@ def _expectations(session: _Session, called: EventNames) -> pl.DataFrame:
         return said
     rows: list[tuple[str | None, str | None, float | None]] = []
     for events, shares in session.model.select("candidates", "shares").iter_rows():
-        listed = [(_candidate(event, called), share) for event, share in zip(events or [], shares or [], strict=False)]
-        words = ", ".join(f"{name} {_percent(share)}" for name, share in listed)
-        rows.append((words, *listed[0]) if listed else (None, None, None))
+        listed = list(zip(events or [], shares or [], strict=False))
+        words = ", ".join(f"{_candidate(event, called.quoted)} {_percent(share)}" for event, share in listed)
+        rows.append((words, _candidate(listed[0][0], called.name), listed[0][1]) if listed else (None, None, None))
     named = {name: STEPS[name] for name in ("expected", "likeliest", "likeliest_probability")}
     return said.hstack(pl.DataFrame(rows, schema=named, orient="row"))
 
 
-def _candidate(event: object, called: EventNames) -> str:
-    return END if event is None or event == "end" else called.name(event)
+def _candidate(event: object, named: Callable[[object], str]) -> str:
+    return TOKENS[event] if event in TOKENS else named(event)
 
 
 def _reasons(X: pl.DataFrame, detectors: Mapping[str, Any], thresholds: Mapping[str, Threshold]) -> list[pl.DataFrame]:
@@ -468,7 +477,7 @@ def _counts(session: _Session, nearest: Neighbour, called: EventNames, vocabular
 def _differing(session: _Session, nearest: Neighbour, called: EventNames, vocabulary: Vocabulary) -> str:
     """Differences in counts in words; empty if there are none."""
     differing = [row for row in _tallies(session, nearest, vocabulary) if row[1] != row[2]]
-    parts = [f"{called.name(event)} {here:,} instead of {there:,} times" for event, here, there in differing]
+    parts = [f"{called.quoted(event)} {here:,} instead of {there:,} times" for event, here, there in differing]
     more = len(parts) - MOST_DIFFERENCES
     return _and([*parts[:MOST_DIFFERENCES], *([f"{more} more"] if more > 0 else [])])
 
@@ -546,7 +555,7 @@ def _beginning(template: str, event: str, taken: Iterable[str]) -> str:
 
 
 def _tidy(text: str) -> str:
-    return " ".join(text.replace("<*>", " * ").split())
+    return " ".join(text.replace("<*>", " * ").split()).removeprefix("* ")
 
 
 def _cut(text: str, longest: int) -> str:

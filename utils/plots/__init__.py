@@ -30,7 +30,10 @@ from utils.plots.explanations import (
 )
 from utils.plots.exploration import audit_map, balance, correlation_map, distributions
 from utils.plots.features import correlation_groups, log_effect, most_informative, signal_map, stability_bars
+from utils.plots.log_training import budget_curve, training_curve, work_done_once
+from utils.plots.log_trials import detector_f1, draw_spread, recall_by_type, truncation
 from utils.plots.portrait import portraits
+from utils.plots.sessions import counts_difference, session_picture
 from utils.plots.static import svg
 from utils.plots.style import use_house_style
 from utils.plots.tuning import (
@@ -47,16 +50,20 @@ __all__ = [
     "audit_map",
     "balance",
     "beeswarm",
+    "budget_curve",
     "calibration_curve",
     "chosen_where",
     "cluster_composition",
     "confusion_matrix",
     "correlation_groups",
     "correlation_map",
+    "counts_difference",
     "default_against_tuned",
     "dependence_plot",
+    "detector_f1",
     "detector_scoreboard",
     "distributions",
+    "draw_spread",
     "evidence_map",
     "explained_bars",
     "feature_space",
@@ -73,6 +80,7 @@ __all__ = [
     "portraits",
     "precision_recall",
     "reason_bars",
+    "recall_by_type",
     "recall_map",
     "roc",
     "rule_scoreboard",
@@ -80,6 +88,7 @@ __all__ = [
     "score_distribution",
     "score_groups",
     "search_history",
+    "session_picture",
     "signal_map",
     "slice_bars",
     "stability_bars",
@@ -87,6 +96,9 @@ __all__ = [
     "sweep_map",
     "threshold_choices",
     "threshold_curve",
+    "training_curve",
+    "truncation",
     "use_house_style",
     "waterfall",
+    "work_done_once",
 ]
