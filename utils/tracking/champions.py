@@ -12,7 +12,7 @@ Rules, in this order:
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import polars as pl
@@ -23,14 +23,17 @@ from utils.classifiers.champion_trials import Trial
 from utils.errors import DataError, LabError, TrackingError
 from utils.evaluation import counting
 from utils.evaluation.comparison import Comparison, paired_bootstrap
-from utils.evaluation.inputs import Values
+from utils.evaluation.inputs import Bools, Floats, Values
 from utils.evaluation.metrics import Estimate
+from utils.evaluation.thresholds import Threshold
 from utils.tracking.models import CHAMPION, Storage, load_model, register, set_alias, storage
 from utils.tracking.runs import Run
 from utils.tracking.store import open_store, stored
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+
+    from utils.tracking.models import Predictor
 
 CARD = "model_card.md"
 OLD, NEW = "the champion", "the challenger"
@@ -49,6 +52,31 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
 }
 TAGS = ("data.name", "data.source", "data.origin", "data.digest", "git.commit", "notebook", "seed", "budget")
 DOWNLOADED = frozenset({"cache", "mirror", "download"})
+
+
+class Decider(Protocol):
+    """What can be champion: a model that reads raw input, scores it and decides by a threshold of its own.
+
+    :class:`utils.classifiers.champion.Champion` reads rows; :class:`utils.detectors.log_monitor.LogMonitor` reads lines
+    of a log, or sessions as lists of events. One that is no pipeline says with ``describe()`` what it is made of.
+
+    Attributes:
+        threshold_: the fitted threshold.
+        n_training_: what it learned from, n_anomalies_ of it anomalies.
+    """
+
+    threshold_: Threshold
+    n_training_: float
+    n_anomalies_: float
+
+    def predict(self, rows: Any, /) -> Bools:  # noqa: ANN401 (raw input of any form)
+        """Decide; true for an anomaly."""
+
+    def score_samples(self, rows: Any, /) -> Floats:  # noqa: ANN401 (raw input of any form)
+        """Score; HIGHER = MORE ABNORMAL."""
+
+    def example(self) -> pl.DataFrame:
+        """Make an input that is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +152,7 @@ class _Holder:
 def challenge(
     run: Run,
     name: str,
-    champion: Champion,
+    champion: Decider,
     rows: pl.DataFrame,
     y: Values,
     evidence: Evidence,
@@ -275,7 +303,7 @@ def simulated_example(name: str, table: str, champion: Champion, *, seed: int = 
     return usual
 
 
-def card(run: Run, name: str, champion: Champion, evidence: Evidence, kept: Storage) -> str:
+def card(run: Run, name: str, champion: Decider, evidence: Evidence, kept: Storage) -> str:
     """Write the model card: data, numbers with intervals, threshold, training, limits, in Markdown.
 
     Source:
@@ -283,7 +311,8 @@ def card(run: Run, name: str, champion: Champion, evidence: Evidence, kept: Stor
     """
     tags = run.tags
     source = {"simulated": "SIMULATED data", "real": "real data"}.get(tags.get("data.source", ""), "data")
-    trained = f"{champion.n_training_:,.0f} training rows, {champion.n_anomalies_:,.0f} of them anomalies"
+    what = "rows" if isinstance(champion, Champion) else "sessions"
+    trained = f"{champion.n_training_:,.0f} training {what}, {champion.n_anomalies_:,.0f} of them anomalies"
     data = [
         f"{tags.get('data.name', name)}: {source} from {tags.get('data.origin', 'an unknown place')}",
         f"digest {tags.get('data.digest', 'unknown')}",
@@ -292,8 +321,7 @@ def card(run: Run, name: str, champion: Champion, evidence: Evidence, kept: Stor
         *([f"judged on {evidence.test}"] if evidence.test else []),
     ]
     made = [
-        " → ".join(type(step).__name__ for _, step in champion.pipeline_.steps),
-        f"reads {len(champion.input_schema_)} columns{_made_of(champion)}",
+        *_parts(champion),
         f"seed {tags.get('seed', 'unknown')}, notebook {tags.get('notebook', 'unknown')}, "
         f"git commit {tags.get('git.commit', 'unknown')}",
         _stored_as(kept),
@@ -314,6 +342,14 @@ def card(run: Run, name: str, champion: Champion, evidence: Evidence, kept: Stor
     return "\n\n".join([f"# {name}", *parts]) + "\n"
 
 
+def _parts(champion: Decider) -> list[str]:
+    """What a model is made of, and what it reads."""
+    if not isinstance(champion, Champion):
+        return list(getattr(champion, "describe", list)())
+    steps = " → ".join(type(step).__name__ for _, step in champion.pipeline_.steps)
+    return [steps, f"reads {len(champion.input_schema_)} columns{_made_of(champion)}"]
+
+
 def _made_of(champion: Champion) -> str:
     """From what the columns are made, where raw records are read."""
     return f", or makes them of {', '.join(champion.reader_.inputs)}" if champion.reader_ else ""
@@ -326,7 +362,7 @@ def _stored_as(kept: Storage) -> str:
     return f"stored by cloudpickle, as skops does not trust {refused}: load it only from a store you trust"
 
 
-def _refusal(run: Run, champion: Champion, kept: Storage, most_bytes: int | None) -> str:
+def _refusal(run: Run, champion: Decider, kept: Storage, most_bytes: int | None) -> str:
     """Why a model cannot be registered at all; empty if it can."""
     if most_bytes is not None and kept.size > most_bytes:
         return f"it takes {kept.size / 1e6:.1f} MB, more than {most_bytes / 1e6:.1f} MB; choose fewer or smaller trees"
@@ -336,13 +372,21 @@ def _refusal(run: Run, champion: Champion, kept: Storage, most_bytes: int | None
     return ""
 
 
-def _kept_rows(champion: Champion) -> str:
+def _kept_rows(champion: Decider) -> str:
     """Name of a step that keeps training rows; empty if none does."""
-    for _, step in champion.pipeline_.steps:
+    for step in _steps(champion):
         inner = [step, *(value for value in vars(step).values() if hasattr(value, "get_params"))]
         if any(hasattr(one, attribute) for one in inner for attribute in KEPT_ROWS):
             return type(step).__name__
     return ""
+
+
+def _steps(champion: Decider) -> list[Any]:
+    """Fitted steps of a pipeline; detector and members of a model that is none."""
+    if isinstance(champion, Champion):
+        return [step for _, step in champion.pipeline_.steps]
+    detector = getattr(champion, "detector_", champion)
+    return [detector, *getattr(detector, "members_", {}).values()]
 
 
 def _version(name: str, alias: str = CHAMPION) -> "ModelVersion | None":
@@ -371,7 +415,7 @@ def _holder(name: str, rows: pl.DataFrame) -> _Holder | None:
 
 def _test(
     holder: _Holder,
-    champion: Champion,
+    champion: Decider,
     rows: pl.DataFrame,
     y: Values,
     weight: Values | None,
@@ -391,9 +435,9 @@ def _test(
     return paired_bootstrap(metric, y, first, second, names=(NEW, OLD), **shared)
 
 
-def _same(run: Run, holder: _Holder, champion: Champion, rows: pl.DataFrame) -> bool:
+def _same(run: Run, holder: _Holder, champion: Decider, rows: pl.DataFrame) -> bool:
     """Whether both models score all rows alike and learned from the same data."""
-    if not holder.same(run, "data.digest") or not isinstance(holder.model, Champion):
+    if not holder.same(run, "data.digest") or type(holder.model) is not type(champion):
         return False
     if holder.model.threshold_.value_ != champion.threshold_.value_:
         return False
@@ -420,13 +464,13 @@ def _decided(run: Run, holder: _Holder | None, test: Comparison | None) -> tuple
 
 
 def _store(
-    run: Run, name: str, champion: Champion, evidence: Evidence, example: pl.DataFrame | None, kept: Storage
+    run: Run, name: str, champion: Decider, evidence: Evidence, example: pl.DataFrame | None, kept: Storage
 ) -> tuple[str, str]:
     """Store model and card in the run; return the model's address and the card."""
     text = card(run, name, champion, evidence, kept)
     rows = _plain(champion.example() if example is None else example)
     address = run.log_model(
-        champion,
+        cast("Predictor", champion),
         rows,
         name=name,
         serialization=kept.serialization,
@@ -455,8 +499,10 @@ def _plain_type(dtype: pl.DataType) -> type[pl.DataType]:
     return pl.Float64 if dtype.is_numeric() else pl.Boolean if isinstance(dtype, pl.Boolean) else pl.String
 
 
-def _packages(champion: Champion) -> list[str]:
+def _packages(champion: Decider) -> list[str]:
     """Packages that loading a model needs beside those of every scikit-learn model."""
+    if not isinstance(champion, Champion):
+        return ["polars", *getattr(champion, "packages", ())]
     roots = {kind.__module__.split(".")[0] for kind in type(champion.pipeline_[-1]).__mro__}
     if type(champion.pipeline_[-1]).__module__.endswith(".dense"):
         roots.add("keras")

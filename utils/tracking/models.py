@@ -40,6 +40,13 @@ TRUSTED = (
 )
 """Types of scikit-learn that skops may load beside its own list; they hold arrays, no code."""
 
+TRUSTED_TABLES = (
+    "polars.dataframe.frame.DataFrame",
+    "polars.series.series.Series",
+    "scipy.sparse._csr.csr_matrix",
+)
+"""Types of tables that skops may load: columns and matrices of values, as they are read from files, no code."""
+
 TRUSTED_BOOSTING = (
     "collections.OrderedDict",
     "lightgbm.basic.Booster",
@@ -97,7 +104,7 @@ def storage(model: object) -> Storage:
         needed = skops.io.get_untrusted_types(data=written)
     except Exception as error:  # whatever skops meets in a foreign object
         return _pickled(model, (f"skops cannot write it ({type(error).__name__})",))
-    known = {*TRUSTED, *TRUSTED_BOOSTING}
+    known = {*TRUSTED, *TRUSTED_TABLES, *TRUSTED_BOOSTING}
     refused = tuple(name for name in needed if not name.startswith(OWN) and name not in known)
     return _pickled(model, refused) if refused else Storage("skops", tuple(needed), (), len(written))
 

@@ -17,7 +17,8 @@ from utils.detectors.log_monitor.calibration import EVENTS, held_out_scores, rep
 from utils.detectors.log_monitor.naming import KnownTemplates
 from utils.detectors.log_monitor.reading import Lines, Progress, Scanned, SessionRule, scan
 from utils.detectors.log_monitor.surprise import CountSurprise
-from utils.detectors.novelty import FIRES, BackOffNovelty
+from utils.detectors.novelty import FIRES
+from utils.detectors.session_vote import SessionVote
 from utils.errors import DataError, SchemaError
 from utils.evaluation.conformal import ConformalPValues
 from utils.evaluation.inputs import Bools, Floats, Values, as_labels, as_series, as_weights
@@ -53,14 +54,15 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
     Fitted on normal sessions, or on sessions nearly all of which are normal. What is kept are templates with values
     masked, counts of events and what the detector keeps: no line.
 
-    Where the detector is not given, sessions that mostly repeat each other get the rule of novel count vectors
-    (:class:`utils.detectors.novelty.BackOffNovelty`), and sessions hardly two of which are equal, such as windows of
+    Where the detector is not given, sessions that mostly repeat each other get the vote of novelty rules
+    (:class:`utils.detectors.session_vote.SessionVote`), and sessions hardly two of which are equal, such as windows of
     time, get :class:`CountSurprise`. Which of both is decided on the training sessions: by the share of them whose
     counts another one has.
 
     The threshold is chosen on held-out training sessions: fifths in the order of the file are left out in turn, so that
     a burst that spans several windows is held out as a whole. Of these scores come the p-values as well
-    (:class:`utils.evaluation.conformal.ConformalPValues`).
+    (:class:`utils.evaluation.conformal.ConformalPValues`). A detector that calibrates itself in this way, as the vote
+    does, is taken at its word.
 
     Attributes:
         parser_: tells the template of each line.
@@ -102,8 +104,8 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
             year: of the first line, where times have no year.
             encoding: of files, if not UTF-8.
             detector: of sessions with a list column ``events``; it is cloned.
-            threshold: how the threshold is chosen; where the rule fires if the detector is a novelty rule, else
-                ``AlarmRate(rate)``; it is cloned.
+            threshold: how the threshold is chosen; the detector's own if it has one, where it fires if it is
+                a novelty rule, else ``AlarmRate(rate)``; it is cloned.
             rate: share of normal sessions that may be flagged.
             folds: parts that are held out in turn.
             seed: of the order in which rows that stand for several sessions are held out.
@@ -122,6 +124,11 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         self.folds = folds
         self.seed = seed
         self.progress = progress
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages that reading lines needs beside those of every model."""
+        return ("numba", "pyarrow", "scipy")
 
     @property
     def rule(self) -> SessionRule:
@@ -304,14 +311,14 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "detector_")
         known = getattr(self.detector_, "vocabulary_", self.surprise_.vocabulary_).unseen
         made = f"{type(self.parser_).__name__} → {type(self.detector_).__name__} → {type(self.threshold_).__name__}"
-        said = [
+        sentence, threshold = getattr(self.detector_, "sentence_", ""), self.threshold_.describe()
+        return [
             made,
             f"reads raw lines of text, or sessions as lists of events; {known:,} event types are known",
-            f"learned from {self.n_training_:,.0f} sessions; {self.repeated_:.0%} have counts that another one has",
-            self.threshold_.describe(),
-            f"{self.held_out_rate_:.2%} of held-out training sessions are flagged",
+            f"{self.repeated_:.0%} of the training sessions have counts that another one has",
+            *([sentence] if sentence and sentence not in threshold else []),
+            f"{self.held_out_rate_:.2%} of {self.p_values_.n_calibration_:,.0f} held-out training sessions are flagged",
         ]
-        return [*said, getattr(self.detector_, "sentence_", "")] if hasattr(self.detector_, "sentence_") else said
 
     def example(self) -> pl.DataFrame:
         """A line for each known template with made-up values: an input that is nobody's log."""
@@ -341,20 +348,30 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         self.n_training_, self.n_anomalies_ = self.surprise_.n_sessions_, 0.0
         self.repeated_ = repeated_share(rows, weight)
         detector = self._default() if self.detector is None else self.detector
-        scores = held_out_scores(detector, rows, weight, self.folds, self.seed)
-        self.p_values_ = ConformalPValues().fit(scores)
-        self.threshold_ = clone(self._threshold(detector)).fit(scores)
-        self.held_out_rate_ = float(self.threshold_.predict(scores).mean())
         self.detector_ = clone(detector).fit(rows, weight=weight)
+        scores = self._calibration_scores(rows, weight)
+        self.p_values_ = ConformalPValues().fit(scores)
+        self.threshold_ = clone(self._threshold()).fit(scores)
+        self.held_out_rate_ = float(self.threshold_.predict(scores).mean())
         return self
 
-    def _default(self) -> BaseEstimator:
-        return BackOffNovelty() if self.repeated_ >= REPEATED else CountSurprise()
+    def _calibration_scores(self, rows: pl.DataFrame, weight: Floats | None) -> Floats:
+        """Held-out scores of the training sessions; a detector that calibrates itself has them."""
+        own = getattr(self.detector_, "calibration_", None)
+        if isinstance(own, ConformalPValues):
+            return np.repeat(own.scores_, np.rint(-np.diff(own.at_least_)).astype(np.int64))
+        return held_out_scores(self.detector_, rows, weight, self.folds, self.seed)
 
-    def _threshold(self, detector: BaseEstimator) -> Threshold:
+    def _default(self) -> BaseEstimator:
+        return SessionVote(rate=self.rate, seed=self.seed) if self.repeated_ >= REPEATED else CountSurprise()
+
+    def _threshold(self) -> Threshold:
         if self.threshold is not None:
             return self.threshold
-        return Fixed(FIRES, "where the rule fires") if hasattr(detector, "fires") else AlarmRate(self.rate)
+        own = getattr(self.detector_, "threshold_", None)
+        if isinstance(own, float):
+            return Fixed(own, self.detector_.sentence_)
+        return Fixed(FIRES, "where the rule fires") if hasattr(self.detector_, "fires") else AlarmRate(self.rate)
 
     def _scores(self, sessions: pl.DataFrame) -> Floats:
         return np.asarray(self.detector_.score_samples(self._coded(sessions)), dtype=np.float64)

@@ -281,10 +281,10 @@ def _outside(outside: int, lines: int) -> list[str]:
 def _warnings(judged: pl.DataFrame, sessions: pl.DataFrame, monitor: LogMonitor) -> list[str]:
     """What to beware of: a threshold that cannot be vouched for, a log that has changed."""
     said = []
-    if np.isinf(monitor.threshold_.value_):
+    if np.isinf(monitor.threshold_.value_) or (monitor.n_training_ + 1) * monitor.rate < 1:
         said.append(
             f"{monitor.n_training_:,.0f} training sessions cannot vouch for an alarm rate of {monitor.rate:g}: "
-            "sessions are ranked, none is flagged."
+            "look at the sessions by rank, not by alarm."
         )
     share = int(judged["decision"].sum()) / max(judged.height, 1)
     if share > MOSTLY:
