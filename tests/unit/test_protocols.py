@@ -263,10 +263,10 @@ def test_reference_features_are_joined_and_compared_with_size(tmp_path, monkeypa
 
 def test_the_published_division_is_that_of_the_publication():
     y = pl.Series(np.random.default_rng(0).random(200) < 0.4)
-    split = nsl_kdd.divided(y, 42)
-    assert split.test.size == 40
-    assert np.isin(nsl_kdd.divided(y, 42).test, split.test).all()
-    assert not np.isin(nsl_kdd.divided(y, 1).test, split.test).all()
+    train, test = nsl_kdd.divided(y, 42)
+    assert (train.size, test.size) == (160, 40)
+    assert np.array_equal(nsl_kdd.divided(y, 42)[1], test)
+    assert not np.isin(nsl_kdd.divided(y, 1)[1], test).all()
 
 
 def test_connections_without_the_mark_are_left_out():

@@ -14,7 +14,8 @@ were looked at until a recipe stood:
 Tried in vain on the other divisions. api: all pairwise ratios, support vectors, boosting with random cuts. nsl_kdd:
 more leaves, fewer columns a tree, heavier attacks, XGBoost and extra trees in a vote. cicids2017: lighter leaves or
 fewer columns for XGBoost, weights of classes, forests in the vote; boosting on histograms diverges on classes of ten
-rows.
+rows. Attack or not: shallow, deep, slow and bagged XGBoost, boosting on histograms and LightGBM all make 6.9 to 7.7
+errors a division (F1 .99934 to .99941).
 """
 
 from collections.abc import Callable, Mapping, Sequence

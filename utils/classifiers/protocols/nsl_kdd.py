@@ -24,6 +24,7 @@ from utils.classifiers.protocols.outcome import Earlier, Outcome, means
 from utils.classifiers.protocols.trials import OutOfFold, SmoothErrors
 from utils.datasets.contract import LABEL, Dataset
 from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, TEST_SHARE, divided
+from utils.evaluation.splits import Split
 from utils.settings import Budget
 
 NAME, UNIT = "nsl_kdd", "connection"
@@ -87,7 +88,9 @@ def judged(
     chosen = candidate or candidates.of(NAME)
     pipeline = chosen.pipeline(columns, seed=seed, threads=threads)
     y, rule = frame[LABEL], OutOfFold(SmoothErrors(), seed=seed)
-    each = trials.two_classes(pipeline, frame, y, (divided(y, each) for each in seeds), lambda split: rule)
+    each = trials.two_classes(
+        pipeline, frame, y, (Split(f"seed {each}", *divided(y, each)) for each in seeds), lambda split: rule
+    )
     return Outcome(
         table=(NAME, FRAME),
         name=name,

@@ -30,7 +30,6 @@ from utils.detectors.published.reproduction import Measured, Reproduction, repro
 from utils.errors import DataError
 from utils.evaluation import clustering, metrics
 from utils.evaluation.inputs import Bools, Floats, Ints, Values, as_labels
-from utils.evaluation.splits import Split
 from utils.evaluation.thresholds import AlarmRate
 
 FRAME = "connections"
@@ -96,8 +95,7 @@ def connections(dataset: Dataset) -> Connections:
         raise DataError(f"the experiment needs {FEWEST_ROWS} rows of both classes, found {found}: use a larger budget")
     matrix, names = _encoded(head)
     y = head[LABEL].to_numpy().astype(np.bool_)
-    sides = divided(y)
-    train, test = sides.train, sides.test
+    train, test = divided(y)
     learned, judged = _scaled(matrix[train], matrix[test])
     return Connections(
         train=learned,
@@ -111,8 +109,8 @@ def connections(dataset: Dataset) -> Connections:
     )
 
 
-def divided(y: Values, seed: int = PUBLISHED_SEED) -> Split:
-    """Divide rows as published.
+def divided(y: Values, seed: int = PUBLISHED_SEED) -> tuple[Ints, Ints]:
+    """Divide rows as published: places of the training and of the test rows, in the order in which they were drawn.
 
     The published division is stratified by the texts "anomaly" and "normal": their alphabetical order decides which
     rows are drawn, so 0 and 1 for normal and attack would give another division.
@@ -125,7 +123,7 @@ def divided(y: Values, seed: int = PUBLISHED_SEED) -> Split:
 
     words = np.where(as_labels(y), "anomaly", "normal")
     train, test = train_test_split(np.arange(len(words)), test_size=TEST_SHARE, random_state=seed, stratify=words)
-    return Split(f"seed {seed}", np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
+    return np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)
 
 
 def isolation_forest(split: Connections) -> Reproduction:
