@@ -136,7 +136,7 @@ class TwoInput(BaseEstimator):  # type: ignore[misc]
             DataError: if ``y`` is missing, a class has no session, or a weight is no number from 0 on.
         """
         self._check_parameters()
-        X, labels, mass = _labelled(X, y, weight)
+        X, labels, mass = labelled_sessions(X, y, weight, type(self).__name__)
         seen = log_sessions.distinct(X, self.events)
         classes = [np.bincount(seen.inverse, mass * (labels == side), len(seen.counts)) for side in (False, True)]
         self.vocabulary_ = seen.sequences.vocabulary
@@ -317,23 +317,34 @@ class _Forgetful:
         return np.where(chosen, np.int32(unseen), windows)
 
 
-def _labelled(X: pl.DataFrame, y: Values | None, weight: Values | None) -> tuple[pl.DataFrame, Bools, Floats]:
-    """Rows with a label and a weight, their labels and weights.
+def labelled_sessions(
+    X: pl.DataFrame, y: Values | None, weight: Values | None, what: str
+) -> tuple[pl.DataFrame, Bools, Floats]:
+    """Take the sessions that have a label and a weight.
+
+    Args:
+        X: one row a session.
+        y: true for an anomaly, null where nothing is known, shape (n,).
+        weight: how many sessions each row stands for, shape (n,); 1 by default.
+        what: how an error calls the model.
+
+    Returns:
+        These rows, their labels and their weights.
 
     Raises:
-        DataError: if labels are missing altogether, or one class is.
+        DataError: if labels are missing altogether, not one a row, or a class has no session.
     """
     if y is None:
-        raise DataError("TwoInput learns from labels, found none: give y")
+        raise DataError(f"{what} learns from labels, found none: give y")
     labels, mass = as_series(y), as_weights(weight, X.height)
     if len(labels) != X.height:
         raise DataError(f"labels must be one a row, found {len(labels):,} for {X.height:,} rows: take the same rows")
     weights = np.ones(X.height) if mass is None else mass.astype(np.float64)
     known = labels.is_not_null() & pl.Series(weights > 0)
     found = as_labels(labels.filter(known))
-    require_both_classes(found, None)
     if not found.size:
-        raise DataError(f"TwoInput needs labelled sessions to learn from, found none in {X.height:,} rows: give some")
+        raise DataError(f"{what} needs labelled sessions to learn from, found none in {X.height:,} rows: give some")
+    require_both_classes(found, None)
     return X.filter(known), found, weights[known.to_numpy()]
 
 
