@@ -30,6 +30,9 @@ TRUSTED = 5
 TIE = 0.01
 """Weight of the scores beside their p-values: it orders sessions that are stranger than every calibration session."""
 
+ANY = 0.5
+"""A score from here on means that some member fires."""
+
 COUNTS, ORDER, SET, LENGTH = "counts", "order", "event set", "length"
 
 
@@ -52,6 +55,7 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
             score.
         calibration_: conformal p-values of the combined score.
         threshold_: score from which on a session is abnormal, at least 1.
+        wide_threshold_: the same on the word of any member, at least 1/2; the promise of ``rate`` holds here too.
         false_alarm_rate_: share of the calibration sessions that reach it.
         n_sessions_: number of training sessions.
     """
@@ -111,7 +115,7 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
         self.vocabulary_, self.n_sessions_ = seen.sequences.vocabulary, float(seen.counts.sum())
         table = self._table(seen)
         self.members_ = {name: clone(member).fit(table, weight=seen.counts) for name, member in members.items()}
-        self._calibrate(*self._held_out(members, table, seen.counts))
+        self._calibrate(*held_out_scores(members, table, seen.counts, folds=self.folds, seed=self.seed))
         return self
 
     def score_samples(self, X: pl.DataFrame) -> Floats:
@@ -127,7 +131,7 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
             SchemaError: if the column is missing or holds events of another kind than in training.
         """
         seen = self._distinct(X)
-        return self._combined(self._each(self.members_, self._table(seen)))[seen.inverse]
+        return self._combined(_each(self.members_, self._table(seen)))[seen.inverse]
 
     def p_values(self, X: pl.DataFrame) -> Floats:
         """Share of held-out normal training sessions that are at least as abnormal as each session.
@@ -188,7 +192,7 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
             SchemaError: as ``score_samples``.
         """
         seen = self._distinct(X)
-        scores = self._each(self.members_, self._table(seen))
+        scores = _each(self.members_, self._table(seen))
         columns: dict[str, Any] = {}
         for place, name in enumerate(self.members_):
             column = scores[:, place]
@@ -211,7 +215,7 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
         """
         seen = self._distinct(X)
         table = self._table(seen)
-        scores = self._each(self.members_, table)
+        scores = _each(self.members_, table)
         p = np.column_stack(
             [fitted.p_values(column) for fitted, column in zip(self.combination_.detectors_, scores.T, strict=True)]
         )
@@ -261,27 +265,6 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
     def _table(self, seen: Distinct) -> pl.DataFrame:
         return pl.DataFrame({self.events: seen.events})
 
-    @staticmethod
-    def _each(members: Mapping[str, Any], table: pl.DataFrame) -> Floats:
-        """Scores of all members, shape (n, members)."""
-        return np.column_stack([np.asarray(member.score_samples(table), np.float64) for member in members.values()])
-
-    def _held_out(self, members: Mapping[str, Any], table: pl.DataFrame, counts: Floats) -> tuple[Floats, Floats]:
-        """Scores of the training sessions by members that have not seen them, and the sessions behind each row."""
-        in_fold = _folds(counts, self.folds, self.seed)
-        scores, weights = [], []
-        for inside in in_fold.T:
-            rest, rows = counts - inside, inside > 0
-            if not rows.any() or not (rest > 0).any():
-                continue
-            others = table.filter(pl.Series(rest > 0))
-            fitted = {name: clone(each).fit(others, weight=rest[rest > 0]) for name, each in members.items()}
-            scores.append(self._each(fitted, table.filter(pl.Series(rows))))
-            weights.append(inside[rows])
-        if not scores:
-            return self._each(self.members_, table), counts
-        return np.concatenate(scores), np.concatenate(weights)
-
     def _calibrate(self, scores: Floats, weight: Floats) -> None:
         mass = _counts(weight)
         self.combination_ = ConformalCombination(self.method).fit(scores, weight=mass)
@@ -292,7 +275,8 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
         }
         combined = self._combined(scores)
         self.calibration_ = ConformalPValues().fit(combined, weight=mass)
-        self.threshold_ = max(novelty.FIRES, float(self.threshold(self.rate).value_))
+        held = float(self.threshold(self.rate).value_)
+        self.threshold_, self.wide_threshold_ = max(novelty.FIRES, held), max(ANY, held)
         self.false_alarm_rate_ = float(weight[combined >= self.threshold_].sum() / weight.sum())
         self.sentence_ = (
             f"abnormal if {' or '.join(self.leading_)} fires (score of at least {self.threshold_:.4g}), as "
@@ -307,8 +291,39 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
     def _combined(self, scores: Floats) -> Floats:
         leads, others = (self._fired(scores, leading=leading).any(axis=1) for leading in (True, False))
         strange = self.combination_.score_samples(scores) + TIE * np.log1p(np.maximum(scores, 0)).sum(axis=1)
-        combined: Floats = np.where(leads, 1.0, others / 2) + strange / (2 + 2 * strange)
+        combined: Floats = np.where(leads, novelty.FIRES, ANY * others) + strange / (2 + 2 * strange)
         return combined
+
+
+def held_out_scores(
+    members: Mapping[str, Any], table: pl.DataFrame, weight: Values, *, folds: int = 10, seed: int = SEED
+) -> tuple[Floats, Floats]:
+    """Score normal sessions by detectors that have not seen them, fold by fold.
+
+    Args:
+        members: detectors of sessions by name; they are cloned, never fitted themselves.
+        table: one row a distinct sequence.
+        weight: how many sessions have it, shape (n,); whole numbers are divided session by session.
+        folds: number of folds.
+        seed: of the folds.
+
+    Returns:
+        Scores, shape (k, members), and how many sessions have them, shape (k,). A single session cannot be held out; it
+        is scored by detectors that know it.
+    """
+    counts = np.asarray(weight, np.float64)
+    scores, weights = [], []
+    for inside in _folds(counts, folds, seed).T:
+        rest, rows = counts - inside, inside > 0
+        if rows.any() and (rest > 0).any():
+            others = table.filter(pl.Series(rest > 0))
+            fitted = {name: clone(each).fit(others, weight=_counts(rest[rest > 0])) for name, each in members.items()}
+            scores.append(_each(fitted, table.filter(pl.Series(rows))))
+            weights.append(inside[rows])
+    if not scores:
+        known = {name: clone(each).fit(table, weight=_counts(counts)) for name, each in members.items()}
+        return _each(known, table), counts
+    return np.concatenate(scores), np.concatenate(weights)
 
 
 def default_members(events: str = "events") -> dict[str, Any]:
@@ -326,6 +341,11 @@ def default_members(events: str = "events") -> dict[str, Any]:
         SET: novelty.UnseenEventSet(events),
         LENGTH: novelty.SessionLength(events),
     }
+
+
+def _each(members: Mapping[str, Any], table: pl.DataFrame) -> Floats:
+    """Scores of all members, shape (n, members)."""
+    return np.column_stack([np.asarray(member.score_samples(table), np.float64) for member in members.values()])
 
 
 def _folds(counts: Floats, folds: int, seed: int) -> Floats:
