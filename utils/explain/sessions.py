@@ -16,7 +16,7 @@ import polars as pl
 
 from utils.datasets import require
 from utils.errors import DataError
-from utils.evaluation.inputs import Values, as_decisions, as_labels, as_names, finite_scores
+from utils.evaluation.inputs import Bools, Values, as_decisions, as_labels, as_names, finite_scores
 from utils.evaluation.thresholds import Threshold
 from utils.explain.importance import FALSE_ALARM, MISS, examples
 from utils.explain.normal_sessions import Neighbour, NormalSessions, aligned
@@ -209,6 +209,7 @@ class _Session(NamedTuple):
 
     name: str
     events: list[object]
+    known: Bools
     lines: list[int] | None
     model: pl.DataFrame | None
     neighbours: list[Neighbour]
@@ -267,12 +268,13 @@ class SessionExplainer:
         for row, events in enumerate(X[self.normal.events].to_list()):
             lines = None if numbers is None or numbers[row] is None else numbers[row].to_list()
             name = f"session {row}" if names is None else str(names[row])
-            yield _Session(name, events or [], lines, model.get(row), neighbours[row], reasons[row])
+            known = np.asarray(sequences[row]) < sequences.vocabulary.unseen
+            yield _Session(name, events or [], known, lines, model.get(row), neighbours[row], reasons[row])
 
     def _explained(self, session: _Session, called: EventNames) -> SessionExplanation:
         nearest = session.neighbours[0]
         side_by_side = _aligned(session.events, nearest.events, called)
-        steps = _marked(self._steps(session, called), side_by_side, self.normal.vocabulary)
+        steps = _marked(self._steps(session, called), side_by_side)
         counts = _counts(session, nearest, called, self.normal.vocabulary)
         words = [_differing(session, near, called, self.normal.vocabulary) for near in session.neighbours]
         near = pl.DataFrame(
@@ -283,7 +285,7 @@ class SessionExplainer:
             schema=NEAREST,
             orient="row",
         )
-        sentence = " ".join(_paragraph(session, steps, side_by_side, words[0], self.normal, called))
+        sentence = " ".join(_paragraph(session, steps, words[0], self.normal, called))
         return SessionExplanation(
             session.name, len(session.events), steps, counts, near, side_by_side, session.reasons, sentence
         )
@@ -293,15 +295,13 @@ class SessionExplainer:
         if session.lines is not None and len(session.lines) != len(session.events):
             found = f"{len(session.lines):,} lines for {len(session.events):,} events in {session.name}"
             raise DataError(f"each event needs the number of its line, found {found}: gather them together")
-        events = pl.Series(session.events, dtype=None if session.events else pl.String, strict=False)
-        known = self.normal.vocabulary.codes(events) < self.normal.vocabulary.unseen
         frame = pl.DataFrame(
             {
                 "position": pl.int_range(len(session.events), eager=True),
                 "line": pl.Series(session.lines or [None] * len(session.events), dtype=pl.Int64),
                 "event": pl.Series([called.name(event) for event in session.events], dtype=pl.String),
                 "text": pl.Series([called.text(event) for event in session.events], dtype=pl.String),
-                "known": known,
+                "known": session.known,
             }
         )
         frame = self._with_lines(frame)
@@ -439,7 +439,7 @@ def _aligned(events: list[object], usual: list[object], called: EventNames) -> p
     return pl.DataFrame(rows, schema=ALIGNED, orient="row")
 
 
-def _marked(steps: pl.DataFrame, side_by_side: pl.DataFrame, vocabulary: Vocabulary) -> pl.DataFrame:
+def _marked(steps: pl.DataFrame, side_by_side: pl.DataFrame) -> pl.DataFrame:
     """Mark the step that stands out: by surprise, else by an unseen event, else where it leaves the normal session."""
     surprise = steps["surprise"].fill_nan(None)
     unseen = (~steps["known"].fill_null(value=True)).arg_true()
@@ -460,7 +460,8 @@ def _tallies(session: _Session, nearest: Neighbour, vocabulary: Vocabulary) -> l
     here: dict[object, int] = {}
     for event in session.events:
         here[event] = here.get(event, 0) + 1
-    there = {vocabulary.events[int(code)]: int(nearest.counts[code]) for code in np.flatnonzero(nearest.counts)}
+    held = np.flatnonzero(nearest.counts)
+    there = dict(zip(vocabulary.decoded(held.astype(np.uint64)).to_list(), nearest.counts[held].tolist(), strict=True))
     events = [*here, *(event for event in there if event not in here)]
     rows = [(event, here.get(event, 0), there.get(event, 0)) for event in events]
     return sorted(rows, key=lambda row: -abs(row[1] - row[2]))
@@ -485,7 +486,6 @@ def _differing(session: _Session, nearest: Neighbour, called: EventNames, vocabu
 def _paragraph(
     session: _Session,
     steps: pl.DataFrame,
-    side_by_side: pl.DataFrame,
     differing: str,
     normal: NormalSessions,
     called: EventNames,
@@ -494,7 +494,7 @@ def _paragraph(
     number = len(session.events)
     yield f"{session.name[:1].upper()}{session.name[1:]} has {number:,} event{'' if number == 1 else 's'}."
     yield from _of_step(session, steps, called)
-    yield from _of_neighbour(session.neighbours[0], side_by_side, differing, normal)
+    yield from _of_neighbour(session, differing, normal)
     fired = session.reasons.filter(pl.col("fired"))
     if session.reasons["fired"].drop_nulls().len():
         reasons = fired.select("detector", pl.col("reason").str.split("; ").list.first()).iter_rows()
@@ -522,16 +522,15 @@ def _of_step(session: _Session, steps: pl.DataFrame, called: EventNames) -> Iter
     yield f"Step {step['step']:,}{line} surprised most: {seen}{expected}."
 
 
-def _of_neighbour(
-    nearest: Neighbour, side_by_side: pl.DataFrame, differing: str, normal: NormalSessions
-) -> Iterator[str]:
+def _of_neighbour(session: _Session, differing: str, normal: NormalSessions) -> Iterator[str]:
+    nearest = session.neighbours[0]
     of = f"of {normal.n_sessions:,.0f} normal training sessions"
     if differing:
         have = f"the nearest of {normal.n_vectors:,} known ones, which {nearest.n_sessions:,.0f} {of} have"
         yield f"Its event counts are new: from {have}, they differ in {differing}."
-    elif side_by_side.height and side_by_side["same"].all():
-        yield f"Exactly this sequence is that {of[:3]}{nearest.n_like:,.0f} {of}."
-    elif nearest.n_sessions:
+    elif session.events == nearest.events:
+        yield f"{nearest.n_like:,.0f} {of} have exactly this sequence."
+    else:
         yield f"{nearest.n_sessions:,.0f} {of} have exactly these event counts; only the order is new."
 
 
@@ -551,7 +550,9 @@ def _pair(frame: pl.DataFrame, pairs: Iterable[tuple[str, str]], what: str) -> t
 def _beginning(template: str, event: str, taken: Iterable[str]) -> str:
     """Beginning of a template as a name that no other event has."""
     name = _cut(_tidy(template).lstrip("* :,.-"), NAME_LENGTH) or event
-    return name if name not in set(taken) else f"{_cut(name, NAME_LENGTH - 7)} [{event[:4]}]"
+    known = set(taken)
+    numbered = (f"{_cut(name, NAME_LENGTH - length - 3)} [{event[:length]}]" for length in (4, 8, 12))
+    return next((found for found in (name, *numbered) if found not in known), event)
 
 
 def _tidy(text: str) -> str:

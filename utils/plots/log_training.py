@@ -99,10 +99,10 @@ def training_curve(
     losses = np.concatenate([compact(history[name]) for name in LOSSES if name in history.columns])
     losses = losses[np.isfinite(losses)]
     wide = losses.size and losses.min() > 0 and losses.max() > SEVERAL_TIMES * losses.min()
-    figure.update_yaxes(type="log" if wide else "linear")
+    figure.update_yaxes(**({"type": "log", "dtick": "D2", "tickformat": ".2g"} if wide else {"type": "linear"}))
     if len(parts) > MOST_NETWORKS:
         figure.update_xaxes(title_text=f"epoch (the first {MOST_NETWORKS} of {len(parts)} networks)")
-    legend = {"x": 0.0, "xanchor": "left", "y": -0.2, "yanchor": "top"}
+    legend = {"x": 0.0, "xanchor": "left", "y": -0.24, "yanchor": "top"}
     return figure.update_layout(legend=legend, margin_b=116, height=460)
 
 

@@ -19,7 +19,7 @@ from utils.plots.style import ANOMALY, INK, NORMAL, TRAIN, new_figure
 ROW, DRAWS_ROW = 25, 42
 LEAST_HEIGHT = 310
 LEAST_MISSING = 0.0005
-TICKS = (0.0, 50.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9)
+TICKS = (0.0, 50.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 100.0)
 NAME_LENGTH = 44
 TABLE = "the table of the figure"
 PUBLISHED = "published"

@@ -34,7 +34,10 @@ ROW, LINE = 34, 17
 PANEL, STRIP, AROUND = 230, 74, 140
 """Heights in pixels: the bars, the two rows of events, title and axis."""
 
-LONGEST_WORDS = 56
+LETTER, GAP, AXIS = 8, 12, 760
+"""Widths in pixels: a digit on the axis, the space between two labels, the axis."""
+
+LONGEST_WORDS = 48
 MOST_EVENTS, FEW_TIMES = 14, 12
 SUBTITLE = "A bar is as high as its step was improbable; above it, what was expected most where something else came"
 ENDS = {"end": "end", "end of session": "end"}
@@ -200,7 +203,8 @@ def _arrange(figure: go.Figure, shown: pl.DataFrame, key: list[str], left_out: s
         bargap=0.3,
     )
     steps = shown.with_row_index("column").drop_nulls("step")
-    every = max(1, math.ceil(steps.height / 22))
+    widest = max((len(f"{step:,}") for step in steps["step"]), default=1)
+    every = max(1, math.ceil(steps.height * (LETTER * widest + GAP) / AXIS))
     ticks = steps.filter((pl.col("step") - 1) % every == 0)
     figure.update_xaxes(
         title_text=f"step{left_out}",
