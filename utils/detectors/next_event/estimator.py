@@ -373,6 +373,8 @@ def _gathered(found: list[tuple[pl.DataFrame, Floats]]) -> dict[str, NDArray[Any
     parts = [table.select(SCORES).with_columns(sessions=pl.Series(counts)) for table, counts in found]
     table = pl.concat(parts) if parts else pl.DataFrame(schema=kinds)
     table = table.group_by(SCORES, maintain_order=True).agg(pl.col("sessions").sum())
+    whole = (table["sessions"] % 1 == 0).all()
+    table = table.with_columns(pl.col("sessions").cast(pl.Int64)) if whole else table
     return {name: table[name].to_numpy() for name in kinds}
 
 

@@ -167,13 +167,20 @@ def _mean(networks: Sequence[Network], states: list[State]) -> Singles:
 
 
 def _judged(expected: Singles, beginning: Ints, token: Ints, unseen_share: float) -> tuple[Floats, Ints]:
-    """Probability and rank of tokens after beginnings; ``expected`` gets the share of the unseen code."""
+    """Probability and rank of tokens after beginnings; ``expected`` gets the probability of the unseen code.
+
+    Nothing is less expected than an event that training never had, so it has the last rank and at most the probability
+    of the least expected event.
+    """
     outputs = expected.shape[1]
     unseen = outputs - 2
+    expected[:, unseen] = np.inf
+    least = expected.min(axis=1)
     expected[:, unseen] = 0
-    expected *= np.float32(1 - unseen_share) / expected.sum(axis=1, keepdims=True)
+    scale = np.float32(1 - unseen_share) / expected.sum(axis=1)
+    expected *= scale[:, None]
     came = expected[beginning, token]
     rank = 1 + (expected[beginning] > came[:, None]).sum(axis=1)
     rank[token == unseen] = outputs
-    expected[:, unseen] = unseen_share
-    return np.maximum(np.where(token == unseen, unseen_share, came).astype(np.float64), LEAST), rank
+    expected[:, unseen] = np.minimum(unseen_share, least * scale)
+    return np.maximum(expected[beginning, token].astype(np.float64), LEAST), rank
