@@ -442,7 +442,7 @@ def _described(sessions: pl.DataFrame) -> pl.DataFrame:
     """Sessions with a name and a number of events each."""
     numbers = pl.int_range(1, sessions.height + 1, eager=True).cast(pl.String)
     named = sessions if SESSION in sessions.columns else sessions.with_columns(numbers.alias(SESSION))
-    return named.with_columns(n_events=pl.col(EVENTS).list.len())
+    return named.with_columns(n_events=pl.col(EVENTS).list.len().fill_null(0))
 
 
 def _numbers(parser: KnownTemplates) -> dict[str, str]:

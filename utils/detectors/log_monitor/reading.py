@@ -92,7 +92,7 @@ class SessionRule:
         if self.window_lines is not None and self.window_lines < 1:
             raise DataError(f"window_lines must be at least 1, found {self.window_lines}: give a positive number")
         if self.encoding is not None:
-            _valid("encoding", self.encoding, codecs.lookup)
+            _valid("encoding", self.encoding, _codec)
         return self
 
     @property
@@ -408,8 +408,20 @@ def _decoded(file: IO[bytes], encoding: str) -> Iterator[pl.Series]:
             return
 
 
+def _codec(name: str) -> None:
+    """Check that Python knows an encoding.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError("an encoding such as 'utf-8' or 'cp1252'") from None
+
+
 def _valid(name: str, value: str, check: Callable[[str], object]) -> None:
     try:
         check(value)
-    except (ValueError, LookupError) as error:
+    except ValueError as error:
         raise DataError(f"{name} must be {error}, found {value!r}: correct it") from None

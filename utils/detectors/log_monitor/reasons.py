@@ -38,19 +38,34 @@ def clauses(
         For each session a list of clauses.
     """
     found = surprise.shares(rows)
-    said: list[list[str]] = [[] for _ in range(rows.height)]
+    said = [_length(surprise, number or 0, unit) for number in rows["events"].list.len()]
+    named = [0] * rows.height
     places = rows[lines].to_list() if lines and lines in rows.columns else None
     events = rows["events"].list.eval(pl.element().cast(pl.String)).to_list()
     for row, event, known, code, count in found.select("row", "event", "known", "code", "count").iter_rows():
-        if len(said[row]) >= most:
-            continue
-        here = [] if places is None else _lines_of(event, events[row], places[row])
-        named = quoted(event, texts)
-        said[row].append(_clause(surprise, named, known, code, count, unit, _listed_lines(here)))
-    more = found.group_by("row").len().filter(pl.col("len") > most)
-    for row, count in more.iter_rows():
-        said[row].append(f"and {count - most:,} more events that are unusual here")
+        named[row] += 1
+        if named[row] <= most:
+            here = [] if places is None else _lines_of(event, events[row], places[row])
+            said[row].append(_clause(surprise, quoted(event, texts), known, code, count, unit, _listed_lines(here)))
+    for row, left, new in _left_out(found, most).iter_rows():
+        s, are = ("s", "are") if left > 1 else ("", "is")
+        said[row].append(f"and {left:,} more event{s} that {are} unusual here{f', {new:,} of them new' if new else ''}")
     return said
+
+
+def _left_out(found: pl.DataFrame, most: int) -> pl.DataFrame:
+    """Sessions with more unusual events than are named: how many more, and how many of these are new."""
+    place = pl.int_range(pl.len()).over("row")
+    left = found.filter(place >= most)
+    return left.group_by("row", maintain_order=True).agg(pl.len(), (~pl.col("known")).sum().alias("new"))
+
+
+def _length(surprise: CountSurprise, number: int, unit: str) -> list[str]:
+    """A clause where a session has fewer or more events than any training session."""
+    least, middle, highest = surprise.lengths_
+    if least <= number <= highest:
+        return []
+    return [f"{number:,} events: training {unit}s have {least:,} to {highest:,}, usually {middle:,}"]
 
 
 def readable(sentence: str, texts: Mapping[str, str]) -> str:

@@ -53,6 +53,7 @@ class CountSurprise(BaseEstimator):  # type: ignore[misc]
     Attributes:
         vocabulary_: the known event types.
         n_sessions_: training sessions.
+        lengths_: fewest, median and most events of a training session.
 
     Source:
         Fisher, "Statistical Methods for Research Workers", 1932 (sum of log p); Vovk, Gammerman and Shafer,
@@ -79,6 +80,7 @@ class CountSurprise(BaseEstimator):  # type: ignore[misc]
         rows = X.filter(pl.Series(normal)).filter(pl.Series(weights > 0))
         seen = log_sessions.distinct(rows, self.events, weight=weights[weights > 0])
         self.vocabulary_, self.n_sessions_ = seen.sequences.vocabulary, float(seen.counts.sum())
+        self.lengths_ = _lengths(seen.sequences.lengths, seen.counts)
         self._learn(log_sessions.count_vectors(seen.sequences)[:, : self.vocabulary_.unseen].tocsc(), seen.counts)
         return self
 
@@ -188,6 +190,13 @@ class CountSurprise(BaseEstimator):  # type: ignore[misc]
     def _distinct(self, X: pl.DataFrame) -> Distinct:
         check_is_fitted(self, "vocabulary_")
         return log_sessions.distinct(X, self.events, vocabulary=self.vocabulary_)
+
+
+def _lengths(lengths: Ints, weight: Floats) -> tuple[int, int, int]:
+    """Fewest, median and most events."""
+    order = np.argsort(lengths, kind="stable")
+    middle = int(np.searchsorted(np.cumsum(weight[order]) * 2, weight.sum()))
+    return int(lengths[order[0]]), int(lengths[order[min(middle, len(order) - 1)]]), int(lengths[order[-1]])
 
 
 def _survivals(vectors: sparse.csc_matrix, weight: Floats) -> Iterator[tuple[Ints, Floats]]:
