@@ -4,6 +4,7 @@ from utils.explain.champions import Explained, explained
 from utils.explain.importance import Stability, dependence, examples, importance, single, stability
 from utils.explain.mistakes import mistakes, totals
 from utils.explain.normal_sessions import NormalSessions
+from utils.explain.session_work import rank_choices, repeated_work
 from utils.explain.sessions import SessionExplainer, SessionExplanation, session_examples
 from utils.explain.shapley import Shapley, affordable, drawn, shapley
 from utils.explain.slices import sliceable, slices
@@ -22,6 +23,8 @@ __all__ = [
     "explained",
     "importance",
     "mistakes",
+    "rank_choices",
+    "repeated_work",
     "session_examples",
     "shapley",
     "single",

@@ -4,13 +4,14 @@ Every figure is made of aggregates. What differs by colour differs by symbol, da
 can be read in greyscale.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
 from utils.datasets import require
+from utils.detectors.judging import TRIVIAL
 from utils.evaluation.inputs import Floats
 from utils.plots.marks import add_shares, compact, rows_named, short
 from utils.plots.sessions import nothing_to_show
@@ -23,28 +24,37 @@ TICKS = (0.0, 50.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 100.0)
 NAME_LENGTH = 44
 TABLE = "the table of the figure"
 PUBLISHED = "published"
+CEILING = "ceiling of any model"
+HOW = "how it was found"
 MEASURES = {"precision": ("#0072B2", "square"), "recall": ("#E69F00", "diamond")}
 BELOW_TITLE = {"margin_t": 88, "legend_yanchor": "bottom", "legend_y": 1.01}
 UNSORTED = 99
 
 
 def detector_f1(
-    board: pl.DataFrame, *, order: Sequence[str] = (), title: str = "Do sequence models beat counting?"
+    board: pl.DataFrame,
+    published: pl.DataFrame | None = None,
+    *,
+    kinds: Mapping[str, str] | None = None,
+    order: Sequence[str] = (),
+    title: str = "Do sequence models beat counting?",
 ) -> go.Figure:
     """F1 with interval, precision and recall of each detector, by kind of detector; published ones are hollow.
 
     Args:
-        board: one row a detector: ``detector``, ``kind`` and ``f1`` in 0..1; optionally ``low`` and ``high`` (interval
-            of F1), ``precision``, ``recall``, and ``how`` (how the number was found, for the hover text). Rows of the
-            kind "published" are the peers' own numbers.
+        board: one row a detector: ``detector`` and ``f1`` in 0..1; optionally ``low`` and ``high`` (interval of F1),
+            ``precision``, ``recall``, ``threshold`` (how it was chosen, for the hover text) and ``kind``.
+        published: the peers' own numbers: ``detector``, ``f1`` and optionally ``how it was found``.
+        kinds: kind of each detector, where the board has no column ``kind``; those of
+            :mod:`utils.detectors.log_trials` by default.
         order: kinds from top to bottom; others follow in their order, published ones last.
         title: what the figure shows.
 
     Raises:
         SchemaError: if the board lacks a column.
     """
-    require.columns(board, ("detector", "kind", "f1"), TABLE)
-    shown = _grouped(board, order)
+    require.columns(board, ("detector", "f1"), TABLE)
+    shown = _grouped(_of_all(board, published, kinds), order)
     axis = "per cent of the test part (the nearer to 100, the wider the scale)"
     figure = new_figure(title, axis, height=max(LEAST_HEIGHT, 170 + ROW * shown.height))
     marked = shown.drop_nulls("f1")
@@ -52,10 +62,10 @@ def detector_f1(
         return nothing_to_show(figure, "no detector was judged")
     for name, (colour, symbol) in MEASURES.items():
         _add_points(figure, marked, name, name, {"color": colour, "symbol": f"{symbol}-open", "size": 8})
-    published = pl.col("kind") == PUBLISHED
+    theirs = pl.col("kind") == PUBLISHED
     solid, hollow = {"color": INK, "symbol": "circle", "size": 11}, {"color": INK, "symbol": "circle-open", "size": 11}
-    _add_points(figure, marked.filter(~published), "f1", "F1", solid, interval=True)
-    _add_points(figure, marked.filter(published), "f1", "F1 as published", hollow | {"line": {"width": 2}})
+    _add_points(figure, marked.filter(~theirs), "f1", "F1", solid, interval=True)
+    _add_points(figure, marked.filter(theirs), "f1", "F1 as published", hollow | {"line": {"width": 2}})
     labels = {"tickmode": "array", "tickvals": shown["place"].to_list(), "ticktext": shown["label"].to_list()}
     figure.update_yaxes(**labels, range=[shown.height - 0.4, -0.6], showgrid=False)
     _write_f1(figure, marked)
@@ -105,49 +115,47 @@ def draw_spread(
 
 
 def truncation(
-    ceiling: float | None,
     rows: pl.DataFrame,
+    ceiling: float | None = None,
+    published: pl.DataFrame | None = None,
     *,
     title: str = "How near does anything get to what a truncated log allows?",
 ) -> go.Figure:
     """F1 of each detector on the truncated log as bars, the computed ceiling as a line; published bars are hollow.
 
     Args:
-        ceiling: highest F1 that any model of the sequences can reach, as
-            :func:`utils.audit.sequences.f1_ceiling` computes it, in 0..1; ``None`` if it is unknown.
-        rows: one row a detector: ``detector`` and ``f1`` in 0..1, and optionally ``low``, ``high`` and ``kind``
-            ("published" for numbers of others).
+        rows: one row a detector: ``detector`` and ``f1`` in 0..1, and optionally ``low`` and ``high``, and
+            ``learns from`` (``"labels"`` is drawn darker). A row "ceiling of any model" is the line.
+        ceiling: highest F1 that any model of the sequences can reach, in 0..1, where no row says it.
+        published: the peers' own numbers, ``detector`` and ``f1``; those among the rows are not drawn twice.
         title: what the figure shows.
 
     Raises:
         SchemaError: if the table lacks a column.
     """
     require.columns(rows, ("detector", "f1"), TABLE)
-    names = short(rows["detector"], NAME_LENGTH)
-    figure = new_figure(title, "F1 (%)", height=max(LEAST_HEIGHT - 60, 176 + (ROW + 8) * len(names)), margin_t=86)
-    if not names:
+    computed = rows.filter(pl.col("detector") == CEILING)["f1"].drop_nulls()
+    highest = float(computed[0]) if len(computed) else ceiling
+    theirs = [] if published is None else published["detector"].to_list()
+    own = rows.filter(~pl.col("detector").is_in([CEILING, *theirs]))
+    parts = {
+        "learned from normal sessions": (own.filter(~_with_labels(own)), NORMAL, "#5F8DAE"),
+        "learned from labels": (own.filter(_with_labels(own)), TRAIN, "#5B6873"),
+        PUBLISHED: (rows.clear() if published is None else published, "white", TRAIN),
+    }
+    known = pl.concat([part.select("detector", pl.col("f1").cast(pl.Float64)) for part, *_ in parts.values()])
+    figure = new_figure(title, "F1 (%)", height=max(LEAST_HEIGHT, 190 + (ROW + 4) * known.height), margin_t=104)
+    if known.is_empty():
         return nothing_to_show(figure, "no detector was judged")
-    theirs = rows["kind"].eq_missing(PUBLISHED) if "kind" in rows.columns else pl.Series([False] * rows.height)
-    figure.add_bar(
-        x=compact(100 * rows["f1"]),
-        y=names,
-        orientation="h",
-        marker={
-            "color": ["white" if other else NORMAL for other in theirs],
-            "line": {"color": [TRAIN if other else "#5F8DAE" for other in theirs], "width": 1.5},
-        },
-        error_x=_interval(rows, "f1"),
-        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
-        showlegend=False,
-    )
-    _add_values(figure, rows, names)
-    if ceiling is not None and np.isfinite(ceiling):
-        words = {"text": f"no model of the sequence gets beyond {100 * ceiling:.1f} %", "font_size": 12}
-        line = {"color": ANOMALY, "width": 2, "dash": "dash"}
-        figure.add_vline(x=100 * ceiling, line=line)
-        figure.add_annotation(x=100 * ceiling, y=1.0, yref="paper", yanchor="bottom", showarrow=False, **words)
-    figure.update_xaxes(range=[0, 100])
-    return figure.update_yaxes(**rows_named(names), showgrid=False)
+    names = dict(zip(known["detector"], short(known["detector"], NAME_LENGTH), strict=True))
+    for name, (part, colour, edge) in parts.items():
+        if part.height:
+            _add_bars(figure, part, [names[each] for each in part["detector"]], name, colour, edge)
+    ranked = known.sort("f1", descending=True, nulls_last=True, maintain_order=True)
+    if highest is not None and np.isfinite(highest):
+        _add_ceiling(figure, highest)
+    figure.update_layout(barmode="overlay", legend_y=1.075, legend_yanchor="bottom").update_xaxes(range=[0, 100])
+    return figure.update_yaxes(**rows_named([names[each] for each in ranked["detector"]]), showgrid=False)
 
 
 def recall_by_type(
@@ -156,26 +164,54 @@ def recall_by_type(
     """Recall of each kind of anomaly by detector, with what gives the kind away.
 
     Args:
-        recalls: one row a detector and kind: ``detector``, ``anomaly_type``, ``recall`` in 0..1, and optionally
-            ``visible`` (in what the kind shows: "events", "counts" or "order") and ``sessions`` (of that kind).
+        recalls: one row a detector and kind: ``detector``, ``kind``, ``recall`` in 0..1, and optionally ``visible`` (in
+            what the kind shows: "events", "counts" or "order"), ``rows`` (sessions of that kind) and ``real`` (share of
+            normal sessions that the detector flags), as :func:`utils.detectors.log_trials.per_type` has it.
         most: most kinds.
         title: what the figure shows.
 
     Raises:
         SchemaError: if the table lacks a column.
     """
-    require.columns(recalls, ("detector", "anomaly_type", "recall"), TABLE)
+    require.columns(recalls, ("detector", "kind", "recall"), TABLE)
     figure = new_figure(title, "", "kind of anomaly (what it shows in), sessions")
     if recalls.is_empty():
         return nothing_to_show(figure, "no kind of anomaly is known")
     kinds = _kinds(recalls).head(most)
     detectors = recalls["detector"].unique(maintain_order=True).to_list()
-    table = recalls.pivot("detector", index="anomaly_type", values="recall", aggregate_function="first")
-    table = kinds.join(table, on="anomaly_type", how="left", maintain_order="left", suffix=" of the detector")
+    table = recalls.pivot("detector", index="kind", values="recall", aggregate_function="first")
+    table = kinds.join(table, on="kind", how="left", maintain_order="left", suffix=" of the detector")
     cells = np.column_stack([compact(100 * table[name]) for name in detectors])
-    add_shares(figure, cells, short(detectors, 26), kinds["shown"].to_list(), "recall<br>(%)")
+    add_shares(figure, cells, _with_alarms(recalls, detectors), kinds["shown"].to_list(), "recall<br>(%)")
     figure.update_layout(height=max(LEAST_HEIGHT, 190 + ROW * kinds.height))
     return figure.update_xaxes(side="bottom", title_text="detector").update_yaxes(title_standoff=14)
+
+
+def _of_all(board: pl.DataFrame, published: pl.DataFrame | None, kinds: Mapping[str, str] | None) -> pl.DataFrame:
+    """Own and published detectors as one table with their kind and how the number was found."""
+    if "kind" not in board.columns:
+        known = _kinds_of_detectors() if kinds is None else kinds
+        board = board.with_columns(pl.col("detector").replace_strict(known, default="other").alias("kind"))
+    board = board.rename({"threshold": "how"} if "threshold" in board.columns else {})
+    if published is None:
+        return board
+    require.columns(published, ("detector", "f1"), TABLE)
+    others = published.with_columns(pl.lit(PUBLISHED).alias("kind")).rename({HOW: "how"}, strict=False)
+    return pl.concat([board, others.select("detector", "kind", "f1", pl.col("^how$"))], how="diagonal_relaxed")
+
+
+def _kinds_of_detectors() -> dict[str, str]:
+    from utils.detectors.log_trials import candidates
+
+    groups = {
+        "counting: novelty rules": candidates.RULES,
+        "counting: classic": candidates.COUNTS,
+        "sequence model": (*candidates.NETWORKS, *candidates.OPEN),
+        "vote of several": (candidates.VOTE, candidates.WIDE),
+        "beginnings of sessions": candidates.BEGINNINGS,
+        "trivial": (TRIVIAL,),
+    }
+    return {name: kind for kind, names in groups.items() for name in names}
 
 
 def _grouped(board: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
@@ -292,13 +328,29 @@ def _add_summary(
     )
 
 
-def _add_values(figure: go.Figure, rows: pl.DataFrame, names: Sequence[str]) -> None:
-    """Write F1 at the foot of each bar, where no line crosses it."""
+def _with_labels(rows: pl.DataFrame) -> pl.Series:
+    """Whether each detector learned from labels."""
+    if "learns from" not in rows.columns:
+        return pl.repeat(value=False, n=rows.height, eager=True)
+    return rows["learns from"].fill_null("") == "labels"
+
+
+def _add_bars(figure: go.Figure, rows: pl.DataFrame, names: list[str], name: str, colour: str, edge: str) -> None:
+    """Bars with F1 written at the foot of each, where no line crosses it."""
+    figure.add_bar(
+        x=compact(100 * rows["f1"].cast(pl.Float64)),
+        y=names,
+        name=name,
+        orientation="h",
+        marker={"color": colour, "line": {"color": edge, "width": 1.5}},
+        error_x=_interval(rows, "f1"),
+        hovertemplate="%{y}: %{x:.1f} %",
+    )
     figure.add_scatter(
         x=[0.6] * len(names),
-        y=list(names),
+        y=names,
         mode="text",
-        text=["" if value is None else f"{100 * value:.1f}" for value in rows["f1"].fill_nan(None)],
+        text=["" if value is None else f"{100 * value:.1f}" for value in rows["f1"].cast(pl.Float64).fill_nan(None)],
         textposition="middle right",
         textfont={"size": 12, "color": INK},
         showlegend=False,
@@ -306,18 +358,38 @@ def _add_values(figure: go.Figure, rows: pl.DataFrame, names: Sequence[str]) -> 
     )
 
 
+def _add_ceiling(figure: go.Figure, highest: float) -> None:
+    words = f"no model of the sequence gets beyond {100 * highest:.1f} %"
+    figure.add_vline(x=100 * highest, line={"color": ANOMALY, "width": 2, "dash": "dash"})
+    figure.add_annotation(
+        x=100 * highest, y=1.0, yref="paper", yanchor="bottom", showarrow=False, text=words, font_size=12
+    )
+
+
 def _kinds(recalls: pl.DataFrame) -> pl.DataFrame:
     """Kinds of anomaly in the order of what they show in, with the name that is shown."""
     given = recalls.with_columns(
         pl.col("visible") if "visible" in recalls.columns else pl.lit(None, pl.String).alias("visible"),
-        pl.col("sessions") if "sessions" in recalls.columns else pl.lit(None, pl.Int64).alias("sessions"),
+        pl.col("rows") if "rows" in recalls.columns else pl.lit(None, pl.Int64).alias("rows"),
     )
-    kinds = given.group_by("anomaly_type", maintain_order=True).agg(pl.col("visible").first(), pl.col("sessions").max())
+    kinds = given.group_by("kind", maintain_order=True).agg(pl.col("visible").first(), pl.col("rows").max())
     places = {"events": 0, "counts": 1, "order": 2}
     ranked = kinds.with_columns(rank=pl.col("visible").replace_strict(places, default=UNSORTED, return_dtype=pl.Int64))
-    ranked = ranked.sort("rank", "sessions", descending=[False, True], nulls_last=True, maintain_order=True)
+    ranked = ranked.sort("rank", "rows", descending=[False, True], nulls_last=True, maintain_order=True)
     words = [
         f"{kind.replace('_', ' ')}{f' ({visible})' if visible else ''}{'' if n is None else f', {n:,.0f}'}"
-        for kind, visible, n in ranked.select("anomaly_type", "visible", "sessions").iter_rows()
+        for kind, visible, n in ranked.select("kind", "visible", "rows").iter_rows()
     ]
-    return ranked.select("anomaly_type", pl.Series("shown", short(words, NAME_LENGTH)))
+    return ranked.select("kind", pl.Series("shown", short(words, NAME_LENGTH)))
+
+
+def _with_alarms(recalls: pl.DataFrame, detectors: Sequence[str]) -> list[str]:
+    """Names of detectors, with their share of false alarms where it is known."""
+    names = short(detectors, 26)
+    if "real" not in recalls.columns:
+        return names
+    real = dict(recalls.group_by("detector").agg(pl.col("real").first()).iter_rows())
+    return [
+        name if real[detector] is None else f"{name}<br>({100 * real[detector]:.2g} % false alarms)"
+        for name, detector in zip(names, detectors, strict=True)
+    ]
