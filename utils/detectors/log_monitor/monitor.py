@@ -38,6 +38,10 @@ FOLDS = 5
 REPEATED = 0.5
 """Share of training sessions whose counts another one has, from which "never seen" says something."""
 
+LEAST_LINES = 20
+MOST_TEMPLATES = 0.5
+"""Templates for each line above which lines have hardly anything in common; fewer lines say nothing about that."""
+
 ORDERS, EXPLAINED = ("file", "score"), ("alarms", "all", "none")
 DECISIONS: dict[str, pl.DataType | type[pl.DataType]] = {
     "decision": pl.Boolean,
@@ -177,7 +181,7 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         learned = scanned.learned_from(pl.Series(normal))
         parser = LogTemplates().add(learned)
         templates, lines = parser.templates_.height, int(learned.counts.sum())
-        if lines > 2 and templates > lines // 2:
+        if lines >= LEAST_LINES and templates > lines * MOST_TEMPLATES:
             found = f"{templates:,} templates in {lines:,} lines"
             raise DataError(f"templates must recur to be learned, found {found}: check header, or take more lines")
         sessions, texts = scanned.sessions(parser)
@@ -204,7 +208,7 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
             DataError: if no normal session is left.
             SchemaError: if a column is missing, or events are neither texts nor numbers.
         """
-        require.columns(sessions, [EVENTS], "the table of sessions")
+        _require_sessions(sessions)
         normal = _normal(pl.Series(np.arange(sessions.height)), y)
         if not normal.any():
             raise DataError(f"a log is learned from normal sessions, found none in {sessions.height:,}: give some")
@@ -303,7 +307,7 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "detector_")
         _check_choices(order, explained)
-        require.columns(sessions, [EVENTS], "the table of sessions")
+        _require_sessions(sessions)
         return self._decided(_described(sessions), self.texts_ | dict(texts or {}), order, explained, most)
 
     def describe(self) -> list[str]:
@@ -379,8 +383,6 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
     def _coded(self, sessions: pl.DataFrame) -> pl.DataFrame:
         """Events as in training: numbers for ids such as E5 where training had numbers."""
         events = sessions[EVENTS]
-        if not isinstance(events.dtype, pl.List):
-            raise SchemaError(f"column {EVENTS!r} must hold lists of events, found {events.dtype}: sessionise first")
         if self.numbered_ and events.dtype.inner == pl.String:
             number = _numbers(self.parser_) if isinstance(self.parser_, KnownTemplates) else {}
             known = pl.element().replace_strict(number, default=None, return_dtype=pl.String).cast(pl.Int64)
@@ -436,6 +438,13 @@ def _explained_rows(explained: Explained, scores: Floats, alarms: Bools) -> Ints
         return np.flatnonzero(alarms)
     order = np.argsort(-scores, kind="stable")
     return order[: len(scores) if explained == "all" else 0 if explained == "none" else max(int(explained), 0)]
+
+
+def _require_sessions(sessions: pl.DataFrame) -> None:
+    require.columns(sessions, [EVENTS], "the table of sessions")
+    if not _are_sessions(sessions):
+        found = sessions.schema[EVENTS]
+        raise SchemaError(f"column {EVENTS!r} must hold lists of events, found {found}: sessionise first")
 
 
 def _described(sessions: pl.DataFrame) -> pl.DataFrame:
