@@ -63,8 +63,9 @@ class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier on the event counts of sessions; HIGHER = MORE ABNORMAL.
 
     Each distinct count vector is learned once for each class, with a weight of ``n ** power`` where n sessions have it.
-    With a power of 1 that is the same as learning from the sessions. Below, the many copies of the usual vectors do not
-    drown what can be learned from rare ones, which is what counts for vectors that training does not have.
+    With a power of 1 that is the same as learning from the sessions. Below 1 the mean weight is 1, and the many copies
+    of the usual vectors do not drown what can be learned from rare ones, which is what counts for vectors that training
+    does not have.
 
     Args:
         classifier: a scikit-learn classifier or pipeline that takes weights; it is cloned. By default a logistic
@@ -121,7 +122,9 @@ class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         made = _default() if self.classifier is None else clone(self.classifier)
         name = f"{made.steps[-1][0]}__sample_weight" if hasattr(made, "steps") else "sample_weight"
         anomalous = np.repeat([False, True], [len(chosen) for chosen in rows])
-        self.classifier_ = made.fit(matrix, anomalous, **{name: weights / weights.mean()})
+        self.classifier_ = made.fit(
+            matrix, anomalous, **{name: weights if self.power == 1 else weights / weights.mean()}
+        )
         self.classes_ = np.array([False, True])
         return self
 
@@ -254,4 +257,4 @@ def _default() -> Any:  # noqa: ANN401 - a pipeline
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2_000))
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000))
