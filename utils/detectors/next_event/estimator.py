@@ -26,18 +26,14 @@ SCORES: tuple[Score, ...] = ("surprise", "mean", "rank")
 END = "(end)"
 UNSEEN = "(unseen)"
 NULL = "(null)"
-STEPS = pl.Schema(
-    {"sequence": pl.Int64, "position": pl.Int64, "probability": pl.Float64, "rank": pl.Int64, "surprise": pl.Float64,
-     "expected": pl.List(pl.String), "chances": pl.List(pl.Float64)}
-)  # fmt: skip
+STEPS = {
+    **dict.fromkeys(("sequence", "position", "rank"), pl.Int64()),
+    **dict.fromkeys(("probability", "surprise"), pl.Float64()),
+    "expected": pl.List(pl.String),
+    "chances": pl.List(pl.Float64),
+}
 FOLDS = 5
 """Normal sessions are divided into as many parts at least; a member learns from all parts but one."""
-
-LEAST_SESSIONS = 20
-"""Fewer sessions than this are too few to hold some out; the loss of training then says when to stop."""
-
-MOST_DRAWN = 10**9
-"""More sessions than this are divided by distinct sequence: numpy draws no more of them one by one."""
 
 
 class NextEvent(BaseEstimator):  # type: ignore[misc]
@@ -157,14 +153,11 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
             SchemaError: if the column is missing or holds no lists of integers or texts.
             DataError: if no normal session is left, or a weight is no number from 0 on.
         """
-        _check(self)
-        known = None if y is None else as_series(y).fill_null(value=True)
-        normal, mass = normal_rows(known, weight, X.height, "a next-event network learns from")
-        counts = observations(mass, int(normal.sum()))
-        seen = log_sessions.distinct(X.filter(pl.Series(normal)), self.events, weight=counts)
+        check_parameters(self)
+        seen = normal_sessions(X, y, weight, self.events)
         self.event_types_ = seen.sequences.vocabulary.events.to_list()
         self.n_sessions_ = float(seen.counts.sum())
-        self.unseen_share_ = _unseen_share(seen)
+        self.unseen_share_ = unseen_share(seen)
         self._learn(seen)
         return self
 
@@ -233,9 +226,9 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         if not self.held_out_["sessions"].size:
+            wanted = f"a threshold needs at least {lessons.LEAST_SESSIONS} normal sessions in training"
             found = f"found {self.n_sessions_:g}"
-            raise DataError(f"a threshold needs at least {LEAST_SESSIONS} normal sessions in training, {found}: give "
-                            "more, or fit AlarmRate on the scores of others")  # fmt: skip
+            raise DataError(f"{wanted}, {found}: give more, or fit AlarmRate on the scores of others")
         return AlarmRate(rate).fit(self.held_out_[self.score], weight=self.held_out_["sessions"])
 
     def _distinct(self, X: pl.DataFrame) -> Distinct:
@@ -243,7 +236,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
 
     def _learn(self, seen: Distinct) -> None:
         """Train the members, each on all parts of the sessions but one."""
-        parts = _parts(seen.counts, max(FOLDS, self.members), self.seed)
+        parts = lessons.divided(seen.counts, max(FOLDS, self.members), self.seed)
         seeds = np.random.SeedSequence(self.seed).generate_state(self.members).tolist()
         self.networks_: list[Arrays] = []
         self.history_: list[list[float]] = []
@@ -262,21 +255,11 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         self.held_out_ = _gathered(held_out)
 
     def _trained(self, seen: Distinct, out: Floats, member: int, seed: int) -> training.Trained:
-        learned = self._lessons(seen.sequences, seen.counts - out if out.size else seen.counts)
-        judged = self._lessons(seen.sequences, out) if out.size else learned
+        counts = seen.counts - out if out.size else seen.counts
+        learned = lessons.rows_of(seen.sequences, counts, self.window)
+        judged = lessons.rows_of(seen.sequences, out, self.window) if out.size else learned
         course = Course(self.epochs, self.patience, self.learning_rate, self._told(member))
-        return training.train(learned, judged, self._design(), course, self.batch, seed)
-
-    def _lessons(self, sequences: Sequences, counts: Floats) -> lessons.Lessons:
-        rows = np.flatnonzero(counts > 0)
-        chosen, weight = sequences.take(rows), counts[rows]
-        if self.window is None:
-            return lessons.whole_sessions(chosen, weight)
-        return lessons.windows(chosen, weight, self.window)
-
-    def _design(self) -> training.Design:
-        units = tuple(np.atleast_1d(self.units).tolist())
-        return training.Design(len(self.event_types_), self.cell, units, self.embedding, self.dropout)
+        return training.train(learned, judged, design_of(self, len(self.event_types_)), course, self.batch, seed)
 
     def _told(self, member: int) -> Progress | None:
         if self.progress is None:
@@ -289,8 +272,22 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         return prefixes.steps_of(sequences, networks, self.unseen_share_, window=self.window, most=most)
 
 
-def _check(detector: NextEvent) -> None:
-    """Check the parameters.
+def normal_sessions(X: pl.DataFrame, y: Values | None, weight: Values | None, events: str) -> Distinct:
+    """Distinct sequences of the normal sessions, with their numbers (arguments and errors as :meth:`NextEvent.fit`)."""
+    known = None if y is None else as_series(y).fill_null(value=True)
+    normal, mass = normal_rows(known, weight, X.height, "a next-event network learns from")
+    counts = observations(mass, int(normal.sum()))
+    return log_sessions.distinct(X.filter(pl.Series(normal)), events, weight=counts)
+
+
+def design_of(detector: NextEvent, unseen: int) -> training.Design:
+    """Form of the networks of a detector that knows so many event types."""
+    units = tuple(np.atleast_1d(detector.units).tolist())
+    return training.Design(unseen, detector.cell, units, detector.embedding, detector.dropout)
+
+
+def check_parameters(detector: NextEvent) -> None:
+    """Check the parameters of a detector.
 
     Raises:
         SettingsError: if one is out of range.
@@ -319,27 +316,7 @@ def _whole(name: str, value: object) -> None:
         raise SettingsError(f"{name} of NextEvent must be a whole number from 1 on, found {value!r}: choose one")
 
 
-def _parts(counts: Floats, parts: int, seed: int) -> list[Floats]:
-    """Divide sessions at random into parts of equal size: how many sessions of each sequence go to each.
-
-    Weights that are no whole numbers cannot be divided into sessions; sequences are then divided as they are.
-    """
-    total = counts.sum()
-    if total < LEAST_SESSIONS or len(counts) < 2:
-        return []
-    generator = np.random.default_rng(seed)
-    if (counts % 1).any() or total >= MOST_DRAWN:
-        part = generator.permutation(len(counts)) % parts
-        return [np.where(part == number, counts, 0.0) for number in range(parts)]
-    left, found = counts.astype(np.int64), []
-    for number in range(parts, 0, -1):
-        drawn = generator.multivariate_hypergeometric(left, int(left.sum()) // number, method="marginals")
-        found.append(drawn.astype(np.float64))
-        left = left - drawn
-    return found
-
-
-def _unseen_share(seen: Distinct) -> float:
+def unseen_share(seen: Distinct) -> float:
     """Probability that a step is of an unseen type: types that one session has are as many as will be new (Good).
 
     Null events have the code of unseen ones and count as such.
@@ -382,7 +359,7 @@ def _table(seen: Distinct, blocks: Iterator[Steps], vocabulary: Vocabulary) -> p
     """One row a step of each session."""
     names = pl.Series([*vocabulary.events.cast(pl.String), UNSEEN, END], dtype=pl.String)
     parts = [_block(steps, names) for steps in blocks]
-    judged = pl.concat(parts) if parts else pl.DataFrame(schema=STEPS)
+    judged = pl.concat([pl.DataFrame(schema=STEPS), *(part.select(STEPS) for part in parts)])
     events = pl.DataFrame({"sequence": np.arange(len(seen.sequences)), "event": _texts(seen)}).explode("event")
     events = events.with_columns(position=pl.int_range(pl.len()).over("sequence"))
     judged = judged.join(events, on=["sequence", "position"], how="left")

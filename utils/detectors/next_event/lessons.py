@@ -23,6 +23,12 @@ STRIDE = 128
 LEAD = 32
 """Tokens before them in the same row, from which the state is built up."""
 
+LEAST_SESSIONS = 20
+"""Fewer sessions than this are too few to hold some out; the loss of training then says when to stop."""
+
+MOST_DRAWN = 10**9
+"""As many sessions are divided by distinct sequence: numpy draws no more of them one by one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
@@ -51,6 +57,47 @@ class Lessons:
     def take(self, rows: NDArray[Any]) -> "Lessons":
         """Copy some rows."""
         return Lessons(self.tokens[rows], self.first[rows], self.lengths[rows], self.weight[rows])
+
+
+def divided(counts: Floats, parts: int, seed: int) -> list[Floats]:
+    """Divide sessions at random into parts of equal size: how many sessions of each sequence go to each.
+
+    Weights that are no whole numbers cannot be divided into sessions; sequences are then divided as they are.
+
+    Args:
+        counts: sessions that have each sequence, shape (n,).
+        parts: number of parts.
+        seed: of the draws.
+
+    Returns:
+        For each part how many sessions have each sequence, shape (n,); no part if there are too few sessions.
+    """
+    total = counts.sum()
+    if total < LEAST_SESSIONS or len(counts) < 2:
+        return []
+    generator = np.random.default_rng(seed)
+    if (counts % 1).any() or total >= MOST_DRAWN:
+        part = generator.permutation(len(counts)) % parts
+        return [np.where(part == number, counts, 0.0) for number in range(parts)]
+    left, found = counts.astype(np.int64), []
+    for number in range(parts, 0, -1):
+        drawn = generator.multivariate_hypergeometric(left, int(left.sum()) // number, method="marginals")
+        found.append(drawn.astype(np.float64))
+        left = left - drawn
+    return found
+
+
+def rows_of(sequences: Sequences, counts: Floats, window: int | None = None) -> Lessons:
+    """Rows of training for the sessions of some sequences.
+
+    Args:
+        sequences: n distinct sequences.
+        counts: sessions that have each, shape (n,); those of none are left out.
+        window: tokens that the network looks back; ``None`` for whole sessions.
+    """
+    rows = np.flatnonzero(counts > 0)
+    chosen, weight = sequences.take(rows), counts[rows]
+    return whole_sessions(chosen, weight) if window is None else windows(chosen, weight, window)
 
 
 def whole_sessions(sequences: Sequences, weight: Floats) -> Lessons:
