@@ -25,9 +25,11 @@ NAME_LENGTH = 44
 TABLE = "the table of the figure"
 PUBLISHED = "published"
 CEILING = "ceiling of any model"
+SUBTITLE = "in brackets what gives the kind away, after it the number of sessions"
 HOW = "how it was found"
 MEASURES = {"precision": ("#0072B2", "square"), "recall": ("#E69F00", "diamond")}
 BELOW_TITLE = {"margin_t": 88, "legend_yanchor": "bottom", "legend_y": 1.01}
+HALF = 0.5
 UNSORTED = 99
 
 
@@ -87,7 +89,7 @@ def draw_spread(
     """
     require.columns(values, ("detector", "f1"), TABLE)
     known = values.with_columns(pl.col("f1").cast(pl.Float64).fill_nan(None)).drop_nulls("f1")
-    figure = new_figure(title, "F1 on all other sessions (%)")
+    figure = new_figure(title, "F1 on all other sessions in per cent (the nearer to 100, the wider the scale)")
     if known.is_empty():
         return nothing_to_show(figure, "no draw was judged")
     means = known.group_by("detector", maintain_order=True).agg(
@@ -99,18 +101,18 @@ def draw_spread(
     names = means["name"].to_list()
     figure.update_layout(height=max(LEAST_HEIGHT, 160 + DRAWS_ROW * len(names)), **BELOW_TITLE)
     figure.add_scatter(
-        x=compact(100 * known["f1"]),
+        x=_stretched(known["f1"]),
         y=known["name"].to_list(),
         name="one draw",
         mode="markers",
         marker={"color": TRAIN, "symbol": "circle-open", "size": 9},
-        hovertemplate="%{y}: %{x:.1f} %",
+        hoverinfo="skip",
     )
     _add_summary(figure, means, "worst", "worst draw", {"color": ANOMALY, "symbol": "x", "size": 9})
     _add_summary(
         figure, means, "mean", "mean", {"color": INK, "symbol": "line-ns", "size": 16, "line": {"width": 3}}, words=True
     )
-    figure.update_xaxes(range=_range(known, ("f1",), room=8))
+    figure.update_xaxes(**_stretched_axis(known, ("f1",)))
     return figure.update_yaxes(**rows_named(names), showgrid=False)
 
 
@@ -144,7 +146,7 @@ def truncation(
         PUBLISHED: (rows.clear() if published is None else published, "white", TRAIN),
     }
     known = pl.concat([part.select("detector", pl.col("f1").cast(pl.Float64)) for part, *_ in parts.values()])
-    figure = new_figure(title, "F1 (%)", height=max(LEAST_HEIGHT, 190 + (ROW + 4) * known.height), margin_t=104)
+    figure = new_figure(title, "F1 (%)", height=max(LEAST_HEIGHT, 200 + (ROW + 4) * known.height), margin_t=118)
     if known.is_empty():
         return nothing_to_show(figure, "no detector was judged")
     names = dict(zip(known["detector"], short(known["detector"], NAME_LENGTH), strict=True))
@@ -154,7 +156,9 @@ def truncation(
     ranked = known.sort("f1", descending=True, nulls_last=True, maintain_order=True)
     if highest is not None and np.isfinite(highest):
         _add_ceiling(figure, highest)
-    figure.update_layout(barmode="overlay", legend_y=1.075, legend_yanchor="bottom").update_xaxes(range=[0, 100])
+    legend = {"yref": "container", "y": 1 - 54 / figure.layout.height, "yanchor": "top", "traceorder": "normal"}
+    place = {"y": 1 - 24 / figure.layout.height, "yanchor": "top"}
+    figure.update_layout(barmode="overlay", legend=legend, title=place).update_xaxes(range=[0, 100])
     return figure.update_yaxes(**rows_named([names[each] for each in ranked["detector"]]), showgrid=False)
 
 
@@ -174,7 +178,7 @@ def recall_by_type(
         SchemaError: if the table lacks a column.
     """
     require.columns(recalls, ("detector", "kind", "recall"), TABLE)
-    figure = new_figure(title, "", "kind of anomaly (what it shows in), sessions")
+    figure = new_figure(title, "", "kind of anomaly", margin_t=88)
     if recalls.is_empty():
         return nothing_to_show(figure, "no kind of anomaly is known")
     kinds = _kinds(recalls).head(most)
@@ -183,7 +187,9 @@ def recall_by_type(
     table = kinds.join(table, on="kind", how="left", maintain_order="left", suffix=" of the detector")
     cells = np.column_stack([compact(100 * table[name]) for name in detectors])
     add_shares(figure, cells, _with_alarms(recalls, detectors), kinds["shown"].to_list(), "recall<br>(%)")
-    figure.update_layout(height=max(LEAST_HEIGHT, 190 + ROW * kinds.height))
+    figure.update_layout(height=max(LEAST_HEIGHT, 230 + ROW * kinds.height))
+    if {"visible", "rows"} & set(recalls.columns):
+        figure.update_layout(title_subtitle={"text": SUBTITLE, "font": {"size": 12, "color": TRAIN}})
     return figure.update_xaxes(side="bottom", title_text="detector").update_yaxes(title_standoff=14)
 
 
@@ -216,6 +222,7 @@ def _kinds_of_detectors() -> dict[str, str]:
 
 def _grouped(board: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
     """Detectors below a line with the name of their kind, best first, each with its place and label."""
+    order = order or list(dict.fromkeys(_kinds_of_detectors().values()))
     kinds = [*order, *(kind for kind in board["kind"].unique(maintain_order=True) if kind not in order)]
     kinds.sort(key=PUBLISHED.__eq__)
     parts = []
@@ -299,14 +306,6 @@ def _interval(rows: pl.DataFrame, column: str) -> dict[str, object] | None:
     return {"type": "data", **bars, "thickness": 1.2, "width": 3, "color": INK}
 
 
-def _range(rows: pl.DataFrame, columns: Sequence[str], room: float = 3.0) -> list[float]:
-    """Ends of an axis in per cent: a little below the lowest share, a little above 100."""
-    given = rows.select(pl.col(name).cast(pl.Float64).fill_nan(None) for name in columns if name in rows.columns)
-    lowest = given.min().transpose().to_series().min()
-    least = 100 * float(lowest) if lowest is not None else 0.0  # type: ignore[arg-type]
-    return [max(-1.0, 5 * np.floor((least - 1) / 5)), 100 + (100 - least) / 100 * room + 0.4]
-
-
 def _add_summary(
     figure: go.Figure, means: pl.DataFrame, column: str, name: str, marker: dict[str, object], *, words: bool = False
 ) -> None:
@@ -315,7 +314,7 @@ def _add_summary(
         for mean, sd, n in means.select("mean", "sd", "n").iter_rows()
     ]
     figure.add_scatter(
-        x=compact(100 * means[column]),
+        x=_stretched(means[column]),
         y=means["name"].to_list(),
         name=name,
         mode="markers+text" if words else "markers",
@@ -324,7 +323,8 @@ def _add_summary(
         textfont_size=11,
         cliponaxis=False,
         marker=marker,
-        hovertemplate=f"%{{y}}: {name} %{{x:.1f}} %<extra></extra>",
+        customdata=compact(100 * means[column]),
+        hovertemplate=f"%{{y}}: {name} %{{customdata:.1f}} %<extra></extra>",
     )
 
 
@@ -362,7 +362,14 @@ def _add_ceiling(figure: go.Figure, highest: float) -> None:
     words = f"no model of the sequence gets beyond {100 * highest:.1f} %"
     figure.add_vline(x=100 * highest, line={"color": ANOMALY, "width": 2, "dash": "dash"})
     figure.add_annotation(
-        x=100 * highest, y=1.0, yref="paper", yanchor="bottom", showarrow=False, text=words, font_size=12
+        x=100 * highest,
+        y=1.0,
+        yref="paper",
+        xanchor="right" if highest > HALF else "left",
+        yanchor="bottom",
+        showarrow=False,
+        text=words,
+        font={"size": 12, "color": ANOMALY},
     )
 
 
