@@ -84,7 +84,7 @@ def rank_choices(
 
     Returns:
         One row a k: ``k``, ``nominal`` (share of held-out normals flagged), ``real`` (share of the normals of ``X``),
-        ``f1``, ``precision``, ``recall``, ``chosen``.
+        ``f1``, ``precision``, ``recall``, ``chosen`` (of none, where too few sessions were held out for the rate).
 
     Raises:
         DataError: if the detector held no sessions out, or labels or weights are not usable.
@@ -95,8 +95,9 @@ def rank_choices(
     labels, weights = as_labels(y, X.height), as_weights(weight, X.height)
     ranks = detector.scores(X)["rank"].to_numpy()
     whole = mass.astype(np.int64) if (mass % 1 == 0).all() else mass
-    chosen = int(np.ceil(AlarmRate(rate).fit(held_out, weight=whole).value_)) - 1
-    last = max(chosen, min(most, int(max(held_out.max(), ranks.max(initial=1)))))
+    cut = AlarmRate(rate).fit(held_out, weight=whole).value_
+    chosen = int(np.ceil(cut)) - 1 if np.isfinite(cut) else None
+    last = max(chosen or 1, min(most, int(max(held_out.max(), ranks.max(initial=1)))))
     rows = []
     for k in range(1, last + 1):
         found = decided(labels, ranks > k, weights)
