@@ -24,8 +24,13 @@ from utils.features import log_sessions
 from utils.features.log_sessions import Distinct
 from utils.settings import SEED
 
-TRUSTED = 5
-"""Training sessions from which on a structure is normal: the usual least count of a frequency that is relied on."""
+TRUSTED = 20
+"""Training sessions from which on a structure is normal, whatever its free events do.
+
+Five, the usual least count of a frequency that is relied on, is too few: a kind of session of which one draw of
+training sessions has two on average has five in every twentieth draw, and then lets thousands of anomalies through that
+look like it. From a dozen on nothing depends on the number.
+"""
 
 TIE = 0.01
 """Weight of the scores beside their p-values: it orders sessions that are stranger than every calibration session."""
@@ -40,7 +45,7 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
     """Combination of detectors of sessions, learned from normal sessions; HIGHER = MORE ABNORMAL.
 
     A session is abnormal on the word of a *leading* member: of :class:`~utils.detectors.novelty.BackOffNovelty` over
-    structures that fewer than five training sessions had, by default. Where only others fire (order of events, set of
+    structures that fewer than :data:`TRUSTED` training sessions had, by default. Where only others fire (order of events, set of
     events, length), the session stands below every alarm of a leading member and above all others: a threshold of a
     higher alarm rate (:meth:`threshold`) finds sessions whose order alone is new. Within these levels the combined
     p-values rank. Where even the leading members would flag more than ``rate`` of the normal sessions, the threshold

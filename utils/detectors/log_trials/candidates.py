@@ -86,7 +86,7 @@ class Bench:
 
     Attributes:
         budget: how many epochs networks may take, among others.
-        rate: nominal alarm rate of detectors that are no rules.
+        rate: nominal alarm rate of detectors that are no rules and do not choose one themselves.
         report: told what comes next.
         notes: what could not be fitted, and why.
     """
@@ -130,7 +130,7 @@ class Bench:
             bound, said = float(getattr(detector, "threshold_", novelty.FIRES)), str(detector.sentence_)
             return Fitted(detector, bound, said, time.process_time() - began)
         if name in NETWORKS:
-            chosen = detector.threshold(self.rate)
+            chosen = detector.threshold()
         else:
             scores, mass = held_out_scores({name: self._made(name, seed)}, table, weight, folds=FOLDS, seed=seed)
             chosen = AlarmRate(self.rate).fit(scores[:, 0], weight=mass.astype(np.int64))

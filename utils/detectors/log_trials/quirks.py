@@ -15,13 +15,14 @@ COLUMNS = pl.Schema(
         "what it means": pl.String,
     }
 )
+RARE_SHARE = 0.01
 RARE = "what finds every anomaly flags these normals too, or lets these anomalies through once it has seen a normal one"
 CUT = "sessions whose sequence stands under both labels: equal sequences, unequal labels, as the log was cut off"
 BOTH = "sessions whose sequence stands under both labels"
 
 
 def rare_events(sessions: Sessions, most: int = 3) -> pl.DataFrame:
-    """Events that no normal training session has, but normal and anomalous test sessions do.
+    """Events that no normal training session has, but anomalous and a few normal test sessions do.
 
     Args:
         sessions: the table.
@@ -32,6 +33,7 @@ def rare_events(sessions: Sessions, most: int = 3) -> pl.DataFrame:
         finds every anomaly by flagging what is new), ``what it means``.
     """
     judged = sessions.judged
+    normals = int(judged.filter(~pl.col("anomalous"))["sessions"].sum())
     known = sessions.normals[EVENTS].explode(empty_as_null=False).unique()
     counted = (
         judged.select("anomalous", "sessions", pl.col(EVENTS).list.unique().alias("event"))
@@ -42,7 +44,7 @@ def rare_events(sessions: Sessions, most: int = 3) -> pl.DataFrame:
             normals=pl.col("sessions").filter(~pl.col("anomalous")).sum(),
             anomalies=pl.col("sessions").filter(pl.col("anomalous")).sum(),
         )
-        .filter((pl.col("normals") > 0) & (pl.col("anomalies") > 0))
+        .filter((pl.col("normals") > 0) & (pl.col("normals") <= RARE_SHARE * normals) & (pl.col("anomalies") > 0))
         .sort("anomalies", "event", descending=[True, False])
     )
     every = int(judged.filter("anomalous")["sessions"].sum())

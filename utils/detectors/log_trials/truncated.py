@@ -54,7 +54,7 @@ class Truncated:
         shown = {"detector": pl.String, "learns from": pl.String, "f1": pl.Float64}
         own = self.board.select("detector", pl.lit("normal sessions").alias("learns from"), "f1")
         ceiling = pl.DataFrame([("ceiling of any model", "all labels", self._ceiling())], schema=shown, orient="row")
-        others = self.published.select(shown)
+        others = self.published.select(*shown)
         frames = [ceiling, own, others, *([] if self.supervised is None else [self._labelled(self.supervised)])]
         return pl.concat(frames).sort("f1", descending=True)
 
