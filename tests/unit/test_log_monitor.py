@@ -344,10 +344,9 @@ def test_windows_are_ranked_by_bursts_and_by_many_rare_lines():
 def test_a_model_keeps_no_line_and_comes_back_as_it_was():
     vote = SessionVote(folds=2)
     monitor = LogMonitor(session=REQUEST, detector=vote, progress=print).fit([*raw(100), "note for req-5 from zorro"])
-    copies = [pickle.loads(pickle.dumps(monitor))]
-    for copy in copies:
-        assert copy.decide(lines).equals(monitor.decide(lines))
-        assert copy.progress is None
+    lines, copy = raw(120, odd=(110,)), pickle.loads(pickle.dumps(monitor))
+    assert copy.decide(lines).equals(monitor.decide(lines))
+    assert copy.progress is None
     assert not re.search(rb"req-\d+|08:00", pickle.dumps(monitor).replace(REQUEST.encode(), b""))
     again = clone(monitor).fit([*raw(100), "note for req-5 from zorro"])
     assert again.decide(lines).equals(monitor.decide(lines))
