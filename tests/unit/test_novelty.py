@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from itertools import pairwise
 
 import cloudpickle
 import numpy as np
@@ -22,6 +23,7 @@ from utils.detectors.novelty import (
     UnseenCountVector,
     UnseenEvent,
     UnseenEventSet,
+    UnseenTransition,
 )
 from utils.errors import DataError, SchemaError
 from utils.features.log_sessions import Vocabulary
@@ -34,6 +36,8 @@ RULES = {
     "structure": StructuralVector(free=("read",)),
     "back-off": BackOffNovelty(),
     "back-off, fixed": BackOffNovelty(free=["read"], m=2),
+    "back-off, trusting": BackOffNovelty(trusted=5),
+    "transition": UnseenTransition(),
 }
 battery = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 VECTOR_RULES = [UnseenCountVector(), StructuralVector(free=("read",)), BackOffNovelty(free=("read",), m=2)]
@@ -241,6 +245,44 @@ class TestUnseenEventSet:
         assert 0 < common < 0.1 < rare < 1
 
 
+class TestUnseenTransition:
+    def test_it_names_new_transitions_beginnings_and_ends(self):
+        rule = UnseenTransition().fit(table([["a", "b", "c"], ["a", "b", "b", "c"], ["a", "b", "c"]]))
+        rows = table([["a", "b", "b", "b", "c"], ["a", "c"], ["b", "c"], ["a", "b"], ["c", "b", "a"]])
+        assert rule.fires(rows).tolist() == [False, True, True, True, True]
+        assert rule.score_samples(rows)[1:].tolist() == [1, 1, 1, 4]
+        said = rule.explain(rows)
+        assert said[0] == "every transition is known; the rarest, event b after event b, in 1 of 3 training sessions"
+        assert said[1] == "event c after event a in none of 3 training sessions"
+        assert said[2] == "event b at the beginning in none of 3 training sessions"
+        assert said[3] == "the end after event b in none of 3 training sessions"
+
+    def test_the_end_may_be_left_out(self):
+        rule = UnseenTransition(end=False).fit(table([["a", "b", "c"]]))
+        assert rule.fires(table([["a", "b"], ["a"], ["b"]])).tolist() == [False, False, True]
+
+    def test_sessions_without_events_are_a_transition_of_their_own(self):
+        assert UnseenTransition().fit(table([["a"]])).fires(table([[]])).all()
+        rule = UnseenTransition().fit(table([["a"], []]))
+        assert rule.explain(table([[]])) == [
+            "every transition is known; the rarest, a session without events, in 1 of 2 training sessions"
+        ]
+
+    @settings(deadline=None, max_examples=30)
+    @given(st.lists(st.lists(st.integers(0, 3), max_size=5), min_size=1, max_size=6), st.lists(st.integers(0, 4)))
+    def test_it_fires_as_a_loop_does(self, known, asked):
+        def pairs(events):
+            tokens = ["begin", *events, "end"]
+            return set(pairwise(tokens))
+
+        seen = set().union(*map(pairs, known))
+        rule = UnseenTransition().fit(table(known, pl.Int64))
+        score = float(rule.score_samples(table([asked], pl.Int64))[0])
+        unseen = {tuple("x" if token == 4 or token not in {e for k in known for e in k} | {"begin", "end"} else token
+                        for token in pair) for pair in pairs(asked) - seen}  # fmt: skip
+        assert score == len(unseen) if unseen else score < 1
+
+
 class TestSessionLength:
     def test_shortest_and_longest(self):
         rule = SessionLength().fit(table([["a"] * n for n in (3, 5, 5, 9)]))
@@ -415,6 +457,35 @@ class TestBackOff:
         rule = BackOffNovelty().fit(rows)
         assert rule.free_ == ("read",)
         assert rule.fires(table([session(9, closed=4)])).all()
+
+    def test_a_structure_of_many_sessions_is_trusted_and_one_of_few_is_not(self, known):
+        """Twelve sessions failed and were never read; whether one that was read is new to them is a matter of trust."""
+        failed = int(known["events"].list.contains("fail").sum())
+        row = table([session(500, failed=1)])
+        for trusted, fires in ((None, True), (failed + 1, True), (failed, False), (1, False)):
+            rule = BackOffNovelty(trusted=trusted).fit(known)
+            assert rule.fires(row).tolist() == [fires]
+        assert f"its structure is in {failed} of 300 training sessions" in rule.explain(row)[0]
+        assert "unless 1 sessions or more do" in rule.sentence_
+
+    @settings(deadline=None, max_examples=10)
+    @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 6))
+    def test_held_out_alarms_know_of_trust(self, seed, n, trusted):
+        rows = normals(n, seed)
+        rule = BackOffNovelty(free=("read",), m=3, trusted=trusted).fit(rows)
+        lists, alarms = rows["events"].to_list(), 0
+        for place, held_out in enumerate(lists):
+            others = table(lists[:place] + lists[place + 1 :])
+            if others.height:
+                again = BackOffNovelty(free=("read",), m=3, trusted=trusted).fit(others)
+                alarms += int(again.fires(table([held_out]))[0])
+            else:
+                alarms += 1
+        assert rule.false_alarm_rate_ == pytest.approx(alarms / n)
+
+    def test_trust_out_of_range_is_named(self):
+        with pytest.raises(DataError, match="trusted must be at least 1, found 0"):
+            BackOffNovelty(trusted=0).fit(normals())
 
     @pytest.mark.parametrize("share", [0, -1, 1.1, float("nan")])
     def test_a_share_out_of_range_is_named(self, share):

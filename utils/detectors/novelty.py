@@ -251,26 +251,30 @@ class UnseenTransition(_SessionRule):
 
     def _say(self, seen: Distinct) -> list[str]:
         pairs, rows, support = self._found(seen)
-        sentences = ["the session has no events"] * len(seen.sequences)
+        unseen, sentences = _unseen_events(seen), [""] * len(seen.sequences)
         for row, first, last in _spans(rows):
+            names = unseen.get(row, [])
             new = pairs[first:last][support[first:last] == 0].tolist()
             if new:
-                steps = _and([self._step(pair) for pair in new])
+                steps = _and([self._step(pair, names) for pair in new])
                 sentences[row] = f"{steps} in none of {self.n_sessions_:,.0f} training sessions"
             else:
                 rarest = first + int(np.argmin(support[first:last]))
-                step, among = self._step(pairs[rarest]), self._of_training(support[rarest])
+                step, among = self._step(pairs[rarest], names), self._of_training(support[rarest])
                 sentences[row] = f"every transition is known; the rarest, {step}, in {among}"
-        return sentences
+        return [sentence or "the session has no events" for sentence in sentences]
 
-    def _step(self, pair: int) -> str:
-        before, after = divmod(int(pair), self.vocabulary_.size)
-        if before == self.vocabulary_.begin:
-            nothing = after == self.vocabulary_.end
-            return "a session without events" if nothing else f"{_event(self.vocabulary_, after)} at the beginning"
-        if after == self.vocabulary_.end:
-            return f"the end after {_event(self.vocabulary_, before)}"
-        return f"{_event(self.vocabulary_, after)} after {_event(self.vocabulary_, before)}"
+    def _step(self, pair: int, unseen: Sequence[str]) -> str:
+        """Write a transition in words, with the names of the unseen events of its session."""
+        vocabulary = self.vocabulary_
+        before, after = (
+            f"unseen {_listed(unseen)}" if code == vocabulary.unseen else _event(vocabulary, code)
+            for code in divmod(int(pair), vocabulary.size)
+        )
+        begins, ends = pair // vocabulary.size == vocabulary.begin, pair % vocabulary.size == vocabulary.end
+        if begins:
+            return "a session without events" if ends else f"{after} at the beginning"
+        return f"the end after {before}" if ends else f"{after} after {before}"
 
 
 class SessionLength(_SessionRule):
@@ -893,7 +897,7 @@ def _quantile(values: Ints, weight: Floats, share: float) -> int:
 def _spans(rows: Ints) -> Iterator[tuple[int, int, int]]:
     """Each row with the places from and to which it stands, of rows that ascend."""
     begins = np.flatnonzero(np.diff(rows, prepend=-1))
-    ends = np.append(begins[1:], len(rows))
+    ends = np.append(begins, len(rows))[1:]
     yield from zip(rows[begins].tolist(), begins.tolist(), ends.tolist(), strict=True)
 
 

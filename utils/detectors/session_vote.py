@@ -45,11 +45,11 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
     """Combination of detectors of sessions, learned from normal sessions; HIGHER = MORE ABNORMAL.
 
     A session is abnormal on the word of a *leading* member: of :class:`~utils.detectors.novelty.BackOffNovelty` over
-    structures that fewer than :data:`TRUSTED` training sessions had, by default. Where only others fire (order of events, set of
-    events, length), the session stands below every alarm of a leading member and above all others: a threshold of a
-    higher alarm rate (:meth:`threshold`) finds sessions whose order alone is new. Within these levels the combined
-    p-values rank. Where even the leading members would flag more than ``rate`` of the normal sessions, the threshold
-    rises until they do not.
+    structures that fewer than :data:`TRUSTED` training sessions had, by default. Where only others fire (order of
+    events, set of events, length), the session stands below every alarm of a leading member and above all others: the
+    wide threshold, or one of a higher alarm rate (:meth:`threshold`), finds sessions whose order alone is new. Within
+    these levels the combined p-values rank. Where even the leading members would flag more than ``rate`` of the normal
+    sessions, the threshold rises until they do not.
 
     Score: 1 if a leading member fires, 1/2 if only others do, 0 if none does, and on top of it x / (2 + 2x), x being
     the statistic of the combination.
