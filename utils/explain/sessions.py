@@ -38,11 +38,12 @@ WHOLE = 40
 """Sessions up to this long are shown whole."""
 
 MOST_DIFFERENCES = 4
-LEAST_SHARE = 1e-4
-"""Smallest probability that is written as a number."""
+LEAST_SHARE, LEAST_EXPECTED = 1e-4, 0.005
+"""Smallest probability that is written as a number, and smallest one of an event that is said to be expected."""
 
 TEMPLATE_COLUMNS = (("EventId", "EventTemplate"), ("template_id", "template"))
 LINE_COLUMNS = (("LineId", "Content"), ("line_id", "content"))
+TENTH, NEARLY_ONE = 0.1, 0.995
 SURPRISED, UNSEEN, DEPARTS = "surprised most", "never seen in training", "departs from the nearest normal session"
 
 STEPS = {
@@ -394,11 +395,12 @@ def _expectations(session: _Session, called: EventNames) -> pl.DataFrame:
         return said
     rows: list[tuple[str | None, str | None, float | None]] = []
     for events, shares in session.model.select("candidates", "shares").iter_rows():
-        listed = list(zip(events or [], shares or [], strict=False))
+        named = list(zip(events or [], shares or [], strict=False))
+        listed = [*named[:1], *(pair for pair in named[1:] if pair[1] >= LEAST_EXPECTED)]
         words = ", ".join(f"{_candidate(event, called.quoted)} {_percent(share)}" for event, share in listed)
         rows.append((words, _candidate(listed[0][0], called.name), listed[0][1]) if listed else (None, None, None))
-    named = {name: STEPS[name] for name in ("expected", "likeliest", "likeliest_probability")}
-    return said.hstack(pl.DataFrame(rows, schema=named, orient="row"))
+    kinds = {name: STEPS[name] for name in ("expected", "likeliest", "likeliest_probability")}
+    return said.hstack(pl.DataFrame(rows, schema=kinds, orient="row"))
 
 
 def _candidate(event: object, named: Callable[[object], str]) -> str:
@@ -566,7 +568,9 @@ def _cut(text: str, longest: int) -> str:
 def _percent(share: float | None) -> str:
     if share is None or math.isnan(share):
         return "unknown"
-    return "below 0.01 %" if share < LEAST_SHARE else f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+    if share < LEAST_SHARE:
+        return "below 0.01 %"
+    return f"{100 * share:.2g} %" if share < TENTH else f"{100 * share:.{int(share > NEARLY_ONE)}f} %"
 
 
 def _and(parts: Sequence[str]) -> str:

@@ -86,16 +86,16 @@ def training_curve(
     if not isinstance(history, pl.DataFrame):
         history = _history(history)
     require.columns(history, ("network", "epoch", "held_out"), TABLE)
-    figure = new_figure(title, "epoch", "loss (nats a step)")
+    both = "loss" in history.columns
+    figure = new_figure(title, "epoch", "loss (nats a step)" if both else "loss on held-out sessions (nats a step)")
     if history.is_empty():
         return nothing_to_show(figure, "no network was trained")
     parts = history.partition_by("network", maintain_order=True)
     for place, part in enumerate(parts[:MOST_NETWORKS]):
         _add_network(figure, part.sort("epoch"), str(part["network"][0]), QUALITATIVE[place], SYMBOLS[place])
-    for column, (words, dash) in LOSSES.items():
+    for words, dash in LOSSES.values() if both else ():
         line = {"color": TRAIN, "dash": dash, "width": 2}
-        if column in history.columns:
-            figure.add_scatter(x=[None], y=[None], name=words, mode="lines", line=line)
+        figure.add_scatter(x=[None], y=[None], name=words, mode="lines", line=line)
     losses = np.concatenate([compact(history[name]) for name in LOSSES if name in history.columns])
     losses = losses[np.isfinite(losses)]
     wide = losses.size and losses.min() > 0 and losses.max() > SEVERAL_TIMES * losses.min()
