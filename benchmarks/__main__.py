@@ -12,6 +12,7 @@ from benchmarks import (  # noqa: F401 (registers the cases)
     hdfs_logs,
     log_templates,
     log_windows,
+    next_event,
     report,
     web_events,
 )

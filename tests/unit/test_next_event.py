@@ -24,7 +24,10 @@ SIMPLE = hypothesis_settings(deadline=None, max_examples=40)
 SESSIONS = st.lists(st.lists(st.integers(0, 4), max_size=9), min_size=1, max_size=12)
 
 
-def frame(sessions, dtype=pl.List(pl.Int64)):
+NUMBERS, TEXTS = pl.List(pl.Int64), pl.List(pl.String)
+
+
+def frame(sessions, dtype=NUMBERS):
     return pl.DataFrame({"events": pl.Series(sessions, dtype=dtype)})
 
 
@@ -199,7 +202,7 @@ def normal():
     rng = np.random.default_rng(0)
     middle = [["b", "c"], ["c", "b"], ["b", "b", "c"]]
     sessions = [["a", *middle[number], "d"] for number in rng.choice(3, 240, p=[0.7, 0.25, 0.05])]
-    return frame(sessions, pl.List(pl.String))
+    return frame(sessions, TEXTS)
 
 
 @pytest.fixture(scope="module")
@@ -216,16 +219,18 @@ def fitted(normal, told):
 
 def test_odd_sessions_are_more_surprising_than_usual_ones(fitted):
     odd = frame([["a", "b", "c", "d"], ["a", "b", "b", "c", "d"], ["a", "b", "c"], ["d", "a", "b", "c"], ["a", "x"]],
-                pl.List(pl.String))  # fmt: skip
+                TEXTS)  # fmt: skip
     scores = fitted.scores(odd)
     assert scores.columns == ["rank", "surprise", "mean", "place"]
     surprise = scores["surprise"].to_numpy()
     assert surprise[0] < surprise[1] < min(surprise[2:])
-    assert scores["rank"][0] == 1 and scores["rank"][4] == 6
+    assert scores["rank"][0] == 1
+    assert scores["rank"][4] == 6
     assert scores["place"].to_list()[2:4] == [3, 0]
     assert (scores["mean"] <= scores["surprise"]).all()
     flagged = fitted.threshold(0.02).predict(fitted.score_samples(odd))
-    assert flagged.tolist()[0] is False and flagged[2:].all()
+    assert flagged.tolist()[0] is False
+    assert flagged[2:].all()
 
 
 def test_a_score_is_chosen_by_name(fitted, normal):
@@ -236,7 +241,10 @@ def test_a_score_is_chosen_by_name(fitted, normal):
 
 def test_progress_counts_the_epochs_of_all_members(fitted, told):
     counted, most, losses = zip(*told, strict=True)
-    assert counted[0] == 1 and list(counted) == sorted(counted) and max(counted) <= 120 and set(most) == {120}
+    assert counted[0] == 1
+    assert list(counted) == sorted(counted)
+    assert max(counted) <= 120
+    assert set(most) == {120}
     assert list(losses) == [loss for history in fitted.history_ for loss in history]
     assert [min(history) for history in fitted.history_] == [
         history[epoch - 1] for history, epoch in zip(fitted.history_, fitted.epochs_, strict=True)
@@ -245,16 +253,17 @@ def test_progress_counts_the_epochs_of_all_members(fitted, told):
 
 
 def test_steps_say_what_was_expected(fitted):
-    table = fitted.steps(frame([["a", "x"], [], ["a", "x"]], pl.List(pl.String)), most=2)
+    table = fitted.steps(frame([["a", "x"], [], ["a", "x"]], TEXTS), most=2)
     assert table["row"].to_list() == [0, 0, 0, 1, 2, 2, 2]
     assert table["event"].to_list() == ["a", "x", "(end)", "(end)", "a", "x", "(end)"]
     assert table["position"].to_list() == [0, 1, 2, 0, 0, 1, 2]
-    assert table["expected"][0].to_list()[0] == "a" and table["expected"].list.len().unique().to_list() == [2]
+    assert table["expected"][0].to_list()[0] == "a"
+    assert table["expected"].list.len().unique().to_list() == [2]
     assert table["rank"].to_list()[:2] == [1, 6]
     assert 0 < table["probability"][1] < fitted.unseen_share_ * 1.001
     assert (table["surprise"] + table["probability"].log()).abs().max() < 1e-12
     assert (table["chances"].list.sum() <= 1).all()
-    scores = fitted.scores(frame([["a", "x"], []], pl.List(pl.String)))
+    scores = fitted.scores(frame([["a", "x"], []], TEXTS))
     worst = table.filter(pl.col("row") < 2).group_by("row", maintain_order=True).agg(pl.col("surprise").max())
     assert worst["surprise"].to_list() == scores["surprise"].to_list()
 
@@ -264,7 +273,8 @@ def test_held_out_scores_are_those_of_sessions_a_member_has_not_learned_from(fit
     assert held_out["sessions"].sum() == pytest.approx(2 / 5 * normal.height, abs=2)
     assert set(held_out) == {"rank", "surprise", "mean", "sessions"}
     chosen = fitted.threshold(0.1)
-    assert chosen.point_.false_alarm_rate <= 0.1 and chosen.n_normals_ == held_out["sessions"].sum()
+    assert chosen.point_.false_alarm_rate <= 0.1
+    assert chosen.n_normals_ == held_out["sessions"].sum()
 
 
 def test_a_model_is_stored_like_any_other(fitted, normal):
@@ -289,10 +299,11 @@ def test_counts_stand_for_sessions(normal):
 
 
 def test_anomalies_and_unlabelled_rows_are_left_out(normal):
-    strange = frame([["z", "z"], ["y"]], pl.List(pl.String))
+    strange = frame([["z", "z"], ["y"]], TEXTS)
     labels = pl.Series([False] * normal.height + [True, None])
     mixed = NextEvent(**TINY).fit(pl.concat([normal, strange]), labels)
-    assert mixed.event_types_ == ["a", "b", "c", "d"] and mixed.n_sessions_ == normal.height
+    assert mixed.event_types_ == ["a", "b", "c", "d"]
+    assert mixed.n_sessions_ == normal.height
     with pytest.raises(DataError, match="normal"):
         NextEvent(**TINY).fit(normal, [True] * normal.height)
 
@@ -309,7 +320,7 @@ print(detector.score_samples(rows.head(4)).tolist())
 def test_another_process_gives_the_same_scores():
     pytest.importorskip("tensorflow")
     rows = pl.DataFrame({"events": [[1, 2, 3], [1, 3, 2], [1], [2, 2]] * 10})
-    np.random.seed(123)
+    np.random.seed(123)  # noqa: NPY002 - the global generator must not matter
     detector = NextEvent(units=(6,), epochs=2, batch=4, dropout=0.2, embedding=3).fit(rows)
     printed = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
     assert str(detector.score_samples(rows.head(4)).tolist()) == printed.strip().splitlines()[-1]
@@ -319,12 +330,13 @@ def test_another_process_gives_the_same_scores():
 
 @pytest.mark.parametrize("window", [None, 4])
 def test_odd_logs_are_learned_and_judged(window):
-    odd = frame([[], None, ["a"], [None], ["a", None, "b"], ["new"], ["a"] * 300], pl.List(pl.String))
+    odd = frame([[], None, ["a"], [None], ["a", None, "b"], ["new"], ["a"] * 300], TEXTS)
     detector = NextEvent(units=(4,), epochs=1, window=window).fit(odd)
     scores = detector.scores(odd)
     assert np.isfinite(scores["surprise"].to_numpy()).all()
-    assert scores["rank"][0] == scores["rank"][1] and scores["surprise"][0] == scores["surprise"][1]
-    assert detector.scores(frame([["zz"]], pl.List(pl.String)))["rank"][0] == len(detector.event_types_) + 2
+    assert scores["rank"][0] == scores["rank"][1]
+    assert scores["surprise"][0] == scores["surprise"][1]
+    assert detector.scores(frame([["zz"]], TEXTS))["rank"][0] == len(detector.event_types_) + 2
     assert detector.scores(odd.clear()).height == 0
     assert detector.steps(odd.clear()).columns[:3] == ["row", "position", "event"]
     assert detector.steps(odd)["event"].to_list().count("(null)") == 2
@@ -335,11 +347,12 @@ def test_odd_logs_are_learned_and_judged(window):
 def test_logs_of_one_event_or_none_are_learned():
     one = NextEvent(**TINY).fit(frame([[7]] * 30))
     ranks = one.scores(frame([[7], [8]]))["rank"].to_list()
-    assert ranks[0] <= 2 and ranks[1] == 3
+    assert ranks[0] <= 2
+    assert ranks[1] == 3
     none = NextEvent(**TINY).fit(frame([[]] * 30))
     assert none.scores(frame([[], [5]]))["rank"][1] == 2
     with pytest.raises(SchemaError, match="one kind"):
-        one.scores(frame([["a"]], pl.List(pl.String)))
+        one.scores(frame([["a"]], TEXTS))
     with pytest.raises(SchemaError, match="events"):
         one.scores(pl.DataFrame({"other": [1]}))
 
@@ -380,4 +393,5 @@ def test_training_stops_when_nothing_is_gained():
     rows = lessons.whole_sessions(sequences, np.ones(3))
     course = Course(epochs=50, patience=2, learning_rate=1.0)
     found = training.train(rows, rows, training.Design(4, "gru", (3,), None, 0.0), course, 2, 0)
-    assert len(found.history) == min(50, found.epoch + 2) and found.history[found.epoch - 1] == min(found.history)
+    assert len(found.history) == min(50, found.epoch + 2)
+    assert found.history[found.epoch - 1] == min(found.history)

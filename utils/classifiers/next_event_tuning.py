@@ -184,6 +184,19 @@ class _Tried:
         """Lowest loss on validation sessions, in nats a step."""
         return np.inf if self.network is None else min(self.network.history)
 
+    def row(self, place: int, kinds: Mapping[str, pl.DataType]) -> dict[str, Any]:
+        """What the table of trials says."""
+        shown = {name: str(value) if kinds[name] == pl.String else value for name, value in self.parameters.items()}
+        loss = self.loss if self.network else None
+        return {
+            "trial": place,
+            "state": self.state,
+            "loss": loss,
+            "epochs": self.epochs,
+            "seconds": self.seconds,
+            **shown,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class _Search:
@@ -288,19 +301,16 @@ class _Search:
     def _surprise(self, sequences: Sequences, tried: _Tried) -> Floats:
         """Sum of the surprises of each sequence."""
         found = np.zeros(len(sequences))
-        network = [] if tried.network is None else [Network(tried.network.arrays, self.usual.cell)]
+        cell = clone(self.usual).set_params(**_settings(tried.parameters)).cell
+        network = [] if tried.network is None else [Network(tried.network.arrays, cell)]
         for steps in steps_of(sequences, network, unseen_share(self.seen), window=self.usual.window):
             found[steps.sequences] = np.add.reduceat(-np.log(steps.probability), steps.offsets[:-1])
         return found
 
     def _table(self) -> pl.DataFrame:
         """One row a trial."""
-        rows = [
-            {"trial": place, "state": one.state, "loss": one.loss if one.network else None, "epochs": one.epochs,
-             "seconds": one.seconds, **one.parameters}
-            for place, one in enumerate(self.tried, -1)
-        ]  # fmt: skip
-        kinds = {name: pl.Float64() if isinstance(choice, Real) else pl.Int64() for name, choice in self.space.items()}
+        kinds = {name: _kind(choice) for name, choice in self.space.items()}
+        rows = [one.row(place, kinds) for place, one in enumerate(self.tried, -1)]
         frame = pl.DataFrame(rows, schema={**TRIALS, **kinds})
         best = pl.col("loss").cum_min().forward_fill().alias("best")
         return frame.with_columns(best).select("trial", "state", "loss", "best", "epochs", "seconds", *self.space)
@@ -311,6 +321,13 @@ def _tell(study: "Study", trial: "Trial", tried: _Tried) -> None:
 
     stopped = tried.network is None
     study.tell(trial, None if stopped else tried.loss, TrialState.PRUNED if stopped else None)
+
+
+def _kind(choice: spaces.Range) -> pl.DataType:
+    """Type of a column of parameters; choices among other things than whole numbers are shown as texts."""
+    if isinstance(choice, OneOf) and not all(isinstance(value, int | None) for value in choice.values):
+        return pl.String()
+    return pl.Float64() if isinstance(choice, Real) else pl.Int64()
 
 
 def _settings(parameters: Mapping[str, Value]) -> dict[str, Any]:
