@@ -359,7 +359,7 @@ def _table(seen: Distinct, blocks: Iterator[Steps], vocabulary: Vocabulary) -> p
     """One row a step of each session."""
     names = pl.Series([*vocabulary.events.cast(pl.String), UNSEEN, END], dtype=pl.String)
     parts = [_block(steps, names) for steps in blocks]
-    judged = pl.concat([pl.DataFrame(schema=STEPS), *(part.select(STEPS) for part in parts)])
+    judged = pl.concat([pl.DataFrame(schema=STEPS), *(part.select(list(STEPS)) for part in parts)])
     events = pl.DataFrame({"sequence": np.arange(len(seen.sequences)), "event": _texts(seen)}).explode("event")
     events = events.with_columns(position=pl.int_range(pl.len()).over("sequence"))
     judged = judged.join(events, on=["sequence", "position"], how="left")
