@@ -309,7 +309,7 @@ class CountPCA(CountOutliers):
 
     def _sentence(self, counts: Floats, share: Floats) -> str:
         error = float(self._score(counts[None])[0])
-        side = "above" if error >= self.q_limit_ else "below"
+        side = "above" if error > self.q_limit_ else "below"
         return f"{super()._sentence(counts, share)}; squared error {error:,.3g}, {side} the limit {self.q_limit_:,.3g}"
 
 
