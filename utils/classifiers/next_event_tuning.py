@@ -234,9 +234,9 @@ class _Search:
             wanted = f"a search needs {lessons.LEAST_SESSIONS} normal sessions and two different ones to divide"
             raise DataError(f"{wanted}, found {seen.counts.sum():g} and {len(seen.counts)}: give more, or the defaults")
         kept, validation, *rest = parts
-        learned, judged = (
-            lessons.rows_of(seen.sequences, part, usual.window) for part in (sum(rest, np.zeros_like(kept)), validation)
-        )
+        counts = np.sum(rest, axis=0)
+        learned = lessons.rows_of(seen.sequences, counts, usual.window, usual.count_power)
+        judged = lessons.rows_of(seen.sequences, validation, usual.window)
         return cls(usual, space, seed, seen, learned, judged, kept, [])
 
     def run(self, trials: int, seconds: float | None, progress: Callable[[Progress], object] | None) -> None:

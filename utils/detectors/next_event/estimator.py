@@ -1,6 +1,6 @@
 """The next-event detector: a recurrent network that has read normal sessions says how surprising each event is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -41,13 +41,17 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
 
     The network (LSTM or GRU) reads a normal session from a begin token on and says after every event, in
     probabilities, what comes next, the end of the session included. It learns from distinct sequences weighted by the
-    number of sessions that have them, which is the loss over all sessions. Nothing is padded with symbols that no
+    number of sessions that have them; with a ``count_power`` of 1 that is the loss over all sessions. The few sequences
+    that most sessions share are learned from their first hundred copies, so the default lets the rare ones, which are
+    those that raise false alarms, weigh more. Nothing is padded with symbols that no
     network can predict: a short session is surprising only if it ends where none should.
 
     A step is judged by its surprise, the negative logarithm of the probability of what came, and by its rank among
     all that might have come (1 = most probable; an event never seen in training has the last rank). ``score`` chooses
-    what :meth:`score_samples` gives for a session: the highest ``"surprise"``, its ``"mean"`` over the steps, or the
-    worst ``"rank"``, which is the top-k rule of Du et al. (flagged if it exceeds k).
+    what :meth:`score_samples` gives for a session: the worst ``"rank"``, which is the top-k rule of Du et al. (flagged
+    if it exceeds k; a fraction below 1 orders equal ranks by surprise, so a score of k + 1 or more is flagged), the
+    highest ``"surprise"``, or its ``"mean"`` over the steps. Ranks are the default: how improbable the improbable is,
+    networks say badly, and which of two things is less probable, well.
 
     With several ``members`` the probabilities of as many networks are averaged. The training sessions are divided at
     random into parts; each member learns from all parts but one, and that one says when to stop and what scores normal
@@ -69,6 +73,8 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         epochs: most passes through the training sessions.
         batch: distinct sequences (or windows) of a step.
         learning_rate: of Adam at the beginning; it falls along a cosine.
+        count_power: power of the number of its sessions with which a distinct sequence weighs in training: 1 for the
+            loss over all sessions, 0 to count each sequence once.
         patience: epochs without a lower loss on held-out sessions after which training stops.
         members: networks whose probabilities are averaged.
         score: what :meth:`score_samples` gives.
@@ -100,14 +106,15 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         cell: Cell = "lstm",
         units: Sequence[int] = (64,),
         embedding: int | None = None,
-        dropout: float = 0.0,
+        dropout: float = 0.3,
         window: int | None = None,
         epochs: int = 30,
         batch: int = 64,
         learning_rate: float = 0.01,
+        count_power: float = 0.5,
         patience: int = 8,
-        members: int = 1,
-        score: Score = "surprise",
+        members: int = 5,
+        score: Score = "rank",
         seed: int = SEED,
         progress: Progress | None = None,
     ) -> None:
@@ -120,6 +127,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         self.epochs = epochs
         self.batch = batch
         self.learning_rate = learning_rate
+        self.count_power = count_power
         self.patience = patience
         self.members = members
         self.score = score
@@ -173,7 +181,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         Raises:
             SchemaError: if the column is missing or holds events of another kind than in training.
         """
-        return self.scores(X)[self.score].cast(pl.Float64).to_numpy()
+        return _scored(self.scores(X), self.score)
 
     def scores(self, X: pl.DataFrame) -> pl.DataFrame:
         """Score sessions in every way.
@@ -229,7 +237,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
             wanted = f"a threshold needs at least {lessons.LEAST_SESSIONS} normal sessions in training"
             found = f"found {self.n_sessions_:g}"
             raise DataError(f"{wanted}, {found}: give more, or fit AlarmRate on the scores of others")
-        return AlarmRate(rate).fit(self.held_out_[self.score], weight=self.held_out_["sessions"])
+        return AlarmRate(rate).fit(_scored(self.held_out_, self.score), weight=self.held_out_["sessions"])
 
     def _distinct(self, X: pl.DataFrame) -> Distinct:
         return log_sessions.distinct(X, self.events, vocabulary=self.vocabulary_)
@@ -256,7 +264,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
 
     def _trained(self, seen: Distinct, out: Floats, member: int, seed: int) -> training.Trained:
         counts = seen.counts - out if out.size else seen.counts
-        learned = lessons.rows_of(seen.sequences, counts, self.window)
+        learned = lessons.rows_of(seen.sequences, counts, self.window, self.count_power)
         judged = lessons.rows_of(seen.sequences, out, self.window) if out.size else learned
         course = Course(self.epochs, self.patience, self.learning_rate, self._told(member))
         return training.train(learned, judged, design_of(self, len(self.event_types_)), course, self.batch, seed)
@@ -306,6 +314,8 @@ def check_parameters(detector: NextEvent) -> None:
             _whole(name, getattr(detector, name))
     if not 0 <= detector.dropout < 1:
         raise SettingsError(f"dropout must be from 0 to below 1, found {detector.dropout!r}: choose such a number")
+    if not 0 <= detector.count_power <= 1:
+        raise SettingsError(f"count_power must be from 0 to 1, found {detector.count_power!r}: choose such a number")
     if not 0 < detector.learning_rate <= 1:
         wanted = "learning_rate must be above 0 and at most 1"
         raise SettingsError(f"{wanted}, found {detector.learning_rate!r}: choose such a number")
@@ -342,6 +352,16 @@ def _summary(sequences: Sequences, blocks: Iterator[Steps]) -> pl.DataFrame:
         places = np.where(surprise == np.repeat(highest[rows], lengths), np.arange(len(surprise)), len(surprise))
         place[rows] = np.minimum.reduceat(places, begins) - begins
     return pl.DataFrame({"rank": rank, "surprise": highest, "mean": mean, "place": place})
+
+
+def _scored(table: Mapping[str, Any] | pl.DataFrame, score: Score) -> Floats:
+    """The score of that name; equal ranks are ordered by surprise."""
+    values = np.asarray(table[score], dtype=np.float64)
+    if score != "rank":
+        return values
+    surprise = np.asarray(table["surprise"], dtype=np.float64)
+    ordered: Floats = values + surprise / (1 + surprise)
+    return ordered
 
 
 def _gathered(found: list[tuple[pl.DataFrame, Floats]]) -> dict[str, NDArray[Any]]:

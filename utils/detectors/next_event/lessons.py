@@ -87,16 +87,17 @@ def divided(counts: Floats, parts: int, seed: int) -> list[Floats]:
     return found
 
 
-def rows_of(sequences: Sequences, counts: Floats, window: int | None = None) -> Lessons:
+def rows_of(sequences: Sequences, counts: Floats, window: int | None = None, power: float = 1.0) -> Lessons:
     """Rows of training for the sessions of some sequences.
 
     Args:
         sequences: n distinct sequences.
         counts: sessions that have each, shape (n,); those of none are left out.
         window: tokens that the network looks back; ``None`` for whole sessions.
+        power: to which the counts are raised.
     """
     rows = np.flatnonzero(counts > 0)
-    chosen, weight = sequences.take(rows), counts[rows]
+    chosen, weight = sequences.take(rows), counts[rows] ** power
     return whole_sessions(chosen, weight) if window is None else windows(chosen, weight, window)
 
 
