@@ -15,21 +15,21 @@ log_trials.truncated(data["hdfs"]["blocks"], bench).beside
 |---|---|
 | :mod:`.tables` | labelled sessions, distinct, with their numbers on both sides |
 | :mod:`.candidates` | the detectors and their thresholds; :class:`Bench` fits each once |
-| :mod:`.standard` | the split of the table |
-| :mod:`.draws` | other draws of training sessions |
-| :mod:`.truncated` | sessions of a log that was cut off, beside the highest F1 that can be reached |
-| :mod:`.per_type` | recall of each kind of anomaly |
-| :mod:`.quirks` | what bounds every score |
+| :mod:`.standard_split` | the split of the table |
+| :mod:`.random_draws` | other draws of training sessions |
+| :mod:`.truncated_log` | sessions of a log that was cut off, beside the highest F1 that can be reached |
+| :mod:`.kinds` | recall of each kind of anomaly |
+| :mod:`.label_quirks` | what bounds every score |
 | :mod:`.published` | numbers of others |
 """
 
 from utils.detectors.log_trials.candidates import Bench, Fitted
-from utils.detectors.log_trials.draws import Draws, draws
-from utils.detectors.log_trials.per_type import PerType, per_type
-from utils.detectors.log_trials.quirks import quirks
-from utils.detectors.log_trials.standard import Standard, standard
+from utils.detectors.log_trials.kinds import PerType, per_type
+from utils.detectors.log_trials.label_quirks import quirks
+from utils.detectors.log_trials.random_draws import Draws, draws
+from utils.detectors.log_trials.standard_split import Standard, standard
 from utils.detectors.log_trials.tables import Sessions, distinct, labelled
-from utils.detectors.log_trials.truncated import Truncated, truncated
+from utils.detectors.log_trials.truncated_log import Truncated, truncated
 
 __all__ = [
     "Bench", "Draws", "Fitted", "PerType", "Sessions", "Standard", "Truncated", "distinct", "draws", "labelled",

@@ -61,6 +61,7 @@ OWN: Mapping[str, Callable[[int], Any]] = {**RULES, VOTE: lambda seed: SessionVo
 
 MADE = {**OWN, **COUNTS, **NETWORKS, **OPEN}
 FOLDS = 3
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,8 @@ class Bench:
 
     Attributes:
         budget: how many epochs networks may take, among others.
-        rate: nominal alarm rate of detectors that are no rules and do not choose one themselves.
+        rate: nominal alarm rate of detectors that are no rules; where held-out sessions are too few to vouch for it,
+            the lowest rate that they can vouch for.
         report: told what comes next.
         notes: what could not be fitted, and why.
     """
@@ -130,11 +132,15 @@ class Bench:
             bound, said = float(getattr(detector, "threshold_", novelty.FIRES)), str(detector.sentence_)
             return Fitted(detector, bound, said, time.process_time() - began)
         if name in NETWORKS:
-            chosen = detector.threshold()
+            chosen = detector.threshold(self._rate(float(detector.held_out_["sessions"].sum())))
         else:
             scores, mass = held_out_scores({name: self._made(name, seed)}, table, weight, folds=FOLDS, seed=seed)
-            chosen = AlarmRate(self.rate).fit(scores[:, 0], weight=mass.astype(np.int64))
+            chosen = AlarmRate(self._rate(mass.sum())).fit(scores[:, 0], weight=mass.astype(np.int64))
         return Fitted(detector, float(chosen.value_), chosen.describe(), time.process_time() - began)
+
+    def _rate(self, held_out: float) -> float:
+        """The nominal alarm rate, or the lowest that so many held-out sessions can vouch for."""
+        return min(max(self.rate, (1 + ROUNDING) / (1 + held_out)), 0.5)
 
     def _made(self, name: str, seed: int) -> BaseEstimator:
         """Make a detector; a network takes no more epochs than the budget has.

@@ -4,7 +4,7 @@ import polars as pl
 
 from utils.datasets.contract import LABEL, Roles
 from utils.detectors.log_trials.tables import EVENTS, Sessions, distinct
-from utils.detectors.log_trials.truncated import ceiling
+from utils.detectors.log_trials.truncated_log import ceiling
 
 COLUMNS = pl.Schema(
     {
