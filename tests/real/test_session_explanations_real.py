@@ -9,6 +9,7 @@ from utils.datasets import hdfs
 from utils.detectors import novelty
 from utils.explain.sessions import EventNames
 
+pytestmark = pytest.mark.real
 FEW = 60
 
 

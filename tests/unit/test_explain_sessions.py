@@ -215,6 +215,8 @@ def test_lines_are_shown_where_they_are_known(normal, model):
     assert explained.steps["text"].to_list()[:7] == [f"text {number}" for number in range(150, 157)]
     assert explained.steps["text"][7] == "Deleting"
     assert ", line 156 surprised most" in explained.sentence
+    assert one(explainer, ODD, lines=[*range(150, 157), 500]).steps.equals(explained.steps)
+    assert one(explainer, ODD, lines=8).steps["line"].null_count() == 9
     with pytest.raises(DataError, match="found 2 lines for 8 events in block 7"):
         one(explainer, ODD, line_ids=[1, 2])
     with pytest.raises(SchemaError, match="LineId"):
@@ -310,6 +312,7 @@ def test_long_names_of_events_give_way_to_the_beginning_of_their_template():
     assert names.phrase("ffffffff") == "“User * logged in from the web”"
     assert names.phrase("x" * 50) == "x" * 31 + "…"
     assert names.text("nothing") is None
+    assert EventNames.of({"eeeeeeee": "User left"}).name("eeeeeeee") == "User left"
     assert EventNames.of(TEMPLATES).phrase(5) == "E5 (Receiving block *)"
     with pytest.raises(SchemaError, match="EventTemplate"):
         EventNames.of(pl.DataFrame({"EventId": ["E1"]}))

@@ -42,6 +42,7 @@ LEAST_SHARE, LEAST_EXPECTED = 1e-4, 0.005
 """Smallest probability that is written as a number, and smallest one of an event that is said to be expected."""
 
 TEMPLATE_COLUMNS = (("EventId", "EventTemplate"), ("template_id", "template"))
+NUMBERS = ("line_ids", "lines")
 LINE_COLUMNS = (("LineId", "Content"), ("line_id", "content"))
 TENTH, NEARLY_ONE = 0.1, 0.995
 SURPRISED, UNSEEN, DEPARTS = "surprised most", "never seen in training", "departs from the nearest normal session"
@@ -98,20 +99,23 @@ class EventNames:
     texts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, templates: pl.DataFrame | None) -> Self:
-        """Take names from a frame of templates: ``EventId`` and ``EventTemplate``, or ``template_id`` and ``template``.
+    def of(cls, templates: pl.DataFrame | Mapping[str, str] | None) -> Self:
+        """Take names from templates by event, or a frame of them.
 
-        An event 5 is the template E5.
+        The frame has ``EventId`` and ``EventTemplate``, or ``template_id`` and ``template``. An event 5 is the template
+        E5.
 
         Raises:
             SchemaError: if the frame has neither pair of columns.
         """
         if templates is None:
             return cls()
-        key, text = _pair(templates, TEMPLATE_COLUMNS, "the frame of templates")
         names: dict[str, str] = {}
         texts: dict[str, str] = {}
-        for event, template in templates.select(pl.col(key).cast(pl.String), text).drop_nulls().iter_rows():
+        if isinstance(templates, pl.DataFrame):
+            key, text = _pair(templates, TEMPLATE_COLUMNS, "the frame of templates")
+            templates = dict(templates.select(pl.col(key).cast(pl.String), text).drop_nulls().iter_rows())
+        for event, template in templates.items():
             name = event if len(event) <= ID_LENGTH else _beginning(template, event, names.values())
             for known in (event, event.removeprefix("E")):
                 names[known], texts[known] = name, template
@@ -227,8 +231,9 @@ class SessionExplainer:
         detectors: fitted detectors by name; ``explain(X)``, ``fires(X)`` and ``score_samples(X)`` are used as far as
             they have them.
         thresholds: fitted thresholds of detectors by name, where they do not say themselves whether they fire.
-        templates: frame with the template of each event.
-        lines: frame with the text of each line, for sessions with a column ``line_ids``.
+        templates: template of each event, by event or as a frame (see :meth:`EventNames.of`).
+        lines: frame with the text of each line, ``LineId`` and ``Content`` or ``line_id`` and ``content``, for sessions
+            with the numbers of their lines.
         neighbours: nearest count vectors that are named.
     """
 
@@ -236,7 +241,7 @@ class SessionExplainer:
     model: Steps | None = None
     detectors: Mapping[str, Any] = field(default_factory=dict)
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
-    templates: pl.DataFrame | None = None
+    templates: pl.DataFrame | Mapping[str, str] | None = None
     lines: pl.DataFrame | None = None
     neighbours: int = 3
 
@@ -244,7 +249,8 @@ class SessionExplainer:
         """Explain sessions.
 
         Args:
-            X: n sessions with their events, and optionally ``line_ids``, the numbers of their lines.
+            X: n sessions with their events, and optionally the numbers of their lines as lists, ``line_ids`` or
+                ``lines``.
             names: what the sessions are called; their row numbers by default.
 
         Returns:
@@ -265,7 +271,7 @@ class SessionExplainer:
         neighbours = self.normal.nearest(sequences, max(1, self.neighbours))
         model = _by_row(self.model.steps(X)) if self.model is not None else {}
         reasons = _reasons(X, self.detectors, self.thresholds)
-        numbers = X["line_ids"] if "line_ids" in X.columns else None
+        numbers = next((X[name] for name in NUMBERS if isinstance(X.schema.get(name), pl.List)), None)
         for row, events in enumerate(X[self.normal.events].to_list()):
             lines = None if numbers is None or numbers[row] is None else numbers[row].to_list()
             name = f"session {row}" if names is None else str(names[row])
