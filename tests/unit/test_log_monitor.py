@@ -260,6 +260,26 @@ def test_held_out_scores_are_of_sessions_that_the_detector_has_not_seen():
     assert repeated_share(frame("ab", "ba", "c"), None) == pytest.approx(2 / 3)
 
 
+def test_new_events_are_no_alarm_where_each_session_has_one():
+    monitor = LogMonitor(rate=0.05).fit_sessions(pl.DataFrame({"events": [[f"e{row}"] for row in range(100)]}))
+    new = pl.DataFrame({"events": [[f"f{row}"] for row in range(50)]})
+    assert not monitor.decide_sessions(new)["decision"].any()
+    assert monitor.decide_sessions(pl.DataFrame({"events": [["f1", "f2", "f3"]]}))["decision"].all()
+    assert monitor.surprise_.recurring == 0
+
+
+def test_the_alarm_rate_holds_for_windows_like_those_of_training():
+    rates = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        share = rng.dirichlet(np.full(30, 0.2))
+        events = [[f"t{event}" for event in rng.choice(30, rng.poisson(20) + 1, p=share)] for _ in range(500)]
+        rows = pl.DataFrame({"events": events})
+        monitor = LogMonitor(rate=0.1, detector=CountSurprise()).fit_sessions(rows.head(200))
+        rates.append(monitor.predict(rows.tail(300)).mean())
+    assert 0.06 < np.mean(rates) < 0.13
+
+
 # ---- known templates
 
 
@@ -452,6 +472,8 @@ def test_what_to_beware_of_is_said():
     changed = [*raw(50), *(f"start of job req-{number // 2}" for number in range(200, 300))]
     notes = " ".join(log_monitor.verdicts(changed, session=REQUEST, detector=UnseenEvent()).notes)
     assert "100% of the judged sessions are flagged, and 1 of their 1 event types are not in the training part" in notes
+    once = [f"{word} req-{place // 2}" for place, word in enumerate(["up", "down", "left", "right", "in", "out", "on"])]
+    assert "are in one session only" in " ".join(log_monitor.verdicts(once, session=REQUEST).notes)
     few = log_monitor.verdicts(raw(10), header=HEADER, window="10s")
     assert "look at the sessions by rank, not by alarm" in few.notes[-1]
     assert few.table.schema["session"] == pl.Datetime("us")

@@ -43,6 +43,9 @@ def held_out_scores(
 ) -> Floats:
     """Score training sessions by detectors that have not seen them; a single session by the one that has.
 
+    Where the score depends on the number of training sessions, the others stand for all of them, lest held-out
+    sessions score lower than new ones will.
+
     Args:
         detector: of sessions with a list column ``events``; it is cloned.
         rows: normal sessions in the order of the log, n rows.
@@ -63,7 +66,8 @@ def held_out_scores(
     for number in range(int(fold[-1]) + 1):
         held = fold == number
         learned, asked = (np.bincount(place[side], minlength=table.height) for side in (~held, held))
-        fitted = clone(detector).fit(table.filter(pl.Series(learned > 0)), weight=learned[learned > 0].astype(float))
+        mass = learned[learned > 0] * (len(place) / learned.sum() if getattr(detector, "proportional", False) else 1.0)
+        fitted = clone(detector).fit(table.filter(pl.Series(learned > 0)), weight=mass)
         scores = np.zeros(table.height)
         scores[asked > 0] = fitted.score_samples(table.filter(pl.Series(asked > 0)))
         found[held] = scores[place[held]]

@@ -383,7 +383,7 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
     def _coded(self, sessions: pl.DataFrame) -> pl.DataFrame:
         """Events as in training: numbers for ids such as E5 where training had numbers."""
         events = sessions[EVENTS]
-        if self.numbered_ and events.dtype.inner == pl.String:
+        if self.numbered_ and events.dtype == pl.List(pl.String):
             number = _numbers(self.parser_) if isinstance(self.parser_, KnownTemplates) else {}
             known = pl.element().replace_strict(number, default=None, return_dtype=pl.String).cast(pl.Int64)
             events = events.list.eval(known)

@@ -28,6 +28,9 @@ SEVERAL_FILES = 2
 MOSTLY = 0.5
 """Share of flagged sessions from which the log has changed rather than gone wrong."""
 
+RECURRING = 0.1
+"""Share of event types in several training sessions below which a log says little about itself."""
+
 TABLE = {"data set": pl.String, "table": pl.String}
 TOP_COLUMNS = ("session", "score", "p_value", "decision", "first_line", "last_line", "n_events", "sentence")
 
@@ -285,6 +288,11 @@ def _warnings(judged: pl.DataFrame, sessions: pl.DataFrame, monitor: LogMonitor)
         said.append(
             f"{monitor.n_training_:,.0f} training sessions cannot vouch for an alarm rate of {monitor.rate:g}: "
             "look at the sessions by rank, not by alarm."
+        )
+    if monitor.surprise_.recurring < RECURRING:
+        said.append(
+            f"{1 - monitor.surprise_.recurring:.0%} of the event types of the training part are in one session only: "
+            "take wider windows, or a header that leaves less in the message."
         )
     share = int(judged["decision"].sum()) / max(judged.height, 1)
     if share > MOSTLY:

@@ -1,7 +1,7 @@
 """How unusual the counts of a session are, event by event: rare, new, many at once, or missing."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -59,6 +59,9 @@ class CountSurprise(BaseEstimator):  # type: ignore[misc]
         Fisher, "Statistical Methods for Research Workers", 1932 (sum of log p); Vovk, Gammerman and Shafer,
         "Algorithmic Learning in a Random World", 2005 (p-values that count the session itself).
     """
+
+    proportional: ClassVar[bool] = True
+    """Weights need not be whole: a part of the sessions can stand for all of them, so that scores compare."""
 
     def __init__(self, events: str = "events") -> None:
         self.events = events
@@ -141,6 +144,11 @@ class CountSurprise(BaseEstimator):  # type: ignore[misc]
         at_least, values = self._at_least[begin:end], self._values[begin:end]
         middle = values[np.flatnonzero(at_least * 2 >= at_least[0])[-1]]
         return float(at_least[0]), int(middle), int(values[-1])
+
+    @property
+    def recurring(self) -> float:
+        """Share of the event types that more than one training session has."""
+        return float((self._present > 1).mean()) if self._present.size else 0.0
 
     def _learn(self, vectors: sparse.csc_matrix, weight: Floats) -> None:
         """Keep for each event its distinct counts and how many sessions have it at least so often."""
