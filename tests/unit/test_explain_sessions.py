@@ -184,9 +184,7 @@ def test_the_step_that_surprised_most_is_marked_with_what_was_expected(normal, m
     assert step["probability"] < 1e-4
     assert step["surprise"] == pytest.approx(-math.log(step["probability"]))
     assert explained.steps["event"].to_list()[-1] == END
-    assert explained.sentence.startswith(
-        "Block 7 has 8 events. Step 7 surprised most: E20 (Unexpected error), which no"
-    )
+    assert explained.sentence.startswith("Block 7: 8 events. Step 7 surprised most: E20 (Unexpected error), which no")
     assert "probability below 0.01 %" in explained.sentence
     assert "E20 1 instead of 0 times" in explained.sentence
 
@@ -253,10 +251,10 @@ def test_odd_sessions_are_explained(normal, model, detectors):
     explainer = explain.SessionExplainer(normal, model, detectors, templates=TEMPLATES)
     empty, null, hollow, single = explainer.explain(sessions([], None, [None, 5], [22]))
     assert [empty.n_events, null.n_events, hollow.n_events, single.n_events] == [0, 0, 2, 1]
-    assert empty.sentence.startswith("Session 0 has 0 events.")
+    assert empty.sentence.startswith("Session 0: 0 events.")
     assert "E5 0 instead of 2 times" in null.sentence
     assert hollow.steps["event"].to_list() == ["(null)", "E5", END]
-    assert single.sentence.startswith("Session 3 has 1 event.")
+    assert single.sentence.startswith("Session 3: 1 event.")
     assert explainer.explain(sessions()) == []
 
 

@@ -201,6 +201,24 @@ def test_kinds_of_known_detectors_need_not_be_given():
     assert list(figure.layout.yaxis.ticktext)[:2] == ["<b>counting: novelty rules</b>", "unseen event set"]
 
 
+def test_protocols_say_how_many_anomalies_training_had_seen():
+    board = pl.DataFrame(
+        {
+            "table": ["sequences"] * 3,
+            "protocol": ["random 50", "random 50", "new sequences"],
+            "model": ["tree", "forest", "tree"],
+            "f1": [0.998, 0.995, 0.99],
+            "shared": [0.8, 0.6, None],
+        }
+    )
+    labels = plots.protocol_f1(board).layout.yaxis.ticktext
+    assert labels == ("<b>random 50: 70 % of anomalies seen</b>", "tree", "forest", "<b>new sequences</b>", "tree")
+    two = plots.protocol_f1(pl.concat([board, board.with_columns(table=pl.lit("blocks"))]).drop("shared"))
+    assert "<b>random 50 of blocks</b>" in two.layout.yaxis.ticktext
+    with pytest.raises(SchemaError, match="protocol"):
+        plots.protocol_f1(BOARD)
+
+
 def test_draws_show_mean_spread_and_the_worst():
     found = drawn(FIGURES["draws"]())
     assert list(found["mean"].y) == ["steady", "lucky"]
@@ -217,6 +235,9 @@ def test_the_budget_shows_both_rates_f1_and_what_was_chosen():
     assert found["F1 in the test part"].yaxis == "y2"
     assert words(figure) == "chosen on held-out<br>normals: k = 2"
     assert figure.layout.shapes[0].x0 == 2
+    none = plots.budget_curve(CHOICES.with_columns(chosen=pl.lit(value=False)))
+    assert not none.layout.shapes
+    assert "too few held-out normals" in words(none)
 
 
 def test_the_ceiling_is_a_line_and_published_bars_are_hollow():
@@ -277,7 +298,7 @@ def test_a_session_is_drawn_with_surprise_expectation_and_its_nearest_normal():
     assert list(expected.text) == ["21", "end"]
     assert "<b>step 7: E20</b> (never in training)<br>expected 21 90 %" in words(figure)
     assert "<b>E20</b> Unexpected error" in words(figure)
-    assert figure.layout.title.text == "What was unusual about block 7?"
+    assert figure.layout.title.text == "Block 7: what was unusual in this session?"
     assert len(figure.to_json()) < 8_000
 
 
@@ -370,6 +391,8 @@ def test_k_is_chosen_on_held_out_sessions_and_all_others_are_told():
     assert found["real"].head(3).to_list() == pytest.approx([19 / 99, 9 / 99, 0.0])
     assert found.filter(pl.col("k") == 3)["f1"].item() == 1.0
     assert found.height == 20
+    few = SimpleNamespace(held_out_={"rank": np.array([1, 2]), "sessions": np.ones(2)}, scores=Ranks().scores)
+    assert not explain.rank_choices(few, table, table["y"])["chosen"].any()
     with pytest.raises(DataError, match="found none"):
         explain.rank_choices(
             SimpleNamespace(held_out_={"rank": np.zeros(0), "sessions": np.zeros(0)}), table, table["y"]

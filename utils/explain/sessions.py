@@ -500,7 +500,7 @@ def _paragraph(
 ) -> Iterator[str]:
     """The most important of an explanation, sentence by sentence."""
     number = len(session.events)
-    yield f"{session.name[:1].upper()}{session.name[1:]} has {number:,} event{'' if number == 1 else 's'}."
+    yield f"{session.name[:1].upper()}{session.name[1:]}: {number:,} event{'' if number == 1 else 's'}."
     yield from _of_step(session, steps, called)
     yield from _of_neighbour(session, differing, normal)
     fired = session.reasons.filter(pl.col("fired"))

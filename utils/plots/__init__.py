@@ -31,7 +31,7 @@ from utils.plots.explanations import (
 from utils.plots.exploration import audit_map, balance, correlation_map, distributions
 from utils.plots.features import correlation_groups, log_effect, most_informative, signal_map, stability_bars
 from utils.plots.log_training import budget_curve, training_curve, work_done_once
-from utils.plots.log_trials import detector_f1, draw_spread, recall_by_type, truncation
+from utils.plots.log_trials import detector_f1, draw_spread, protocol_f1, recall_by_type, truncation
 from utils.plots.portrait import portraits
 from utils.plots.sessions import counts_difference, session_picture
 from utils.plots.static import svg
@@ -79,6 +79,7 @@ __all__ = [
     "parameter_importance",
     "portraits",
     "precision_recall",
+    "protocol_f1",
     "reason_bars",
     "recall_by_type",
     "recall_map",

@@ -29,6 +29,7 @@ SHARES = {
 """Name, colour, dashes and symbol of each share of flagged normal sessions."""
 
 BELOW_TITLE = {"margin_t": 88, "legend_yanchor": "bottom", "legend_y": 1.01}
+NONE_CHOSEN = "no k is chosen: too few held-out normals<br>to promise so few alarms"
 MOST_NETWORKS, MOST_TICKS = 5, 25
 SEVERAL_TIMES = 4
 """Losses that differ by more than this factor get a logarithmic axis."""
@@ -170,14 +171,18 @@ def _add_curve(
 
 
 def _mark_chosen(figure: go.Figure, rows: pl.DataFrame) -> None:
-    chosen = rows.filter(pl.col("chosen").fill_null(value=False))["k"] if "chosen" in rows.columns else pl.Series([])
+    """A line at the chosen k, or why there is none."""
+    if "chosen" not in rows.columns:
+        return
+    look = {"yref": "paper", "y": 1.0, "yanchor": "top", "showarrow": False, "font": {"size": 12, "color": ANOMALY}}
+    chosen = rows.filter(pl.col("chosen").fill_null(value=False))["k"]
+    if chosen.is_empty():
+        figure.add_annotation(text=NONE_CHOSEN, x=1.0, xref="paper", xanchor="right", align="right", **look)
     for k in chosen:
         line = {"color": ANOMALY, "width": 1.6, "dash": "dot"}
-        words = {"text": f"chosen on held-out<br>normals: k = {k}", "font": {"size": 12, "color": ANOMALY}}
         figure.add_shape(type="line", x0=k, x1=k, y0=0, y1=1, yref="paper", line=line)
-        figure.add_annotation(
-            x=k, y=1.0, yref="paper", xanchor="left", yanchor="top", xshift=6, align="left", showarrow=False, **words
-        )
+        text = f"chosen on held-out<br>normals: k = {k}"
+        figure.add_annotation(text=text, x=k, xanchor="left", xshift=6, align="left", **look)
 
 
 def _add_network(figure: go.Figure, part: pl.DataFrame, name: str, colour: str, symbol: str) -> None:

@@ -75,6 +75,32 @@ def detector_f1(
     return figure.update_layout(**BELOW_TITLE, margin_r=132)
 
 
+def protocol_f1(
+    board: pl.DataFrame, *, title: str = "What are labels worth where the same sessions were not seen before?"
+) -> go.Figure:
+    """F1 with interval, precision and recall of supervised models, by the protocol that divided the sessions.
+
+    Args:
+        board: one row a protocol and model: ``protocol``, ``model``, ``f1`` in 0..1, and optionally ``low``, ``high``,
+            ``precision``, ``recall``, ``threshold`` and ``shared`` (share of the test anomalies whose sequence training
+            holds too), as :func:`utils.classifiers.log_trials.run` has it.
+        title: what the figure shows.
+
+    Raises:
+        SchemaError: if the board lacks a column.
+    """
+    require.columns(board, ("protocol", "model", "f1"), TABLE)
+    tables = board["table"].n_unique() if "table" in board.columns else 0
+    where = pl.format(" of {}", "table") if tables > 1 else pl.lit("")
+    seen = board.with_columns(pl.col("protocol") + where)
+    if "shared" in board.columns:
+        share = (100 * pl.col("shared").mean().over("protocol")).round().cast(pl.Int64)
+        words = pl.format("{}: {} % of anomalies seen", "protocol", share)
+        seen = seen.with_columns(pl.coalesce(words, "protocol").alias("protocol"))
+    seen = seen.drop("kind", "detector", strict=False).rename({"protocol": "kind", "model": "detector"})
+    return detector_f1(seen, order=seen["kind"].unique(maintain_order=True).to_list(), title=title)
+
+
 def draw_spread(
     values: pl.DataFrame, *, title: str = "How much of a result is luck of the training draw?"
 ) -> go.Figure:

@@ -53,7 +53,8 @@ def session_picture(explanation: "SessionExplanation", *, title: str = "") -> go
         explanation: as :class:`utils.explain.SessionExplainer` gives it.
         title: what the figure shows.
     """
-    figure = new_figure(title or f"What was unusual about {explanation.name}?")
+    name = explanation.name[:1].upper() + explanation.name[1:]
+    figure = new_figure(title or f"{short([name])[0]}: what was unusual in this session?")
     columns = _columns(explanation)
     if columns.is_empty():
         return nothing_to_show(figure, "the session has no events")
