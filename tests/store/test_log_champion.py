@@ -151,10 +151,13 @@ def test_a_log_without_labels_has_no_champion(store):
         log_champion.log_champion(opened, "tiny", data, data)
 
 
-def test_own_logs_have_a_model_of_their_own(simulated):
+def test_own_logs_have_a_model_of_their_own(simulated, lab):
     data, _ = simulated
+    with lab.catalog_file.open("a") as entries:
+        entries.write('[mine]\nkind = "log"\nfiles = ["a.log"]\nheader = "(?P<content>.*)"\nwindow_lines = 7\n')
+    assert log_champion.log_monitor_of("mine", data).window_lines == 7
     named = data["blocks"].select(session="BlockId")
     own = replace(data, frames={"sessions": named})
-    assert log_champion.log_monitor_of("mine", own).session
+    assert log_champion.log_monitor_of("other", own).session
     numbered = replace(data, frames={"sessions": named.with_row_index("number").select(session="number")})
-    assert log_champion.log_monitor_of("mine", numbered).window_lines
+    assert log_champion.log_monitor_of("other", numbered).window_lines

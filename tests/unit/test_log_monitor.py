@@ -147,7 +147,8 @@ def test_parsed_lines_need_no_header():
     assert scan(timed, SessionRule(window="1h")).rows["session"].to_list() == timed["timestamp"].to_list()
     named = pl.DataFrame({"Content": ["a req-1", "b"]})
     assert scan(named, SessionRule(session=REQUEST)).rows["session"].to_list() == ["req-1"]
-    assert scan(named.to_pandas()[["Content"]], SessionRule(window_lines=1)).rows.height == 2
+    for held in (named.to_pandas(), named.to_dicts(), named.rename({"Content": "line"}).to_pandas()):
+        assert scan(held, SessionRule(window_lines=1)).rows.height == 2
 
 
 WRONG_RULES = {
@@ -411,6 +412,7 @@ def test_odd_sessions_are_judged(on_lists):
     ids = pl.DataFrame({"events": [["E5", "E22", "E5", "nonsense"]]})
     numbers = pl.DataFrame({"events": [[5, 22, 5, None]]})
     assert on_lists.score_samples(ids) == on_lists.score_samples(numbers)
+    assert on_lists.score_samples(ids.to_dicts()) == on_lists.score_samples(numbers)
     refused(lambda: on_lists.decide_sessions(pl.DataFrame({"events": [1]})), "lists")
     refused(lambda: on_lists.decide_sessions(pl.DataFrame({"x": [1]})), "'events'")
 

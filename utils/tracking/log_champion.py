@@ -1,9 +1,11 @@
 """The champion of a log: fitted on its normal training sessions, judged once on its test sessions, and registered."""
 
+from typing import Any
+
 import polars as pl
 
 from utils import settings
-from utils.datasets import hdfs
+from utils.datasets import catalog, hdfs
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.log_monitor import LogMonitor
 from utils.errors import DataError
@@ -18,6 +20,7 @@ EVENTS, LINE = "events", "line"
 HEADER = r"(?P<date>\d{6}) (?P<time>\d{6}) (?P<pid>\d+) (?P<level>\w+) (?P<component>[^:]+): (?P<content>.*)"
 """Header of the raw lines of HDFS."""
 
+RULE_KEYS = ("header", "session", "window", "window_lines", "time_format", "year", "encoding")
 RATE = 0.01
 RESAMPLES = 200
 MOST_BYTES = 500_000
@@ -106,9 +109,19 @@ def log_champion(
 
 
 def log_monitor_of(name: str, data: Dataset, *, seed: int = settings.SEED) -> LogMonitor:
-    """Make the model of a log, not fitted: how its raw lines become sessions, and the default detector."""
+    """Make the model of a log, not fitted: how its raw lines become sessions, and the default detector.
+
+    Args:
+        name: of the data set; that of an own log is looked up in the catalogue.
+        data: the data set.
+        seed: of the model.
+    """
     if name == "hdfs":
         return LogMonitor(header=HEADER, session=hdfs.BLOCK_PATTERN, rate=RATE, seed=seed)
+    listed = catalog.read(settings.current().catalog_file).own.get(name, {})
+    if listed.get("kind") == "log":
+        keys: dict[str, Any] = {key: listed[key] for key in RULE_KEYS if key in listed}
+        return LogMonitor(**keys, rate=RATE, seed=seed)
     named = data.frames[TABLES[1]].schema.get("session") == pl.String if TABLES[1] in data.frames else False
     return LogMonitor(session=r"\S+" if named else None, window_lines=None if named else 100, rate=RATE, seed=seed)
 

@@ -15,7 +15,7 @@ from utils.datasets.contract import LABEL
 from utils.detectors.log_monitor import reasons
 from utils.detectors.log_monitor.calibration import EVENTS, held_out_scores, repeated_share
 from utils.detectors.log_monitor.naming import KnownTemplates
-from utils.detectors.log_monitor.reading import Lines, Progress, Scanned, SessionRule, scan
+from utils.detectors.log_monitor.reading import Lines, Progress, Scanned, SessionRule, scan, tabular
 from utils.detectors.log_monitor.surprise import CountSurprise
 from utils.detectors.novelty import FIRES
 from utils.detectors.session_vote import SessionVote
@@ -248,7 +248,8 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
             SchemaError: as :meth:`sessions`.
         """
         check_is_fitted(self, "detector_")
-        sessions = lines if isinstance(lines, pl.DataFrame) and _are_sessions(lines) else self.sessions(lines)
+        given = tabular(lines)
+        sessions = given if isinstance(given, pl.DataFrame) and _are_sessions(given) else self.sessions(given)
         return self._scores(sessions)
 
     def predict(self, lines: Lines) -> Bools:
@@ -281,9 +282,10 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "detector_")
         _check_choices(order, explained)
-        if isinstance(lines, pl.DataFrame) and _are_sessions(lines):
-            return self.decide_sessions(lines, order=order, explained=explained, most=most)
-        sessions, texts = self.scan(lines).sessions(self.parser_)
+        given = tabular(lines)
+        if isinstance(given, pl.DataFrame) and _are_sessions(given):
+            return self.decide_sessions(given, order=order, explained=explained, most=most)
+        sessions, texts = self.scan(given).sessions(self.parser_)
         return self._decided(sessions, self.texts_ | texts, order, explained, most)
 
     def decide_sessions(

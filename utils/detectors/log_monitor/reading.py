@@ -6,7 +6,7 @@ import gzip
 import lzma
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol, Self, cast
@@ -25,7 +25,8 @@ from utils.features.log_templates.identifiers import Names
 from utils.features.log_templates.masking import Block, Skeletons
 
 Lines = str | os.PathLike[str] | pl.DataFrame | pl.Series | list[str] | Any
-"""Path of a raw log, or its lines: a Series or list of texts, a frame of one text column, a frame of parsed lines."""
+"""Path of a raw log, or its lines: a Series or list of texts, a frame of one text column (polars or pandas), a list of
+such records, or a frame of parsed lines."""
 
 Progress = Callable[[int], object]
 """Told how many lines were read so far."""
@@ -302,8 +303,18 @@ class _Reader:
         return self.names.used > 0 and not self.rule.window and not self.rule.window_lines
 
 
+def tabular(lines: Lines) -> Lines:
+    """Write a pandas frame or a list of records as a polars frame; anything else stays as it is."""
+    if isinstance(lines, list) and lines and isinstance(lines[0], Mapping):
+        return pl.DataFrame(lines, infer_schema_length=None)
+    if type(lines).__module__.partition(".")[0] == "pandas":
+        return pl.from_pandas(lines)
+    return lines
+
+
 def _chunks(lines: Lines, rule: SessionRule) -> Iterator[pl.DataFrame]:
     """Lines in pieces: ``line`` (number from 1) and ``text``, or ``content`` and what names the session."""
+    lines = tabular(lines)
     if isinstance(lines, str | os.PathLike):
         yield from _numbered(_of_file(Path(lines), rule.encoding))
     elif isinstance(lines, pl.DataFrame) and any(name in lines.columns for name in CONTENT):
@@ -351,8 +362,6 @@ def _texts(lines: Lines) -> pl.Series:
     Raises:
         SchemaError: if these are no texts.
     """
-    if not isinstance(lines, pl.DataFrame | pl.Series) and hasattr(lines, "to_dict"):
-        lines = pl.from_pandas(lines)
     if isinstance(lines, pl.DataFrame):
         texts = [name for name, dtype in lines.schema.items() if dtype in (pl.String, pl.Null)]
         if len(texts) != 1:
