@@ -449,7 +449,7 @@ def test_a_file_in_one_call_without_labels(tmp_path):
     assert found.table["session"].head(2).sort().to_list() == ["req-80", "req-90"]
     assert found.table.height == 50
     assert found.table["score"].is_sorted(descending=True)
-    assert found.notes[0] == "Learned from the first 50 sessions, judged the other 50."
+    assert found.notes[0].startswith("Learned from the first 50 sessions, judged the other 50. The first are taken for")
     assert "1 of 301 lines belong to no session" in found.notes[1]
     assert found.estimates == ()
     assert 'failed while <*> was read" 2 times (lines 242 and 243) is new' in str(
@@ -476,8 +476,10 @@ def test_what_to_beware_of_is_said():
     assert "100% of the judged sessions are flagged, and 1 of their 1 event types are not in the training part" in notes
     once = [f"{word} req-{place // 2}" for place, word in enumerate(["up", "down", "left", "right", "in", "out", "on"])]
     assert "are in one session only" in " ".join(log_monitor.verdicts(once, session=REQUEST).notes)
+    cut = log_monitor.verdicts(raw(100)[:-8], header=HEADER, window="10s")
+    assert "The last window ends with the log" in cut.notes[-1]
     few = log_monitor.verdicts(raw(10), header=HEADER, window="10s")
-    assert "look at the sessions by rank, not by alarm" in few.notes[-1]
+    assert "look at the sessions by rank, not by alarm" in few.notes[1]
     assert few.table.schema["session"] == pl.Datetime("us")
     refused(lambda: log_monitor.verdicts(raw(1), session=REQUEST), "found 1", error=DataError)
     refused(lambda: log_monitor.verdicts(raw(9), session=REQUEST, train_share=2), "train_share", error=DataError)

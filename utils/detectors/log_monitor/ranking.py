@@ -28,6 +28,9 @@ SEVERAL_FILES = 2
 MOSTLY = 0.5
 """Share of flagged sessions from which the log has changed rather than gone wrong."""
 
+NOTICED = 3
+"""Ranks that everybody looks at."""
+
 RECURRING = 0.1
 """Share of event types in several training sessions below which a log says little about itself."""
 
@@ -122,7 +125,7 @@ def verdicts(
     sessions, texts = scanned.sessions(monitor.parser_)
     judged = sessions.filter(pl.Series(~first))
     table = monitor.decide_sessions(judged, explained=explained, texts=texts)
-    said = [_divided(first, monitor), *_outside(scanned.n_outside, scanned.n_lines)]
+    said = [_divided(first, monitor, labels is not None), *_outside(scanned.n_outside, scanned.n_lines)]
     estimates: tuple[Estimate, ...] = ()
     if labels is not None:
         table = table.with_columns(labels_of(sessions[SESSION], labels).filter(pl.Series(~first)).alias(LABEL))
@@ -271,10 +274,13 @@ def _alarm_row(monitor: LogMonitor, judged: pl.DataFrame, rate: float) -> dict[s
     }
 
 
-def _divided(first: np.ndarray, monitor: LogMonitor) -> str:
+def _divided(first: np.ndarray, monitor: LogMonitor, labelled: bool) -> str:
     left = int(first.sum()) - int(monitor.n_training_)
     out = f" ({left:,} that are not known to be normal left out)" if left else ""
-    return f"Learned from the first {int(first.sum()):,} sessions{out}, judged the other {int((~first).sum()):,}."
+    taken = "" if labelled else " The first are taken for normal: what went wrong in them counts as usual."
+    return (
+        f"Learned from the first {int(first.sum()):,} sessions{out}, judged the other {int((~first).sum()):,}.{taken}"
+    )
 
 
 def _outside(outside: int, lines: int) -> list[str]:
@@ -289,6 +295,8 @@ def _warnings(judged: pl.DataFrame, sessions: pl.DataFrame, monitor: LogMonitor)
             f"{monitor.n_training_:,.0f} training sessions cannot vouch for an alarm rate of {monitor.rate:g}: "
             "look at the sessions by rank, not by alarm."
         )
+    if judged.schema[SESSION].is_temporal() and (judged["score"] > judged["score"][-1]).sum() < NOTICED:
+        said.append("The last window ends with the log and may be incomplete: what is missing in it may come later.")
     if monitor.surprise_.recurring < RECURRING:
         said.append(
             f"{1 - monitor.surprise_.recurring:.0%} of the event types of the training part are in one session only: "
