@@ -19,7 +19,7 @@ from utils.detectors.next_event.recurrence import Network
 from utils.errors import DataError, SchemaError, SettingsError
 from utils.features import log_sessions
 
-TINY = {"units": (6,), "epochs": 2, "batch": 16}
+TINY = {"units": (6,), "epochs": 2, "batch": 16, "members": 1}
 SIMPLE = hypothesis_settings(deadline=None, max_examples=40)
 SESSIONS = st.lists(st.lists(st.integers(0, 4), max_size=9), min_size=1, max_size=12)
 
@@ -104,6 +104,15 @@ def test_rows_are_short_and_want_every_event_once(lengths):
     counts = np.bincount(np.concatenate(asked), minlength=7)
     assert counts[:4].tolist() == np.bincount(sequences.codes, minlength=4)[:4].tolist()
     assert counts[sequences.vocabulary.end] == len(lengths)
+
+
+@SIMPLE
+@given(SESSIONS)
+def test_a_power_of_the_counts_weighs_rare_sessions_more(sessions):
+    distinct = log_sessions.distinct(frame(sessions))
+    for power in (0.0, 0.5, 1.0):
+        rows = lessons.rows_of(distinct.sequences, distinct.counts, power=power)
+        assert rows.weight.tolist() == (distinct.counts**power).tolist()
 
 
 # ---------------------------------------------------------------- numpy runs what Keras trains
@@ -221,7 +230,7 @@ def test_odd_sessions_are_more_surprising_than_usual_ones(fitted):
     odd = frame([["a", "b", "c", "d"], ["a", "b", "b", "c", "d"], ["a", "b", "c"], ["d", "a", "b", "c"], ["a", "x"]],
                 TEXTS)  # fmt: skip
     scores = fitted.scores(odd)
-    assert scores.columns == ["rank", "surprise", "mean", "place"]
+    assert scores.columns == ["rank", "surprise", "mean", "place", "combined"]
     surprise = scores["surprise"].to_numpy()
     assert surprise[0] < surprise[1] < min(surprise[2:])
     assert scores["rank"][0] == 1
@@ -234,9 +243,30 @@ def test_odd_sessions_are_more_surprising_than_usual_ones(fitted):
 
 
 def test_a_score_is_chosen_by_name(fitted, normal):
-    for name in ("surprise", "mean", "rank"):
+    table = fitted.scores(normal)
+    assert fitted.score_samples(normal).tolist() == table["combined"].to_list()
+    for name in ("surprise", "mean"):
         detector = pickle.loads(pickle.dumps(fitted)).set_params(score=name)
-        assert detector.score_samples(normal).tolist() == fitted.scores(normal)[name].cast(pl.Float64).to_list()
+        assert detector.score_samples(normal).tolist() == table[name].to_list()
+    ranks = pickle.loads(pickle.dumps(fitted)).set_params(score="rank").score_samples(normal)
+    assert np.floor(ranks).tolist() == table["rank"].to_list()
+    order = np.lexsort((table["surprise"], table["rank"]))
+    assert (np.diff(ranks[order]) >= 0).all()
+
+
+def test_combined_scores_are_fisher_sums_of_p_values(fitted, normal):
+    held_out, table = fitted.held_out_, fitted.scores(normal.head(20))
+    total = 1e-4 * table["surprise"].to_numpy()
+    for name in ("rank", "surprise", "mean"):
+        known, asked = (np.asarray(one[name], float) for one in (held_out, table))
+        if name == "rank":
+            known, asked = (
+                base + np.asarray(one["surprise"]) / (1 + np.asarray(one["surprise"]))
+                for base, one in ((known, held_out), (asked, table))
+            )
+        above = ((known[None, :] >= asked[:, None]) * held_out["sessions"]).sum(axis=1)
+        total -= np.log((1 + above) / (1 + held_out["sessions"].sum()))
+    assert table["combined"].to_numpy() == pytest.approx(total)
 
 
 def test_progress_counts_the_epochs_of_all_members(fitted, told):
@@ -271,7 +301,7 @@ def test_steps_say_what_was_expected(fitted):
 def test_held_out_scores_are_those_of_sessions_a_member_has_not_learned_from(fitted, normal):
     held_out = fitted.held_out_
     assert held_out["sessions"].sum() == pytest.approx(2 / 5 * normal.height, abs=2)
-    assert set(held_out) == {"rank", "surprise", "mean", "sessions"}
+    assert set(held_out) == {"rank", "surprise", "mean", "sessions", "combined"}
     chosen = fitted.threshold(0.1)
     assert chosen.point_.false_alarm_rate <= 0.1
     assert chosen.n_normals_ == held_out["sessions"].sum()
@@ -312,7 +342,7 @@ SCRIPT = """
 import polars as pl
 from utils.detectors.next_event import NextEvent
 rows = pl.DataFrame({"events": [[1, 2, 3], [1, 3, 2], [1], [2, 2]] * 10})
-detector = NextEvent(units=(6,), epochs=2, batch=4, dropout=0.2, embedding=3).fit(rows)
+detector = NextEvent(units=(6,), epochs=2, batch=4, dropout=0.2, embedding=3, members=1).fit(rows)
 print(detector.score_samples(rows.head(4)).tolist())
 """
 
@@ -321,7 +351,7 @@ def test_another_process_gives_the_same_scores():
     pytest.importorskip("tensorflow")
     rows = pl.DataFrame({"events": [[1, 2, 3], [1, 3, 2], [1], [2, 2]] * 10})
     np.random.seed(123)  # noqa: NPY002 - the global generator must not matter
-    detector = NextEvent(units=(6,), epochs=2, batch=4, dropout=0.2, embedding=3).fit(rows)
+    detector = NextEvent(units=(6,), epochs=2, batch=4, dropout=0.2, embedding=3, members=1).fit(rows)
     printed = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
     assert str(detector.score_samples(rows.head(4)).tolist()) == printed.strip().splitlines()[-1]
     other = clone(detector).set_params(seed=1).fit(rows)
@@ -331,7 +361,7 @@ def test_another_process_gives_the_same_scores():
 @pytest.mark.parametrize("window", [None, 4])
 def test_odd_logs_are_learned_and_judged(window):
     odd = frame([[], None, ["a"], [None], ["a", None, "b"], ["new"], ["a"] * 300], TEXTS)
-    detector = NextEvent(units=(4,), epochs=1, window=window).fit(odd)
+    detector = NextEvent(units=(4,), epochs=1, window=window, members=2).fit(odd)
     scores = detector.scores(odd)
     assert np.isfinite(scores["surprise"].to_numpy()).all()
     assert scores["rank"][0] == scores["rank"][1]
@@ -367,7 +397,7 @@ def test_weights_that_are_no_counts_divide_sequences():
     ("wrong", "text"),
     [
         ({"cell": "rnn"}, "lstm or gru"),
-        ({"score": "max"}, "surprise or mean or rank"),
+        ({"score": "max"}, "combined or rank or surprise or mean"),
         ({"units": ()}, "name a layer"),
         ({"units": (0,)}, "units"),
         ({"epochs": 0}, "epochs"),
@@ -375,6 +405,7 @@ def test_weights_that_are_no_counts_divide_sequences():
         ({"window": 0}, "window"),
         ({"embedding": 2.5}, "embedding"),
         ({"dropout": 1.0}, "dropout"),
+        ({"count_power": 1.5}, "count_power"),
         ({"learning_rate": 0.0}, "learning_rate"),
     ],
 )

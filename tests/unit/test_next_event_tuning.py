@@ -82,8 +82,8 @@ def test_rows_are_coded_once_and_no_session_is_on_two_sides(rows, trainings):
     found = tune_next_event(rows, detector=NextEvent(epochs=2), trials=4)
     learned, validation = trainings[0][:2]
     assert all(one[0] is learned and one[1] is validation for one in trainings)
-    assert learned.weight.sum() + validation.weight.sum() + found.sessions == rows.height
-    assert learned.weight.sum() == pytest.approx(3 / 5 * rows.height, abs=2)
+    assert (learned.weight**2).sum() + validation.weight.sum() + found.sessions == pytest.approx(rows.height)
+    assert (learned.weight**2).sum() == pytest.approx(3 / 5 * rows.height, abs=2)
 
 
 def test_bad_trials_are_stopped(rows, trainings):

@@ -14,15 +14,20 @@ from utils.detectors.next_event import lessons, prefixes, training
 from utils.detectors.next_event.prefixes import Steps
 from utils.detectors.next_event.recurrence import CELLS, Arrays, Cell, Network
 from utils.errors import DataError, SettingsError
+from utils.evaluation.conformal import ConformalPValues
 from utils.evaluation.inputs import Floats, Values, as_series, normal_rows, observations
 from utils.evaluation.thresholds import AlarmRate
 from utils.features import log_sessions
 from utils.features.log_sessions import Distinct, Sequences, Vocabulary
 from utils.settings import SEED
 
-Score = Literal["surprise", "mean", "rank"]
+Score = Literal["combined", "rank", "surprise", "mean"]
 
-SCORES: tuple[Score, ...] = ("surprise", "mean", "rank")
+PARTS: tuple[Score, ...] = ("rank", "surprise", "mean")
+SCORES: tuple[Score, ...] = ("combined", *PARTS)
+TIE = 1e-4
+"""Combined scores that are equal are ordered by so much of the surprise."""
+
 END = "(end)"
 UNSEEN = "(unseen)"
 NULL = "(null)"
@@ -50,8 +55,10 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
     all that might have come (1 = most probable; an event never seen in training has the last rank). ``score`` chooses
     what :meth:`score_samples` gives for a session: the worst ``"rank"``, which is the top-k rule of Du et al. (flagged
     if it exceeds k; a fraction below 1 orders equal ranks by surprise, so a score of k + 1 or more is flagged), the
-    highest ``"surprise"``, or its ``"mean"`` over the steps. Ranks are the default: how improbable the improbable is,
-    networks say badly, and which of two things is less probable, well.
+    highest ``"surprise"``, its ``"mean"`` over the steps, or all three ``"combined"``: Fisher's sum of the negative
+    logarithms of their conformal p-values among held-out normal sessions. Each of the three misses what another finds:
+    how improbable the improbable is, networks say badly; ranks say nothing of how much was known; and a session may be
+    odd in many small ways.
 
     With several ``members`` the probabilities of as many networks are averaged. The training sessions are divided at
     random into parts; each member learns from all parts but one, and that one says when to stop and what scores normal
@@ -88,15 +95,17 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         unseen_share_: probability of an event type that training did not have, at any step.
         history_: for each member the loss on its held-out sessions after each epoch, in nats a step.
         epochs_: for each member the epoch that was kept.
-        held_out_: ``surprise``, ``mean``, ``rank`` of normal sessions, each by the one member that has not learned from
-            it, and how many ``sessions`` have these scores, each of shape (k,); empty if there were too few.
+        held_out_: ``rank``, ``surprise``, ``mean`` and ``combined`` scores of normal sessions, each by the one member
+            that has not learned from it, and how many ``sessions`` have these scores, each of shape (k,); empty if
+            there were too few.
         n_sessions_: sessions that were learned from.
 
     Sources:
         Du, Li, Zheng, Srikumar, "DeepLog", CCS 2017 (ranks, windows); Good, "The population frequencies of species and
         the estimation of population parameters", Biometrika 40 (1953) (unseen events); Lakshminarayanan, Pritzel,
         Blundell, "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017 (members);
-        Vovk, "Cross-conformal predictors", Annals of Mathematics and AI 74 (2015) (held-out scores).
+        Vovk, "Cross-conformal predictors", Annals of Mathematics and AI 74 (2015) (held-out scores); Fisher,
+        "Statistical Methods for Research Workers", 1925, section 21.1 (combination).
     """
 
     def __init__(
@@ -114,7 +123,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         count_power: float = 0.5,
         patience: int = 8,
         members: int = 5,
-        score: Score = "rank",
+        score: Score = "combined",
         seed: int = SEED,
         progress: Progress | None = None,
     ) -> None:
@@ -191,14 +200,15 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
 
         Returns:
             One row a session: ``rank`` (worst of any step), ``surprise`` (highest of any step, in nats), ``mean``
-            (surprise of a step) and ``place`` (step with the highest surprise, from 0; the number of events if the
-            session should not have ended).
+            (surprise of a step), ``place`` (step with the highest surprise, from 0; the number of events if the session
+            should not have ended) and ``combined``.
 
         Raises:
             SchemaError: as :meth:`score_samples`.
         """
         seen = self._distinct(X)
-        return _summary(seen.sequences, self._steps(seen.sequences, self.networks_))[seen.inverse]
+        found = _summary(seen.sequences, self._steps(seen.sequences, self.networks_))
+        return found.with_columns(combined=_combined(found, self.held_out_))[seen.inverse]
 
     def steps(self, X: pl.DataFrame, most: int = 3) -> pl.DataFrame:
         """Judge every step of sessions, for a closer look at some of them.
@@ -220,7 +230,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         seen = self._distinct(X)
         return _table(seen, self._steps(seen.sequences, self.networks_, most), self.vocabulary_)
 
-    def threshold(self, rate: float = 0.002) -> AlarmRate:
+    def threshold(self, rate: float = 0.003) -> AlarmRate:
         """Choose a threshold for the scores of :meth:`score_samples` by :attr:`held_out_`.
 
         Args:
@@ -261,6 +271,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
                 others = seen.sequences.take(rows)
                 held_out.append((_summary(others, self._steps(others, [found.arrays])), out[rows]))
         self.held_out_ = _gathered(held_out)
+        self.held_out_["combined"] = _combined(self.held_out_, self.held_out_, own=True)
 
     def _trained(self, seen: Distinct, out: Floats, member: int, seed: int) -> training.Trained:
         counts = seen.counts - out if out.size else seen.counts
@@ -364,12 +375,27 @@ def _scored(table: Mapping[str, Any] | pl.DataFrame, score: Score) -> Floats:
     return ordered
 
 
+def _combined(
+    table: Mapping[str, Any] | pl.DataFrame, held_out: Mapping[str, NDArray[Any]], *, own: bool = False
+) -> Floats:
+    """Fisher's statistic of the conformal p-values of all scores; the surprise alone where nothing was held out.
+
+    With ``own`` the rows are the held-out ones themselves, each compared with the others.
+    """
+    total = TIE * np.asarray(table["surprise"], dtype=np.float64)
+    for name in PARTS if held_out["sessions"].size else ():
+        known = ConformalPValues().fit(_scored(held_out, name), weight=held_out["sessions"])
+        as_high = known.as_high(_scored(table, name))
+        total -= np.log((as_high + (0 if own else 1)) / (1 + known.n_calibration_))
+    return total
+
+
 def _gathered(found: list[tuple[pl.DataFrame, Floats]]) -> dict[str, NDArray[Any]]:
     """Held-out scores of all members as arrays; sessions with equal scores once."""
     kinds = {"rank": pl.Int64, "surprise": pl.Float64, "mean": pl.Float64, "sessions": pl.Float64}
-    parts = [table.select(SCORES).with_columns(sessions=pl.Series(counts)) for table, counts in found]
+    parts = [table.select(PARTS).with_columns(sessions=pl.Series(counts)) for table, counts in found]
     table = pl.concat(parts) if parts else pl.DataFrame(schema=kinds)
-    table = table.group_by(SCORES, maintain_order=True).agg(pl.col("sessions").sum())
+    table = table.group_by(PARTS, maintain_order=True).agg(pl.col("sessions").sum())
     whole = (table["sessions"] % 1 == 0).all()
     table = table.with_columns(pl.col("sessions").cast(pl.Int64)) if whole else table
     return {name: table[name].to_numpy() for name in kinds}
