@@ -11,7 +11,6 @@ import plotly.graph_objects as go
 import polars as pl
 
 from utils.datasets import require
-from utils.detectors.judging import TRIVIAL
 from utils.evaluation.inputs import Floats
 from utils.plots.marks import add_shares, compact, rows_named, short
 from utils.plots.sessions import nothing_to_show
@@ -24,6 +23,16 @@ TICKS = (0.0, 50.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 100.0)
 NAME_LENGTH = 44
 TABLE = "the table of the figure"
 PUBLISHED = "published"
+ORDER = (
+    "counting: novelty rules",
+    "counting: classic",
+    "sequence model",
+    "vote of several",
+    "beginnings of sessions",
+    "trivial",
+)
+"""Kinds of detectors from top to bottom."""
+
 CEILING = "ceiling of any model"
 SUBTITLE = "in brackets what gives the kind away, after it the number of sessions"
 HOW = "how it was found"
@@ -233,22 +242,17 @@ def _of_all(board: pl.DataFrame, published: pl.DataFrame | None, kinds: Mapping[
 
 
 def _kinds_of_detectors() -> dict[str, str]:
+    from utils.detectors.judging import TRIVIAL
     from utils.detectors.log_trials import candidates
 
-    groups = {
-        "counting: novelty rules": candidates.RULES,
-        "counting: classic": candidates.COUNTS,
-        "sequence model": (*candidates.NETWORKS, *candidates.OPEN),
-        "vote of several": (candidates.VOTE, candidates.WIDE),
-        "beginnings of sessions": candidates.BEGINNINGS,
-        "trivial": (TRIVIAL,),
-    }
-    return {name: kind for kind, names in groups.items() for name in names}
+    vote, networks = (candidates.VOTE, candidates.WIDE), (*candidates.NETWORKS, *candidates.OPEN)
+    groups = (candidates.RULES, candidates.COUNTS, networks, vote, candidates.BEGINNINGS, (TRIVIAL,))
+    return {name: kind for kind, names in zip(ORDER, groups, strict=True) for name in names}
 
 
 def _grouped(board: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
     """Detectors below a line with the name of their kind, best first, each with its place and label."""
-    order = order or list(dict.fromkeys(_kinds_of_detectors().values()))
+    order = order or ORDER
     kinds = [*order, *(kind for kind in board["kind"].unique(maintain_order=True) if kind not in order)]
     kinds.sort(key=PUBLISHED.__eq__)
     parts = []
