@@ -19,6 +19,7 @@ from utils.detectors.next_event import NextEvent
 from utils.detectors.session_counts import CountInvariants
 from utils.errors import DataError, SettingsError
 from utils.evaluation.thresholds import AlarmRate
+from utils.simulate import hdfs_blocks
 
 ROLES = Roles("session", label="is_anomaly", anomaly_type="anomaly_type", split="split", sequence="events")
 ALLOWED = re.compile(r"[A-Za-z0-9_./ -]+")
@@ -249,6 +250,34 @@ class TestPerType:
         worst = dict(found.worst.select("detector", "kind").iter_rows())
         assert worst[VOTE] == "backwards"
         assert found.results("mine")["mine/backwards/recall"] == 1
+
+
+def simulated(size, seed):
+    """Simulated blocks, the first fifth of the normal ones for training."""
+    made = hdfs_blocks.draw(size, np.random.default_rng(seed), quiet=size // 5)
+    anomalous = made.anomaly > 0
+    train = ~anomalous & (np.arange(size) < size // 5)
+    rows = pl.DataFrame(
+        {
+            "events": pl.Series(made.sequences, dtype=pl.List(pl.UInt8)).gather(made.sequence),
+            "is_anomaly": anomalous,
+            "anomaly_type": np.array(hdfs_blocks.ANOMALY_TYPES)[made.anomaly],
+            "split": np.where(train, "train", "test"),
+        }
+    )
+    return log_trials.distinct(rows, ROLES, ("hdfs", "sequences"))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_vote_finds_every_kind_of_simulated_anomaly_at_few_alarms(seed):
+    found = log_trials.per_type(simulated(6_000, seed), log_trials.Bench(FAST), detectors=(VOTE,)).each
+    by_any = found.filter(pl.col("detector") == WIDE)
+    assert set(by_any["kind"]) == set(hdfs_blocks.ANOMALIES)
+    assert by_any["recall"].min() >= 0.95
+    assert by_any["real"].max() <= 0.01
+    counted = found.filter((pl.col("detector") == VOTE) & (pl.col("visible") != "order"))
+    assert counted["recall"].min() >= 0.95
+    assert counted["real"].max() <= 0.005
 
 
 class TestTruncated:

@@ -53,7 +53,7 @@ NETWORKS: Mapping[str, Callable[[int], Any]] = {
 }
 """These choose their thresholds by sessions that they held out themselves."""
 
-OPEN: Mapping[str, Callable[[int], Any]] = {OPEN_LSTM: lambda seed: OpenEnd(NextEvent(seed=seed))}
+OPEN: Mapping[str, Callable[[int], Any]] = {OPEN_LSTM: lambda seed: OpenEnd(NextEvent(members=1, seed=seed))}
 
 
 OWN: Mapping[str, Callable[[int], Any]] = {**RULES, VOTE: lambda seed: SessionVote(seed=seed), **BEGINNINGS}
