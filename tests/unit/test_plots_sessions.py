@@ -324,6 +324,20 @@ def test_a_session_without_events_says_so():
     assert plots.session_picture(explained([], model=Frequencies())).data
 
 
+def test_endless_surprise_and_none_at_all_are_drawn():
+    class Odd(Frequencies):
+        def steps(self, X):
+            odd = [math.inf, math.nan, None, *[1.0] * (len(ODD) - 2)]
+            chance = [0.0, math.nan, None, *[0.3] * (len(ODD) - 2)]
+            return super().steps(X).with_columns(surprise=pl.Series(odd), probability=pl.Series(chance))
+
+    told = explained(ODD, model=Odd())
+    bars = drawn(plots.session_picture(told))["bar"]
+    assert told.worst == 0
+    assert max(bars.y[0], 0) == pytest.approx(-math.log(drawing.LEAST_PROBABILITY), abs=1e-4)
+    assert "probability below 0.01 %" in told.sentence
+
+
 def test_a_long_session_is_cut_to_what_stands_out():
     long = (USUAL * 1_500)[:10_000]
     long[6_000] = 20

@@ -524,7 +524,8 @@ def _of_step(session: _Session, steps: pl.DataFrame, called: EventNames) -> Iter
     if step["mark"] != SURPRISED:
         yield f"Step {step['step']:,}{line} stands out: {came}{never}{verb}."
         return
-    probability = f"of {_percent(step['probability'])}".removeprefix("of " if step["probability"] < LEAST_SHARE else "")
+    share = _percent(step["probability"])
+    probability = share if share.startswith("below") else f"of {share}"
     seen = f"{came}{never}{verb} with a probability {probability} (rank {step['rank']})"
     expected = f"; expected was {step['expected']}" if step["expected"] else ""
     yield f"Step {step['step']:,}{line} surprised most: {seen}{expected}."
