@@ -6,6 +6,7 @@ the event occurs at all, and for each pair of events which of them occurs more o
 broken equalities by itself, and what it learns carries over to count vectors that it has not seen.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -22,6 +23,9 @@ from utils.evaluation.inputs import Bools, Floats, Values
 from utils.evaluation.scoring import abnormality
 
 Representation = Literal["counts", "relations"]
+
+INTERCEPT = 10.0
+"""Scale of the intercept, which this solver penalises too: so large that it hardly does."""
 
 MOST_EVENTS = {"counts": 200, "relations": 40}
 """Event types with columns of their own, those that most sessions have; the others share one."""
@@ -59,6 +63,55 @@ class CountRelations(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.hstack([np.log1p(X), X > 0, np.sign(X[:, first] - X[:, second])])
 
 
+class TwoViews(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Mean of two logistic regressions, one of all columns and one of some of them: itself a linear model.
+
+    The second holds the first to what the chosen columns say alone, where the others would lead it astray.
+
+    Args:
+        columns: places of the columns of the second model.
+        C: inverse strengths of the penalties of both, as in ``LogisticRegression``.
+
+    Attributes:
+        classes_: the two classes, sorted.
+        coef_: mean of the coefficients, shape (1, d).
+        intercept_: mean of the intercepts, shape (1,).
+    """
+
+    def __init__(self, columns: Sequence[int], C: tuple[float, float] = (0.3, 1.0)) -> None:
+        self.columns = columns
+        self.C = C
+
+    def fit(self, X: Floats, y: NDArray[Any], sample_weight: Floats | None = None) -> Self:
+        """Fit both models.
+
+        Args:
+            X: standardised columns, shape (n, d).
+            y: two classes, shape (n,).
+            sample_weight: weight of each row, shape (n,).
+
+        Returns:
+            The classifier itself.
+        """
+        from sklearn.linear_model import LogisticRegression
+
+        places = np.arange(X.shape[1]), np.asarray(self.columns)
+        coefficients, intercepts = np.zeros(X.shape[1]), 0.0
+        for view, strength in zip(places, self.C, strict=True):
+            model = LogisticRegression(C=strength, solver="liblinear", intercept_scaling=INTERCEPT, max_iter=1_000)
+            model.fit(X[:, view], y, sample_weight=sample_weight)
+            coefficients[view] += np.ravel(model.coef_) / 2
+            intercepts += float(model.intercept_[0]) / 2
+        self.classes_ = model.classes_
+        self.coef_, self.intercept_ = coefficients[None], np.array([intercepts])
+        return self
+
+    def predict_proba(self, X: Floats) -> Floats:
+        """Probability of each class, shape (n, 2)."""
+        second = 0.5 + 0.5 * np.tanh(0.5 * (X @ self.coef_[0] + self.intercept_[0]))
+        return np.stack([1 - second, second], axis=1)
+
+
 class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier on the event counts of sessions; HIGHER = MORE ABNORMAL.
 
@@ -68,8 +121,8 @@ class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     does not have.
 
     Args:
-        classifier: a scikit-learn classifier or pipeline that takes weights; it is cloned. By default a logistic
-            regression on standardised :class:`CountRelations`.
+        classifier: a scikit-learn classifier or pipeline that takes weights; it is cloned. By default
+            :class:`TwoViews` on standardised columns: all, and which events occur.
         events: list column of the events.
         representation: ``"counts"`` or ``"relations"``.
         power: from 0 (each vector counts the same) to 1 (each session counts the same).
@@ -119,7 +172,7 @@ class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = [np.flatnonzero(count > 0) for count in counts]
         matrix = self._matrix(vectors)[np.concatenate(rows)]
         weights = np.concatenate([count[chosen] for count, chosen in zip(counts, rows, strict=True)]) ** self.power
-        made = _default() if self.classifier is None else clone(self.classifier)
+        made = self._default() if self.classifier is None else clone(self.classifier)
         name = f"{made.steps[-1][0]}__sample_weight" if hasattr(made, "steps") else "sample_weight"
         anomalous = np.repeat([False, True], [len(chosen) for chosen in rows])
         self.classifier_ = made.fit(
@@ -194,6 +247,14 @@ class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
         return [sentences[row] for row in vectors.inverse.tolist()]
 
+    def _default(self) -> Any:  # noqa: ANN401 - a pipeline
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        events = len(self.columns_) + 1
+        second = range(events, 2 * events) if self.representation == "relations" else range(events)
+        return make_pipeline(StandardScaler(), TwoViews(tuple(second)))
+
     def _parts(self, matrix: Floats) -> list[list[str]]:
         """Features that speak most for an anomaly, in words; none for a model that is not linear."""
         linear = self.classifier_[-1] if hasattr(self.classifier_, "steps") else self.classifier_
@@ -250,11 +311,3 @@ class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise SettingsError(f"{wanted}, found {self.representation!r}: choose one of them")
         if not 0 <= self.power <= 1:
             raise SettingsError(f"power of SessionClassifier must lie between 0 and 1, found {self.power!r}: give 0.5")
-
-
-def _default() -> Any:  # noqa: ANN401 - a pipeline
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000))
