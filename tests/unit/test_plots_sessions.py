@@ -361,6 +361,12 @@ def test_letters_stand_for_long_names():
     assert "27" in list(figure.data[0].text[0])
 
 
+def test_markup_in_a_log_is_shown_as_it_is():
+    told = explained(["<b>x</b> & co", "<i>"], ["ok", "<i>"], templates=None, kind=pl.String)
+    for figure in (plots.session_picture(told), plots.counts_difference(told)):
+        assert "&lt;b>x&lt;/b> &amp; co" in str(json.loads(figure.to_json()))
+
+
 def test_counts_are_shown_beside_those_of_the_nearest_session():
     figure = plots.counts_difference(explained([5, 5, 5, *ODD]), most=4)
     here, normal = drawn(figure)["block 7"], drawn(figure)["nearest normal (1 in training)"]

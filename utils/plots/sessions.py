@@ -84,7 +84,8 @@ def counts_difference(
         title: what the figure shows.
     """
     shown = explanation.counts.head(most)
-    names = short([_named(name, text) for name, text in shown.select("event", "text").iter_rows()], 52)
+    named = short([_named(name, text) for name, text in shown.select("event", "text").iter_rows()], 52)
+    names = list(map(_plain, named))
     figure = new_figure(title, "times in the session", height=150 + ROW * max(len(names), 3))
     if shown.is_empty():
         return nothing_to_show(figure, "neither session has events")
@@ -121,6 +122,11 @@ def _named(name: str, text: str | None) -> str:
 
 def _tidy(text: str) -> str:
     return " ".join(text.replace("<*>", " * ").split()).removeprefix("* ")
+
+
+def _plain(text: str) -> str:
+    """Text of a log that plotly shall not take for markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def nothing_to_show(figure: go.Figure, words: str) -> go.Figure:
@@ -187,7 +193,7 @@ def _key(shown: pl.DataFrame, labels: dict[str, str], explanation: "SessionExpla
     for name in dict.fromkeys([*first, *labels]):
         said = texts.get(name) or (name if labels[name] != name else "")
         if said and name not in ENDS:
-            lines.append(f"<b>{labels[name]}</b> {short([_tidy(said)], KEY_LENGTH)[0]}")
+            lines.append(f"<b>{labels[name]}</b> {_plain(short([_tidy(said)], KEY_LENGTH)[0])}")
     more = len(lines) - KEY_LINES
     return lines if more <= 0 else [*lines[: KEY_LINES - 1], f"and {more + 1} other events"]
 
@@ -241,7 +247,7 @@ def _add_strip(figure: go.Figure, shown: pl.DataFrame, labels: dict[str, str]) -
         same = pl.col("same") & pl.col("known").fill_null(value=True)
         kind = pl.when(pl.col(column).is_null()).then(None).when(same).then(CELLS["same"]).otherwise(CELLS[differs])
         cells.append(compact(shown.select(kind.cast(pl.Float64)).to_series()))
-        texts.append([labels.get(name, "") if name else "" for name in shown[column]])
+        texts.append([_plain(labels.get(name, "")) if name else "" for name in shown[column]])
     figure.add_heatmap(
         z=np.vstack(cells),
         x=np.arange(shown.height),
@@ -307,11 +313,11 @@ def _add_mark(figure: go.Figure, shown: pl.DataFrame, *, surprising: bool) -> No
         return
     step = marked.row(0, named=True)
     left = step["column"] > shown.height / 2
-    name = "the session ends" if step["here"] == "end" else short([step["here"]], 30)[0]
+    name = "the session ends" if step["here"] == "end" else _plain(short([step["here"]], 30)[0])
     never = " (never in training)" if step["known"] is False else ""
     words = f"<b>step {step['step']:,}: {name}</b>{never}"
     if step["expected"]:
-        words += f"<br>{short(['expected ' + step['expected']], LONGEST_WORDS)[0]}"
+        words += f"<br>{_plain(short(['expected ' + step['expected']], LONGEST_WORDS)[0])}"
     figure.add_annotation(
         text=words,
         x=step["column"],
