@@ -62,12 +62,14 @@ def budget_curve(
     _mark_chosen(figure, shown)
     shares = shown.select(pl.col("nominal", "real") if "real" in shown.columns else pl.col("nominal"))
     kind = "log" if (shares.to_numpy() > 0).any() else "linear"
-    figure.update_layout(
-        yaxis={"title": "normal sessions<br>flagged (%)", "domain": [0.52, 1.0], "type": kind, "dtick": 1},
-        yaxis2={"title": "F1 (%)", "domain": [0.0, 0.42], "anchor": "x", "automargin": True, "gridcolor": GRID},
-        **BELOW_TITLE,
-    )
-    return figure.update_xaxes(dtick=1 if shown.height <= MOST_TICKS else None, anchor="y2")
+    upper = {"title": "normal sessions<br>flagged (%)", "type": kind, "dtick": 1}
+    judged = "f1" in shown.columns and shown["f1"].drop_nulls().len() > 0
+    if judged:
+        lower = {"title": "F1 (%)", "domain": [0.0, 0.42], "anchor": "x", "automargin": True, "gridcolor": GRID}
+        figure.update_layout(yaxis=upper | {"domain": [0.52, 1.0]}, yaxis2=lower, **BELOW_TITLE)
+    else:
+        figure.update_layout(yaxis=upper, **BELOW_TITLE, height=330)
+    return figure.update_xaxes(dtick=1 if shown.height <= MOST_TICKS else None, anchor="y2" if judged else "y")
 
 
 def training_curve(

@@ -23,13 +23,14 @@ TICKS = (0.0, 50.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 100.0)
 NAME_LENGTH = 44
 TABLE = "the table of the figure"
 PUBLISHED = "published"
+TRIVIAL_KIND = "trivial"
 ORDER = (
     "counting: novelty rules",
     "counting: classic",
     "sequence model",
     "vote of several",
     "beginnings of sessions",
-    "trivial",
+    TRIVIAL_KIND,
 )
 """Kinds of detectors from top to bottom."""
 
@@ -254,7 +255,7 @@ def _grouped(board: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
     """Detectors below a line with the name of their kind, best first, each with its place and label."""
     order = order or ORDER
     kinds = [*order, *(kind for kind in board["kind"].unique(maintain_order=True) if kind not in order)]
-    kinds.sort(key=PUBLISHED.__eq__)
+    kinds.sort(key=lambda kind: (kind == PUBLISHED, kind == TRIVIAL_KIND))
     parts = []
     for kind in kinds:
         part = board.filter(pl.col("kind").eq_missing(kind)).sort("f1", descending=True, nulls_last=True)
