@@ -3,6 +3,10 @@
 In a truncated log most sessions never had the chance to end. What a detector knows of whole sessions says little of
 them, but each beginning of a normal session is normal too, and can be learned; and a session that has no end must not
 be blamed for ending.
+
+Whether that pays is a question to the data. It does where normal sessions are cut off at places that no training
+session was cut off at. Where training holds as many cut sessions as the test, as in random splits of one log, the
+beginnings that occur are known already, and those that never occurred are what broken sessions look like.
 """
 
 from typing import Self

@@ -43,7 +43,6 @@ COUNTS: Mapping[str, Callable[[int], Any]] = {
 }
 BEGINNINGS: Mapping[str, Callable[[int], Any]] = {
     "count vector of a beginning": lambda _: WithBeginnings(novelty.UnseenCountVector()),
-    "event set of a beginning": lambda _: WithBeginnings(novelty.UnseenEventSet()),
     "vote on beginnings": lambda seed: WithBeginnings(SessionVote(seed=seed)),
 }
 NETWORKS: Mapping[str, Callable[[int], Any]] = {
