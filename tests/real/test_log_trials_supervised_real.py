@@ -64,5 +64,5 @@ def test_classic_detectors_of_counts_reach_what_counts_allow(processed):
     assert any("event 22 = 1" in each for each in invariants.sentences_)
     pca = CountPCA().fit(train, train["is_anomaly"], train["n_sessions"])
     normal = train["n_sessions"].to_numpy() @ (pca.score_samples(train) > pca.q_limit_) / train["n_sessions"].sum()
-    assert normal < 0.02
+    assert pca.alpha < normal < 0.05, "counts are no normal deviates: the published limit does not hold its rate"
     assert np.isfinite(pca.score_samples(test)).all()

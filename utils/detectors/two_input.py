@@ -78,8 +78,9 @@ class TwoInput(BaseEstimator):  # type: ignore[misc]
         n_sessions_: sessions of training, by weight.
 
     Source:
-        The two inputs are those of the detector of Li, Xu, Hu and others that feed the window and the event that
-        follows; weights and rates as in :mod:`utils.detectors.networks`.
+        Two inputs, a window and the event after it, are the form of the earlier system's classifier, whose F1 on
+        windows of HDFS_100k was .00. Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997);
+        Adam: Kingma and Ba, ICLR 2015; cosine: Loshchilov and Hutter, ICLR 2017.
     """
 
     def __init__(
