@@ -74,7 +74,10 @@ def score_all_sessions(scale: Scale) -> list[Row]:
     """Score all test sessions, and some of them window by window; verdicts by the top nine must be the same."""
     train, test, data = _sessions(scale)
     kinds = {"windows of ten": WIDTH, "whole sessions": None}
-    fitted = {name: NextEvent(units=(UNITS,), window=width, epochs=EPOCHS).fit(train) for name, width in kinds.items()}
+    fitted = {
+        name: NextEvent(units=(UNITS,), window=width, epochs=EPOCHS, members=1).fit(train)
+        for name, width in kinds.items()
+    }
     works: dict[str, Callable[[], Any]] = {name: partial(_flagged, each, test) for name, each in fitted.items()}
     cost = in_turns(works, scale.rounds)
     rows = np.random.default_rng(settings.SEED).choice(test.height, min(SAMPLE, test.height), replace=False)

@@ -230,7 +230,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         seen = self._distinct(X)
         return _table(seen, self._steps(seen.sequences, self.networks_, most), self.vocabulary_)
 
-    def threshold(self, rate: float = 0.003) -> AlarmRate:
+    def threshold(self, rate: float = 0.004) -> AlarmRate:
         """Choose a threshold for the scores of :meth:`score_samples` by :attr:`held_out_`.
 
         Args:
