@@ -1,6 +1,5 @@
 """Running notebooks: which, with what parameters, in what order, and what is told and kept when one fails."""
 
-import base64
 import io
 import json
 import os
@@ -8,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from urllib.parse import quote
 
 import nbformat
 import plotly.graph_objects as go
@@ -392,7 +392,7 @@ def page(*bundles, **how):
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><text>still</text></svg>'
 STILL = {"image/svg+xml": SVG}
-SHOWN = base64.b64encode(SVG.encode()).decode()
+SHOWN = quote(SVG, safe=report.UNQUOTED)
 LIVE = {report.PLOTLY: FIGURE}
 
 
@@ -409,6 +409,14 @@ def test_the_still_page_is_small():
     assert 'alt="How many of each"' in built
     assert "newPlot" not in built
     assert len(built) < 30_000
+
+
+def test_the_live_copy_has_each_figure_once():
+    content = notebook("figure")
+    content.cells[-1].outputs = [v4.new_output("display_data", data=STILL | LIVE), v4.new_output("display_data", STILL)]
+    copied = nbformat.reads(report.live(content), as_version=4)
+    assert [sorted(output.data) for output in copied.cells[-1].outputs] == [[report.PLOTLY], ["image/svg+xml"]]
+    assert "image/svg+xml" in content.cells[-1].outputs[0].data
 
 
 def test_a_still_png_is_shown_too():

@@ -469,20 +469,17 @@ def test_results_without_a_store_make_none(lab):
     assert not lab.store_file.exists()
 
 
-def test_an_executed_notebook_is_linked_from_the_runs_it_recorded(store, tmp_path, monkeypatch):
+def test_an_executed_notebook_is_linked_from_the_runs_it_recorded(store, monkeypatch):
     monkeypatch.setenv(settings.SESSION_VARIABLE, "s1")
     with start() as run, run.child("trial"):
         pass
     opened = start("left open")
     left_open = opened.__enter__()
     monkeypatch.delenv(settings.SESSION_VARIABLE)
-    executed = tmp_path / "01_exploration.ipynb"
-    executed.write_text("{}")
-
     tracking.log_notebook(
         "01_exploration",
         session="s1",
-        executed=executed,
+        executed="{}",
         page="<html>",
         params={"SEED": 5, "BUDGET": "full"},
         seconds=1.5,

@@ -124,7 +124,7 @@ def _run_one(
     if in_place and failure is None:
         notebooks.write(notebooks.restore(content, notebook, given), notebook.path)
     error = None if failure is None else NotebookError(failure.summary)
-    unrecorded = _record(notebook, content, given, session, page, seconds, error)
+    unrecorded = _record(notebook, content, given, session, seconds, error)
     error = error or unrecorded
     return Outcome(
         notebook.name, "failed" if error else "ok", seconds, page, error, "" if failure is None else failure.details
@@ -144,7 +144,6 @@ def _record(
     content: NotebookNode,
     given: Mapping[str, object],
     session: str,
-    page: Path,
     seconds: float,
     error: NotebookError | None,
 ) -> NotebookError | None:
@@ -154,7 +153,7 @@ def _record(
         tracking.log_notebook(
             notebook.name,
             session=session,
-            executed=page.with_suffix(".ipynb"),
+            executed=report.live(content),
             page=report.build(content, notebook.name, interactive=False, failure=str(error or "")),
             params=effective,
             seconds=seconds,

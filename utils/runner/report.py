@@ -1,16 +1,19 @@
 """One HTML page for an executed notebook that opens anywhere: nothing in it is fetched from a network."""
 
-import base64
 import html
 import json
+import string
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import nbformat
 from nbformat import NotebookNode
 
 PLOTLY = "application/vnd.plotly.v1+json"
 STILL = ("image/svg+xml", "image/png")
+UNQUOTED = "".join(set(string.printable) - set('%#"&<>'))
+"""Characters that an address in quotation marks may have as they are: a picture takes less space than in base 64."""
 
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -71,6 +74,17 @@ def build(content: NotebookNode, title: str, *, interactive: bool, failure: str 
     )
 
 
+def live(content: NotebookNode) -> str:
+    """The text of an executed notebook without the pictures of those figures that it holds alive."""
+    copy = nbformat.from_dict(content)
+    for data in _bundles(copy):
+        if PLOTLY in data:
+            for kind in STILL:
+                data.pop(kind, None)
+    text: str = nbformat.writes(copy)
+    return text
+
+
 def _with_figures(content: NotebookNode, *, interactive: bool) -> tuple[NotebookNode, bool]:
     """Turn each plotly output into HTML, and say whether any of them needs plotly.js."""
     copy = nbformat.from_dict(content)
@@ -88,9 +102,9 @@ def _with_figures(content: NotebookNode, *, interactive: bool) -> tuple[Notebook
 
 
 def _image(figure: Mapping[str, Any], kind: str, content: str) -> str:
-    encoded = base64.b64encode(content.encode()).decode() if kind == "image/svg+xml" else content.strip()
     title = figure.get("layout", {}).get("title", {}).get("text", "figure")
-    return f'<img alt="{html.escape(title)}" src="data:{kind};base64,{encoded}">'
+    source = f",{quote(content, safe=UNQUOTED)}" if kind == STILL[0] else f";base64,{content.strip()}"
+    return f'<img alt="{html.escape(title)}" src="data:{kind}{source}">'
 
 
 def _bundles(content: NotebookNode) -> list[Any]:

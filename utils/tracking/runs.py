@@ -33,6 +33,8 @@ RESULTS_FILE = "results.json"
 METRICS_IN_A_BATCH = 1000
 PARAMS_IN_A_BATCH = 100
 ERROR_LENGTH = 1000
+DIGITS = 6
+"""Digits of numbers in stored tables, which are for people to read; results are stored in full."""
 
 _DIGEST_LENGTH = 36
 _TABLES_TAG = "mlflow.loggedArtifacts"
@@ -142,7 +144,7 @@ class Run:
         return path
 
     def log_table(self, frame: "pl.DataFrame", name: str) -> str:
-        """Store a frame so that the MLflow UI shows it as a table.
+        """Store a frame so that the MLflow UI shows it as a table, its numbers to six digits.
 
         Returns:
             The path of the artefact in the run.
@@ -364,7 +366,7 @@ def log_notebook(
     name: str,
     *,
     session: str,
-    executed: Path,
+    executed: str,
     page: str,
     params: Mapping[str, object],
     seconds: float,
@@ -378,7 +380,7 @@ def log_notebook(
     Args:
         name: file name of the notebook without its ending.
         session: the session tag that the execution gave its runs.
-        executed: file with the executed notebook.
+        executed: the executed notebook as text.
         page: the report as a page that needs no network.
         params: the parameters that the notebook ran with.
         seconds: how long it took.
@@ -392,7 +394,7 @@ def log_notebook(
     with contextlib.suppress(_Failed), opened as run:
         end_left_running(session, str(error or "the notebook ended before the run did"))
         run.log_metrics({"seconds": seconds})
-        run.log_file(executed)
+        run.log_text(executed, f"{name}.ipynb")
         run.log_text(page, f"{name}.html")
         link = f"#/experiments/{run.experiment_id}/runs/{run.id}/artifacts/{name}.html"
         for other in runs_of_session(session):
@@ -553,7 +555,7 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     if isinstance(value, datetime | date | time_of_day | timedelta):
