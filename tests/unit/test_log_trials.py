@@ -152,9 +152,11 @@ class TestBench:
         with pytest.raises(SettingsError, match=r"a detector must be one of .*, found 'oracle'"):
             bench.fitted("oracle", sessions)
 
-    def test_networks_take_no_more_epochs_than_the_budget(self, sessions, bench):
-        assert bench.fitted(LSTM, sessions).detector.epochs == FAST.epochs
-        assert bench.fitted(OPEN_LSTM, sessions).detector.network_.epochs == FAST.epochs
+    def test_networks_have_fewer_members_with_a_small_budget(self, sessions, bench):
+        full = log_trials.Bench(settings.budget("full"))
+        assert bench.fitted(LSTM, sessions).detector.members == 1
+        assert bench.fitted(OPEN_LSTM, sessions).detector.network_.members == 1
+        assert full.fitted(LSTM, sessions).detector.members == NextEvent().members
 
     def test_thresholds_of_counts_come_from_held_out_sessions(self, sessions, bench):
         fitted = bench.fitted("invariants of counts", sessions)

@@ -60,6 +60,7 @@ OWN: Mapping[str, Callable[[int], Any]] = {**RULES, VOTE: lambda seed: SessionVo
 
 MADE = {**OWN, **COUNTS, **NETWORKS, **OPEN}
 FOLDS = 3
+EPOCHS_A_MEMBER = 8
 ROUNDING = 1e-9
 
 
@@ -85,7 +86,7 @@ class Bench:
     """Fits each detector once for the same training sessions and seed, and remembers it.
 
     Attributes:
-        budget: how many epochs networks may take, among others.
+        budget: how much work networks may be: a small one makes them of fewer members.
         rate: nominal alarm rate of detectors that are no rules; where held-out sessions are too few to vouch for it,
             the lowest rate that they can vouch for.
         report: told what comes next.
@@ -142,7 +143,7 @@ class Bench:
         return min(max(self.rate, (1 + ROUNDING) / (1 + held_out)), 0.5)
 
     def _made(self, name: str, seed: int) -> BaseEstimator:
-        """Make a detector; a network takes no more epochs than the budget has.
+        """Make a detector; with a small budget a network has fewer members, which are trained as long as ever.
 
         Raises:
             SettingsError: if there is no such detector.
@@ -152,7 +153,7 @@ class Bench:
         detector = MADE[name](seed)
         network = getattr(detector, "network", detector)
         if isinstance(network, NextEvent):
-            network.set_params(epochs=min(network.epochs, self.budget.epochs))
+            network.set_params(members=min(network.members, max(1, self.budget.epochs // EPOCHS_A_MEMBER)))
         return detector
 
 
