@@ -82,6 +82,15 @@ def rows(known):
     return log_trials._Rows.of(known, ROLES)
 
 
+@pytest.fixture(scope="module")
+def found(known):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Network, "fits", [])
+        patch.setattr(log_trials, "_two_input", lambda budget, seed: Network())
+        made = log_trials.run({"mine": Holder(sessions=known)}, FAST, seed=1)
+        return made, Network.fits
+
+
 class TestSessionClassifier:
     def test_relations_are_logarithms_presence_and_order(self):
         found = CountRelations().fit_transform(np.array([[0.0, 2.0, 2.0]]))
@@ -224,14 +233,6 @@ class TestDivision:
 
 
 class TestBoard:
-    @pytest.fixture(scope="class")
-    def found(self, known):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Network, "fits", [])
-            patch.setattr(log_trials, "_two_input", lambda budget, seed: Network())
-            made = log_trials.run({"mine": Holder(sessions=known)}, FAST, seed=1)
-            return made, Network.fits
-
     def test_every_protocol_and_model_has_a_row(self, found):
         found, _ = found
         assert found.notes == ()
@@ -297,8 +298,17 @@ class TestBoard:
         processed = {"normal": Holder(sessions=normal), "few": Holder(sessions=few), "none": Holder(sessions=known[:0])}
         found = log_trials.run(processed, FAST)
         assert found.board.height == 0
-        assert len(found.notes) == 2 + len(PROTOCOLS)
+        assert len(found.notes) == 2 + len(PROTOCOLS) + sum(each.network for each in PROTOCOLS)
         assert all(note.split(",")[0] in processed and "left out, for" in note for note in found.notes)
+
+    def test_the_classifiers_stay_where_the_network_fails(self, known, monkeypatch):
+        def refuse(self, X, y, weight):
+            raise DataError("it cannot")
+
+        monkeypatch.setattr(log_trials.TwoInput, "fit", refuse)
+        found = log_trials.run({"mine": Holder(sessions=known)}, FAST, protocols=PROTOCOLS[:1])
+        assert found.board.height == 1 + len(log_trials.MODELS)
+        assert found.notes == ("mine, sessions, random 50 (two inputs): left out, for it cannot",)
 
     def test_only_labelled_tables_of_sessions_are_judged(self, known):
         unlabelled = Holder(Roles("session", sequence="events"), sessions=known)
@@ -320,7 +330,7 @@ class TestTruncated:
         assert found.board.schema == log_trials.LEVELS
         units = found.board.filter(pl.col("model") == TWO_INPUT).select("unit", "published").rows()
         assert units == [("session", None), ("window", 0.0)]
-        assert found.board["splits"].to_list() == [2] * 7
+        assert found.board["splits"].to_list() == [2] * 5 + [1] * 2
         assert all(NAMES.fullmatch(name) for name in found.results())
         assert found.results()["blocks/supervised/two inputs/window_f1"] == pytest.approx(1.0)
 

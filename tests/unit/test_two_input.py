@@ -101,7 +101,7 @@ def test_numpy_gives_what_keras_gives(fitted):
         with networks.quiet_keras() as keras:
             model = two_input._model(keras, two_input._Design(fitted.vocabulary_.size, 3, cell, 4, 3, 6), 1)
             logits = model([windows[:, :-1], windows[:, -1:]]).numpy()[:, 0]
-            arrays = [np.array(variable) for variable in model.trainable_variables]
+            arrays = [np.array(variable.numpy()) for variable in model.trainable_variables]
         found = two_input._probabilities(windows, arrays, cell)
         np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), atol=1e-6)
 

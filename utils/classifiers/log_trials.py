@@ -19,6 +19,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -227,11 +228,16 @@ def run(
         for protocol in protocols:
             if report:
                 report(f"{name} {table} {protocol.name}")
-            try:
-                found = rows.judged(protocol, budget, seed, network and protocol.network)
-                lines += [replace(line, table=(name, table)) for line in found]
-            except LabError as error:
-                notes.append(f"{name}, {table}, {protocol.name}: left out, for {error}")
+            works: list[tuple[str, Callable[[], list[_Line]]]] = [
+                ("", partial(rows.judged, protocol, budget.repeats, seed))
+            ]
+            if network and protocol.network:
+                works.append((f" ({TWO_INPUT})", partial(rows.network, protocol, budget, seed)))
+            for what, work in works:
+                try:
+                    lines += [replace(line, table=(name, table), protocol=protocol.name) for line in work()]
+                except LabError as error:
+                    notes.append(f"{name}, {table}, {protocol.name}{what}: left out, for {error}")
     return Supervised(pl.DataFrame([line.row for line in lines], BOARD, orient="row"), tuple(notes))
 
 
@@ -265,7 +271,7 @@ def truncated(
     """Judge supervised models on sessions of which one in five is learned from, at both levels.
 
     The sessions are divided as :func:`utils.evaluation.splits.stratified` does with the seeds ``seed``, ``seed + 1``,
-    ..., as many as the budget repeats. The network with two inputs learns on the first three, or fewer.
+    ..., as many as the budget repeats. The network with two inputs learns on the first third of these splits.
 
     Args:
         blocks: one row a session.
@@ -284,7 +290,7 @@ def truncated(
         rows = _Rows.of(blocks.filter(pl.col(label).is_not_null()), Roles("session", label=label, sequence=events))
         sides = [rows.stratified(1 - train_share, seed + draw) for draw in range(budget.repeats)]
         lines += rows.board(sides, 1 - train_share, seed)
-        lines += rows.at_both_levels(sides[: min(3, len(sides))], budget, seed, 1 - train_share)
+        lines += rows.at_both_levels(sides[: max(1, budget.repeats // 3)], budget, seed, 1 - train_share)
     except LabError as error:
         notes.append(f"Supervised models are left out, for {error}")
     found = [line.level for line in lines]
@@ -381,13 +387,10 @@ class _Rows:
         _, first, cells = np.unique(vector * 2 + y, return_index=True, return_inverse=True)
         return cls(distinct, y, sessions, row_codes(pl.DataFrame(sequence)), vector, cells, first)
 
-    def judged(self, protocol: Protocol, budget: Budget, seed: int, network: bool) -> list[_Line]:
-        """What all models reach under a protocol."""
-        sides = list(self.divided(protocol, self.sessions, protocol.test_share, budget.repeats, seed))
-        lines = self.board(sides, protocol.test_share, seed)
-        if network:
-            lines.append(self._network(protocol, sides[0], budget, seed))
-        return [replace(line, protocol=protocol.name) for line in lines]
+    def judged(self, protocol: Protocol, repeats: int, seed: int) -> list[_Line]:
+        """What the classifiers on counts reach under a protocol."""
+        sides = list(self.divided(protocol, self.sessions, protocol.test_share, repeats, seed))
+        return self.board(sides, protocol.test_share, seed)
 
     def divided(self, protocol: Protocol, counts: Ints, share: float, repeats: int, seed: int) -> Iterator[_Sides]:
         """Divide so many sessions of each row as a protocol says, again and again."""
@@ -442,9 +445,10 @@ class _Rows:
         tested = np.flatnonzero(test > 0)
         return _Verdict(y[tested], model.score_samples(frame[tested]) >= 0.5, test[tested])
 
-    def _network(self, protocol: Protocol, sides: _Sides, budget: Budget, seed: int) -> _Line:
-        """The network with two inputs on one split, its threshold chosen on held-back training sessions."""
+    def network(self, protocol: Protocol, budget: Budget, seed: int) -> list[_Line]:
+        """The network with two inputs on the first split, its threshold chosen on held-back training sessions."""
         start = time.process_time()
+        sides = next(self.divided(protocol, self.sessions, protocol.test_share, budget.repeats, seed))
         inner = next(self.divided(protocol, self._bounded(sides.train, budget, seed), HELD_BACK, 1, seed))
         model = _two_input(budget, seed).fit(self.frame, self.y, inner.train)
         threshold = self._threshold(model, inner.test)
@@ -453,7 +457,7 @@ class _Rows:
         verdict = _Verdict(self.y[tested], flagged, sides.test[tested])
         seconds = time.process_time() - start
         line = _line(TWO_INPUT, "session", [verdict], protocol.test_share, seconds, CHOSEN, seed)
-        return replace(line, shared=self.shared(sides))
+        return [replace(line, shared=self.shared(sides))]
 
     def _threshold(self, model: TwoInput, held_back: Ints) -> thresholds.BestF1:
         judged = np.flatnonzero(held_back > 0)

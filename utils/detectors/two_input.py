@@ -457,7 +457,7 @@ class _Learner:
 
     def arrays(self) -> Arrays:
         """Weights of the layers in the order of Keras."""
-        return [np.array(variable) for variable in self._model.trainable_variables]
+        return [np.array(variable.numpy()) for variable in self._model.trainable_variables]
 
     def _steps_of_an_epoch(self, windows: Any, target: Any) -> None:  # noqa: ANN401 - tensors
         import tensorflow as tf
