@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from utils.detectors import networks
 from utils.detectors.networks import Course
-from utils.detectors.next_event import NextEvent, lessons, prefixes, training
+from utils.detectors.next_event import NextEvent, estimator, lessons, prefixes, training
 from utils.detectors.next_event.recurrence import Network
 from utils.errors import DataError, SchemaError, SettingsError
 from utils.features import log_sessions
@@ -262,7 +262,7 @@ def test_combined_scores_are_fisher_sums_of_p_values(fitted, normal):
                 base + np.asarray(one["surprise"]) / (1 + np.asarray(one["surprise"]))
                 for base, one in ((known, held_out), (asked, table))
             )
-        above = ((known[None, :] >= asked[:, None]) * held_out["sessions"]).sum(axis=1)
+        above = ((known[None, :] >= asked[:, None] - 1e-4) * held_out["sessions"]).sum(axis=1)
         total -= np.log((1 + above) / (1 + held_out["sessions"].sum()))
     assert table["combined"].to_numpy() == pytest.approx(total)
 
@@ -349,6 +349,16 @@ def test_no_generator_of_the_process_matters():
     assert other.score_samples(rows.head(4)).tolist() != scores[0]
 
 
+def test_event_types_of_a_handful_of_sessions_count_as_unseen():
+    rows = frame([["a", "b"], ["a", "z"], ["a", "y"]], TEXTS)
+    counts = [2997, 2, 1]
+    for rare, known in ((0.0, ["a", "b", "y", "z"]), (0.0005, ["a", "b", "z"]), (0.001, ["a", "b"])):
+        seen = estimator.normal_sessions(rows, None, counts, "events", rare)
+        assert seen.sequences.vocabulary.events.to_list() == known
+        assert seen.counts.tolist() == counts
+        assert (seen.sequences.codes == len(known)).sum() == 4 - len(known)
+
+
 @pytest.mark.parametrize("window", [None, 4])
 def test_odd_logs_are_learned_and_judged(window):
     odd = frame([[], None, ["a"], [None], ["a", None, "b"], ["new"], ["a"] * 300], TEXTS)
@@ -397,6 +407,7 @@ def test_weights_that_are_no_counts_divide_sequences():
         ({"embedding": 2.5}, "embedding"),
         ({"dropout": 1.0}, "dropout"),
         ({"count_power": 1.5}, "count_power"),
+        ({"rare": 1.0}, "rare"),
         ({"learning_rate": 0.0}, "learning_rate"),
     ],
 )

@@ -28,6 +28,8 @@ SCORES: tuple[Score, ...] = ("combined", *PARTS)
 TIE = 1e-4
 """Combined scores that are equal are ordered by so much of the surprise."""
 
+ALIKE = 1e-4
+"""Scores that differ by no more are equal: the last digits of a score depend on what else is scored with it."""
 END = "(end)"
 UNSEEN = "(unseen)"
 NULL = "(null)"
@@ -84,13 +86,15 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
             loss over all sessions, 0 to count each sequence once.
         patience: epochs without a lower loss on held-out sessions after which training stops.
         members: networks whose probabilities are averaged.
+        rare: the rarest event types, which together at most this share of the training sessions has, count as unseen:
+            a handful of sessions tells a network nothing of what is usual around an event.
         score: what :meth:`score_samples` gives.
         seed: of everything that is drawn.
         progress: called after each epoch with the number of epochs so far, the most there can be, and the loss on
             held-out sessions; it is not kept in pickles.
 
     Attributes:
-        event_types_: the event types of training, sorted.
+        event_types_: the event types of training but the rarest, sorted.
         networks_: the arrays of each member.
         unseen_share_: probability of an event type that training did not have, at any step.
         history_: for each member the loss on its held-out sessions after each epoch, in nats a step.
@@ -123,6 +127,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         count_power: float = 0.5,
         patience: int = 8,
         members: int = 5,
+        rare: float = 0.001,
         score: Score = "combined",
         seed: int = SEED,
         progress: Progress | None = None,
@@ -139,6 +144,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         self.count_power = count_power
         self.patience = patience
         self.members = members
+        self.rare = rare
         self.score = score
         self.seed = seed
         self.progress = progress
@@ -171,7 +177,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
             DataError: if no normal session is left, or a weight is no number from 0 on.
         """
         check_parameters(self)
-        seen = normal_sessions(X, y, weight, self.events)
+        seen = normal_sessions(X, y, weight, self.events, self.rare)
         self.event_types_ = seen.sequences.vocabulary.events.to_list()
         self.n_sessions_ = float(seen.counts.sum())
         self.unseen_share_ = unseen_share(seen)
@@ -291,12 +297,24 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         return prefixes.steps_of(sequences, networks, self.unseen_share_, window=self.window, most=most)
 
 
-def normal_sessions(X: pl.DataFrame, y: Values | None, weight: Values | None, events: str) -> Distinct:
-    """Distinct sequences of the normal sessions, with their numbers (arguments and errors as :meth:`NextEvent.fit`)."""
+def normal_sessions(
+    X: pl.DataFrame, y: Values | None, weight: Values | None, events: str, rare: float = 0.0
+) -> Distinct:
+    """Distinct sequences of the normal sessions, with their numbers (arguments and errors as :meth:`NextEvent.fit`).
+
+    The rarest event types are coded as unseen.
+    """
     known = None if y is None else as_series(y).fill_null(value=True)
     normal, mass = normal_rows(known, weight, X.height, "a next-event network learns from")
     counts = observations(mass, int(normal.sum()))
-    return log_sessions.distinct(X.filter(pl.Series(normal)), events, weight=counts)
+    seen = log_sessions.distinct(X.filter(pl.Series(normal)), events, weight=counts)
+    having = np.asarray((log_sessions.count_vectors(seen.sequences) > 0).T @ seen.counts).ravel()[:-1]
+    order = np.argsort(having, kind="stable")
+    frequent = np.sort(order[np.cumsum(having[order]) > rare * seen.counts.sum()])
+    if len(frequent) == len(having):
+        return seen
+    vocabulary = Vocabulary(seen.sequences.vocabulary.events.gather(frequent))
+    return seen._replace(sequences=log_sessions.encode(seen.events, vocabulary))
 
 
 def design_of(detector: NextEvent, unseen: int) -> training.Design:
@@ -325,6 +343,8 @@ def check_parameters(detector: NextEvent) -> None:
             _whole(name, getattr(detector, name))
     if not 0 <= detector.dropout < 1:
         raise SettingsError(f"dropout must be from 0 to below 1, found {detector.dropout!r}: choose such a number")
+    if not 0 <= detector.rare < 1:
+        raise SettingsError(f"rare must be from 0 to below 1, found {detector.rare!r}: choose such a share")
     if not 0 <= detector.count_power <= 1:
         raise SettingsError(f"count_power must be from 0 to 1, found {detector.count_power!r}: choose such a number")
     if not 0 < detector.learning_rate <= 1:
@@ -385,7 +405,7 @@ def _combined(
     total = TIE * np.asarray(table["surprise"], dtype=np.float64)
     for name in PARTS if held_out["sessions"].size else ():
         known = ConformalPValues().fit(_scored(held_out, name), weight=held_out["sessions"])
-        as_high = known.as_high(_scored(table, name))
+        as_high = known.as_high(_scored(table, name) - ALIKE)
         total -= np.log((as_high + (0 if own else 1)) / (1 + known.n_calibration_))
     return total
 
