@@ -228,7 +228,7 @@ class TestDivision:
     def test_the_network_learns_from_so_many_events_and_no_more(self, rows):
         counts = rows._bounded(rows.sessions, replace(FAST, rows=20), 0)
         lengths = rows.frame["events"].list.len().to_numpy() + 1
-        assert 0 < lengths[counts > 0].sum() <= 200
+        assert 0 < lengths[counts > 0].sum() <= 100
         assert (rows._bounded(rows.sessions, FAST, 0) == rows.sessions).all()
 
 

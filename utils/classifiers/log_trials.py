@@ -47,7 +47,7 @@ TRIVIAL = "flag everything"
 HELD_BACK = 0.3
 """Share of a training part on which a threshold is chosen."""
 
-EVENTS_A_ROW = 10
+EVENTS_A_ROW = 5
 """Events that a network may learn from for each row of the budget."""
 
 BOARD = {
