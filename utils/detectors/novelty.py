@@ -823,9 +823,6 @@ def normal_rows(X: pl.DataFrame, y: Values | None, weight: Values | None) -> tup
     return ~as_labels(anomalous, X.height) & (weights > 0), weights
 
 
-_normal_rows = normal_rows
-
-
 def _require_list(free: Sequence[Any]) -> None:
     if isinstance(free, str):
         raise DataError(f"free must be a list of event types, found {free!r}: write [{free!r}]")

@@ -112,7 +112,7 @@ class _CountDetector(BaseEstimator):  # type: ignore[misc]
             SettingsError: if a parameter is out of range.
         """
         self._check_parameters()
-        rows, weights = novelty._normal_rows(X, y, weight)
+        rows, weights = novelty.normal_rows(X, y, weight)
         if not rows.any():
             what = type(self).__name__
             raise DataError(f"{what} needs normal sessions to learn from, found none in {X.height} rows: give some")

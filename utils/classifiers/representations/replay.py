@@ -17,6 +17,7 @@ from utils.classifiers.representations.codes import AutoencoderCodes
 from utils.classifiers.representations.components import PrincipalComponents
 from utils.classifiers.representations.importance import TopImportance
 from utils.classifiers.representations.trials import ALL, CODES, COMPONENTS, FOREST, IMPORTANCE, NETWORK
+from utils.classifiers.threads import limited
 from utils.datasets.contract import Dataset
 from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, Connections, connections
 from utils.detectors.published.reproduction import NOT_COMPARABLE, NOT_PUBLISHED
@@ -136,6 +137,7 @@ def published_rows(data: Mapping[str, Dataset], processed: Mapping[str, Dataset]
     }
 
 
+@limited(1)
 def _with_seed(split: Connections, seed: int, layout: tuple[int, ...], epochs: int) -> list[tuple[Any, ...]]:
     """Accuracy of both models on each representation."""
     found = []

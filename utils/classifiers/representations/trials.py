@@ -19,6 +19,7 @@ from utils.classifiers.representations.codes import AutoencoderCodes
 from utils.classifiers.representations.components import PrincipalComponents
 from utils.classifiers.representations.elimination import RecursiveElimination
 from utils.classifiers.representations.importance import TREES, TopImportance, overlap
+from utils.classifiers.threads import limited
 from utils.datasets.contract import NORMAL, Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of, labelled_tables
 from utils.detectors.projection import sampled
@@ -443,6 +444,7 @@ def _network(plan: Plan) -> Any:  # noqa: ANN401 - a classifier
 MODELS: Mapping[str, Callable[[Plan], Any]] = {FOREST: _forest, NETWORK: _network}
 
 
+@limited(1)
 def _on_split(rows: Rows, split: Split, number: int, sizes: tuple[int, ...], plan: Plan) -> _Judged:
     """Fit and judge everything on one split."""
     sides = _matrices(rows, rows.frame[split.train], rows.frame[split.test])
@@ -453,6 +455,7 @@ def _on_split(rows: Rows, split: Split, number: int, sizes: tuple[int, ...], pla
     return _Judged(*([{**row, "split": number} for row in found] for found in (each, errors, _ranks(fitted))))
 
 
+@limited(1)
 def _on_test_part(rows: Rows, test: pl.DataFrame, sizes: tuple[int, ...], plan: Plan) -> list[dict[str, Any]]:
     """Learn from all rows, judge by the test part, at the largest size only."""
     sides = _matrices(rows, rows.frame, test)

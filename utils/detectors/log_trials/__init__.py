@@ -23,7 +23,7 @@ log_trials.truncated(data["hdfs"]["blocks"], bench).beside
 | :mod:`.published` | numbers of others |
 """
 
-from utils.detectors.log_trials.candidates import Bench, Fitted
+from utils.detectors.log_trials.candidates import NETWORK_RATE, Bench, Fitted
 from utils.detectors.log_trials.kinds import PerType, per_type
 from utils.detectors.log_trials.label_quirks import quirks
 from utils.detectors.log_trials.random_draws import Draws, draws
@@ -32,6 +32,6 @@ from utils.detectors.log_trials.tables import Sessions, distinct, labelled
 from utils.detectors.log_trials.truncated_log import Truncated, truncated
 
 __all__ = [
-    "Bench", "Draws", "Fitted", "PerType", "Sessions", "Standard", "Truncated", "distinct", "draws", "labelled",
-    "per_type", "quirks", "standard", "truncated",
+    "NETWORK_RATE", "Bench", "Draws", "Fitted", "PerType", "Sessions", "Standard", "Truncated", "distinct", "draws",
+    "labelled", "per_type", "quirks", "standard", "truncated",
 ]  # fmt: skip
