@@ -203,3 +203,17 @@ def test_the_readme_shows_what_champions_reach(recorded):
         assert alarms == f"{found[name][f'{table}_{rule}_alarms']:.0f}", name
     (usual,) = re.findall(r"with the usual one the same\s+model reaches (\.\d\d)\)", README.read_text())
     assert usual == f"{found['nsl_kdd']['connections_best_F1_f1']:.2f}".removeprefix("0")
+
+
+def test_the_readme_shows_how_logs_are_judged(recorded):
+    found = recorded("09_lstm_log_sequences")["hdfs"]
+    (told,) = re.findall(r"^Logs are judged.*?hold\.$", README.read_text(), re.MULTILINE | re.DOTALL)
+    keys = (
+        "sequences/session vote/f1",
+        "sequences/session vote/recall",
+        "sequences_draws/session vote/mean",
+        "sequences_draws/session vote/min",
+        "sequences/next event LSTM/f1",
+        "sequences/supervised/new count vectors/relations of counts/f1",
+    )
+    assert re.findall(r"1?\.\d{3}", told) == three_digits(*(found[key] for key in keys))

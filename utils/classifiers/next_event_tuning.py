@@ -241,11 +241,11 @@ class _Search:
 
     def run(self, trials: int, seconds: float | None, progress: Callable[[Progress], object] | None) -> None:
         """Try the defaults, then points of the space until there are so many or the time is over."""
-        import optuna
-
         plan, began = plan_of("tpe", self.space, trials, self.seed), time.monotonic()
-        self.tried.append(self._try(DEFAULT, {}, None))
         with quiet():
+            import optuna
+
+            self.tried.append(self._try(DEFAULT, {}, None))
             pruner = optuna.pruners.MedianPruner(PRUNE_AFTER, max(1, self.usual.epochs // WARM_UP))
             study = optuna.create_study(direction="minimize", pruner=pruner)
             while (done := len(self.tried) - 1) < trials and (seconds is None or time.monotonic() - began < seconds):
