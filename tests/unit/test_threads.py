@@ -1,7 +1,9 @@
 """Threads: as many as cores are free, and given back afterwards."""
 
 import math
+import warnings
 
+import joblib
 import numpy as np
 import psutil
 import pytest
@@ -94,3 +96,14 @@ def test_without_a_number_the_free_cores_are_taken(machine):
 def test_no_thread_is_too_few():
     with pytest.raises(SettingsError, match="at least 1 thread, found 0"), threads.limited(0):
         pass
+
+
+def doubled(number):
+    warnings.warn("A worker stopped while some jobs were given to the executor.", stacklevel=1)
+    return 2 * number
+
+
+def test_calls_in_processes_keep_their_order_and_say_nothing_of_replaced_workers(recwarn):
+    jobs = [joblib.delayed(doubled)(number) for number in range(5)]
+    assert threads.in_processes(jobs, 1) == [0, 2, 4, 6, 8]
+    assert [str(one.message) for one in recwarn] == []

@@ -8,9 +8,11 @@ libraries to it.
 import math
 import os
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from utils.errors import SettingsError
 
@@ -60,6 +62,25 @@ def limited(threads: int | None = None) -> Iterator[int]:
         raise SettingsError(f"a fit needs at least 1 thread, found {number}: give a positive number")
     with threadpool_limits(limits=number):
         yield number
+
+
+def in_processes(jobs: Sequence[Any], workers: int) -> list[Any]:
+    """Do delayed calls of joblib side by side, each in a process; one worker does them here.
+
+    A worker that is replaced because its memory has grown is no news: its calls are done by the next one.
+
+    Args:
+        jobs: what ``joblib.delayed`` makes.
+        workers: most processes.
+
+    Returns:
+        What the calls give, in their order.
+    """
+    from joblib import Parallel  # type: ignore[import-untyped]
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
+        return list(Parallel(n_jobs=min(workers, len(jobs)))(jobs))
 
 
 def _affinity() -> int:

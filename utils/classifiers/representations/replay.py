@@ -17,7 +17,7 @@ from utils.classifiers.representations.codes import AutoencoderCodes
 from utils.classifiers.representations.components import PrincipalComponents
 from utils.classifiers.representations.importance import TopImportance
 from utils.classifiers.representations.trials import ALL, CODES, COMPONENTS, FOREST, IMPORTANCE, NETWORK
-from utils.classifiers.threads import limited
+from utils.classifiers.threads import in_processes, limited
 from utils.datasets.contract import Dataset
 from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, Connections, connections
 from utils.detectors.published.reproduction import NOT_COMPARABLE, NOT_PUBLISHED
@@ -103,11 +103,11 @@ def replay(
         SchemaError: if the data set has no such connections.
         DataError: if there are fewer than 100, or one class only.
     """
-    from joblib import Parallel, delayed  # type: ignore[import-untyped]
+    from joblib import delayed  # type: ignore[import-untyped]
 
     split = connections(dataset)
     jobs = [delayed(_with_seed)(split, seed, tuple(layout), epochs) for seed in seeds]
-    rows = [row for found in Parallel(n_jobs=min(workers, len(jobs)))(jobs) for row in found]
+    rows = [row for found in in_processes(jobs, workers) for row in found]
     each = pl.DataFrame(rows, schema=["model", "representation", "size", "seed", "accuracy"], orient="row")
     tested = len(split.y_test)
     keys = ("model", "representation", "size")

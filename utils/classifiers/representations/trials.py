@@ -19,7 +19,7 @@ from utils.classifiers.representations.codes import AutoencoderCodes
 from utils.classifiers.representations.components import PrincipalComponents
 from utils.classifiers.representations.elimination import RecursiveElimination
 from utils.classifiers.representations.importance import TREES, TopImportance, overlap
-from utils.classifiers.threads import limited
+from utils.classifiers.threads import in_processes, limited
 from utils.datasets.contract import NORMAL, Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of, labelled_tables
 from utils.detectors.projection import sampled
@@ -321,14 +321,14 @@ def run(
     Raises:
         DataError: if a class has fewer than 10 distinct training rows, or there are fewer than two columns of numbers.
     """
-    from joblib import Parallel, delayed  # type: ignore[import-untyped]
+    from joblib import delayed  # type: ignore[import-untyped]
 
     plan = plan or Plan()
     rows = distinct_training(frame, roles, split, plan, only)
     sizes = sizes_within(rows.width, plan.sizes)
     divided = splits.repeated(rows.y, TEST_SHARE, plan.repeats, plan.seed, groups=rows.groups)
     jobs = [delayed(_on_split)(rows, one, number, sizes, plan) for number, one in enumerate(divided)]
-    judged = Parallel(n_jobs=min(workers, len(jobs)))(jobs)
+    judged = in_processes(jobs, workers)
     tested = _on_test_part(rows, frame[split.test], sizes, plan)
     shares = [one.test_share for one in divided]
     return Trials(
