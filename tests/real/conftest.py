@@ -27,3 +27,12 @@ def real_data(mirror_dir, tmp_path_factory):
             return datasets.load(name, "real")
 
     return load
+
+
+@pytest.fixture(scope="session")
+def loghub(mirror_dir):
+    """The folder of raw logs beside the mirror."""
+    folder = mirror_dir.parent / "loghub"
+    if not folder.is_dir():
+        pytest.skip(f"no raw logs beside the mirror: {folder} is missing")
+    return folder

@@ -67,14 +67,6 @@ SAID = {
 
 
 @pytest.fixture(scope="module")
-def loghub(mirror_dir):
-    folder = mirror_dir.parent / "loghub"
-    if not folder.is_dir():
-        pytest.skip(f"no raw logs beside the mirror: {folder} is missing")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def own_logs(loghub, tmp_path_factory):
     """Each system by one entry of the catalogue, loaded as a notebook loads it, with the tables that were admitted."""
     root = tmp_path_factory.mktemp("own")

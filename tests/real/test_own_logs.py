@@ -48,14 +48,6 @@ FIRST = {
 
 
 @pytest.fixture(scope="module")
-def loghub(mirror_dir):
-    folder = mirror_dir.parent / "loghub"
-    if not folder.is_dir():
-        pytest.skip(f"no raw logs beside the mirror: {folder} is missing")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def systems(loghub):
     tables = tomllib.loads(ENTRIES)
     return {

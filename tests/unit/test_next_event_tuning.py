@@ -9,8 +9,8 @@ import pytest
 from utils.classifiers import next_event_tuning
 from utils.classifiers.next_event_tuning import SPACE, tune_next_event
 from utils.classifiers.spaces import OneOf, Real, Whole
+from utils.detectors.networks import Best
 from utils.detectors.next_event import NextEvent
-from utils.detectors.next_event.training import Trained
 from utils.errors import DataError, SettingsError
 
 
@@ -32,7 +32,7 @@ def trainings(monkeypatch):
         for epoch in range(1, course.epochs + 1):
             history.append(abs(np.log(course.learning_rate / 0.02)) + 1 / epoch)
             course.progress(epoch, course.epochs, history[-1])
-        return Trained(arrays(design, sharp=history[-1] < 0.5), history, course.epochs)
+        return Best(arrays(design, sharp=history[-1] < 0.5), history, course.epochs)
 
     monkeypatch.setattr(next_event_tuning, "train", train)
     return asked

@@ -514,4 +514,4 @@ class TestBackOff:
 
 
 def test_a_vocabulary_names_its_codes_in_sentences():
-    assert novelty._event(Vocabulary.fit(pl.Series([7, 3])), 1) == "event 7"
+    assert novelty.event_name(Vocabulary.fit(pl.Series([7, 3])), 1) == "event 7"

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from utils.detectors import networks, two_input
-from utils.detectors.two_input import TwoInput, labelled_sessions
+from utils.detectors.two_input import TwoInput, with_labels
 from utils.errors import DataError, SchemaError, SettingsError
 from utils.evaluation import metrics
 from utils.features import log_sessions
@@ -206,8 +206,8 @@ def test_bad_input_is_refused(fitted, known):
         fitted.score_samples(known.drop("events"))
 
 
-def test_labelled_sessions_keep_their_weights(known):
-    rows, labels, weights = labelled_sessions(known.head(4), [True, None, False, True], [2.0, 1.0, 3.0, 0.0], "a model")
+def test_with_labels_keep_their_weights(known):
+    rows, labels, weights = with_labels(known.head(4), [True, None, False, True], [2.0, 1.0, 3.0, 0.0], "a model")
     assert rows.height == 2
     assert labels.tolist() == [True, False]
     assert weights.tolist() == [2.0, 3.0]

@@ -48,7 +48,7 @@ from utils.audit.finding import Finding, table
 from utils.audit.gate import admit, admitted_tables, refused
 from utils.audit.labels import NATURAL_SHARES, NaturalShare, class_share, gaps
 from utils.audit.rows import conflicting_twins, expected_twin_share, repeats_within_part, twins_across_split
-from utils.audit.sequences import f1_ceiling, truncated_sessions
+from utils.audit.sequences import truncated_sessions
 from utils.audit.splits import (
     anomalies_in_own_time,
     fitted_on_all,
@@ -57,6 +57,7 @@ from utils.audit.splits import (
     time_overlap,
 )
 from utils.audit.survey import results, survey, verdicts
+from utils.evaluation.baselines import f1_ceiling
 
 __all__ = [
     "CHECKS",

@@ -3,6 +3,7 @@
 import polars as pl
 
 from utils.audit.finding import Finding, Severity, percent, true_share
+from utils.evaluation.baselines import f1_ceiling
 
 USUAL_LENGTH = 0.9
 """Quantile of the session lengths that counts as usual: all but a tenth of the sessions are done by then."""
@@ -62,38 +63,6 @@ def truncated_sessions(
         return []
     ceiling = f1_ceiling(rows, sequence, label) if label is not None else None
     return [_truncated(is_open, correlation, ceiling, _labels(rows, label))]
-
-
-def f1_ceiling(sessions: pl.DataFrame, sequence: str, label: str) -> float | None:
-    """Highest F1 that any model of the sequence can reach, whatever it has seen.
-
-    Equal sequences get equal verdicts. F1 is highest when sequences are flagged in order of their share of anomalies
-    down to some point; all points are tried.
-
-    Args:
-        sessions: one row a session; rows without a label are left out.
-        sequence: column with the sequence, of any type that can be grouped.
-        label: Boolean column.
-
-    Returns:
-        The F1; ``None`` if there is no anomaly.
-
-    Source:
-        Lipton, Elkan and Naryanaswamy, "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML PKDD 2014.
-    """
-    if sessions.schema.get(label) != pl.Boolean:
-        return None
-    counts = (
-        sessions.filter(pl.col(label).is_not_null())
-        .group_by(sequence)
-        .agg(pl.len().cast(pl.Int64).alias("rows"), pl.col(label).sum().cast(pl.Int64).alias("anomalous"))
-    )
-    anomalies = int(counts["anomalous"].sum())
-    if not anomalies:
-        return None
-    ranked = counts.sort(pl.col("anomalous") / pl.col("rows"), descending=True)
-    f1 = 2 * ranked["anomalous"].cum_sum() / (ranked["rows"].cum_sum() + anomalies)
-    return float(f1.to_numpy().max())
 
 
 def _are_places(rows: pl.DataFrame, first: str, last: str) -> bool:

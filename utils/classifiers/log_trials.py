@@ -29,6 +29,7 @@ import polars as pl
 from utils import settings
 from utils.classifiers.session_classifier import SessionClassifier
 from utils.datasets.contract import Dataset, Roles
+from utils.detectors.baselines.sessions import labelled_sessions
 from utils.detectors.judging import Report, decided, label_of
 from utils.detectors.session_counts import distinct_vectors
 from utils.detectors.two_input import TwoInput
@@ -40,7 +41,6 @@ from utils.features import log_sessions
 from utils.features.tables import Table, weight_of
 from utils.settings import Budget
 
-SEQUENCES = "sequences"
 TWO_INPUT = "two inputs"
 RELATIONS = "relations of counts"
 TRIVIAL = "flag everything"
@@ -239,24 +239,6 @@ def run(
                 except LabError as error:
                     notes.append(f"{name}, {table}, {protocol.name}{what}: left out, for {error}")
     return Supervised(pl.DataFrame([line.row for line in lines], BOARD, orient="row"), tuple(notes))
-
-
-def labelled_sessions(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, pl.DataFrame, Roles]]:
-    """Go through the tables of sessions with a label.
-
-    Args:
-        processed: processed data sets by name.
-
-    Yields:
-        Data set and table, the labelled rows, and what the columns mean. Where distinct sequences are at hand, other
-        tables of that data set stay out.
-    """
-    for name, dataset in processed.items():
-        for table, frame in dataset.frames.items():
-            roles = dataset.roles[table]
-            chosen = table == SEQUENCES or SEQUENCES not in dataset.frames
-            if chosen and roles.sequence and roles.label:
-                yield (name, table), frame.filter(pl.col(roles.label).is_not_null()), roles
 
 
 def truncated(

@@ -19,13 +19,13 @@ from utils.classifiers import spaces
 from utils.classifiers.spaces import OneOf, Real, Space, Value, Whole
 from utils.classifiers.tuning.plans import plan_of
 from utils.classifiers.tuning.studies import DEFAULT, PRUNE_AFTER, Progress, quiet
-from utils.detectors.networks import Course
+from utils.detectors.networks import Best, Course
 from utils.detectors.next_event import NextEvent, lessons
 from utils.detectors.next_event.estimator import check_parameters, design_of, normal_sessions, unseen_share
 from utils.detectors.next_event.lessons import Lessons
 from utils.detectors.next_event.prefixes import steps_of
 from utils.detectors.next_event.recurrence import Network
-from utils.detectors.next_event.training import Trained, train
+from utils.detectors.next_event.training import train
 from utils.errors import DataError, SettingsError
 from utils.evaluation import intervals
 from utils.evaluation.inputs import Floats, Values
@@ -176,7 +176,7 @@ class _Tried:
     state: str
     parameters: Mapping[str, Value]
     seconds: float
-    network: Trained | None
+    network: Best | None
     epochs: int
 
     @property

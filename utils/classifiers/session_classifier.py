@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from utils.detectors import novelty
 from utils.detectors.session_counts import Vectors, distinct_vectors
-from utils.detectors.two_input import labelled_sessions
+from utils.detectors.two_input import with_labels
 from utils.errors import SettingsError
 from utils.evaluation.inputs import Bools, Floats, Values
 from utils.evaluation.scoring import abnormality
@@ -165,7 +165,7 @@ class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             DataError: if ``y`` is missing, a class has no session, or a weight is no number from 0 on.
         """
         self._check_parameters()
-        X, labels, mass = labelled_sessions(X, y, weight, type(self).__name__)
+        X, labels, mass = with_labels(X, y, weight, type(self).__name__)
         vectors, self.vocabulary_ = distinct_vectors(X, self.events, weight=mass)
         self.columns_, self.n_vectors_ = self._frequent(vectors), len(vectors.weight)
         counts = [np.bincount(vectors.inverse, mass * (labels == side), self.n_vectors_) for side in (False, True)]
@@ -269,7 +269,7 @@ class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
 
     def _because(self, parts: list[str]) -> str:
-        return f"; for it speak {novelty._and(parts)}" if parts else ""
+        return f"; for it speak {novelty.joined(parts)}" if parts else ""
 
     def _feature(self, place: int, row: Floats) -> str:
         """A feature in words, as it is in this session."""
@@ -285,7 +285,9 @@ class SessionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return f"{sign} {self._column(first)} {than} {self._column(second)}"
 
     def _column(self, place: int) -> str:
-        return novelty._event(self.vocabulary_, self.columns_[place]) if place < len(self.columns_) else "other events"
+        if place >= len(self.columns_):
+            return "other events"
+        return novelty.event_name(self.vocabulary_, self.columns_[place])
 
     def _vectors(self, X: pl.DataFrame) -> Vectors:
         check_is_fitted(self)

@@ -68,6 +68,21 @@ class Course:
 
 
 @dataclass(frozen=True)
+class Best:
+    """The weights of the best epoch.
+
+    Attributes:
+        arrays: in the order of Keras.
+        history: error on held-out rows after each epoch.
+        epoch: number of the epoch that was kept.
+    """
+
+    arrays: list[Singles]
+    history: list[float]
+    epoch: int
+
+
+@dataclass(frozen=True)
 class Trained:
     """The best network of a training.
 
@@ -147,18 +162,39 @@ def train(
     """
     with quiet_keras() as keras:
         network = _Network(keras, rows, sizes, activations, aim, course, seed)
-        best, kept, history = network.weights(), 0, [np.inf]
-        for epoch in range(1, course.epochs + 1):
-            network.learn(rows.order(generator))
-            history.append(network.error())
-            if course.progress is not None:
-                course.progress(epoch, course.epochs, history[-1])
-            if history[-1] <= min(history):
-                best, kept = network.weights(), epoch
-            elif epoch - kept >= course.patience:
-                break
-    doubled = [part.astype(np.float64) for part in best]
-    return Trained(list(zip(doubled[::2], doubled[1::2], strict=True)), history[1:], kept)
+        best = best_epoch(course, lambda: network.learn(rows.order(generator)), network.error, network.weights)
+    doubled = [part.astype(np.float64) for part in best.arrays]
+    return Trained(list(zip(doubled[::2], doubled[1::2], strict=True)), best.history, best.epoch)
+
+
+def best_epoch(
+    course: Course,
+    learn: Callable[[], object],
+    error: Callable[[], float],
+    weights: Callable[[], list[Singles]],
+) -> Best:
+    """Train epoch by epoch until the error on held-out rows has not fallen for a while.
+
+    Args:
+        course: how long, with which patience, and who is told.
+        learn: does one epoch.
+        error: of the network as it is, on held-out rows.
+        weights: copies those of the network as it is.
+
+    Returns:
+        The epoch with the lowest error, the last of equal ones; the first weights if no error was a number.
+    """
+    best, kept, history = weights(), 0, [np.inf]
+    for epoch in range(1, course.epochs + 1):
+        learn()
+        history.append(error())
+        if course.progress is not None:
+            course.progress(epoch, course.epochs, history[-1])
+        if history[-1] <= min(history):
+            best, kept = weights(), epoch
+        elif epoch - kept >= course.patience:
+            break
+    return Best(best, history[1:], kept)
 
 
 def forward(values: Floats, layers: Layers, activations: Sequence[str]) -> Floats:

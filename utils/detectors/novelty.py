@@ -67,10 +67,8 @@ class _SessionRule(BaseEstimator):  # type: ignore[misc]
             DataError: if no normal session is left, a weight is no number from 0 on, or a parameter is out of range.
         """
         self._check_parameters()
-        rows, weights = normal_rows(X, y, weight)
-        if not rows.any():
-            raise DataError(f"a rule needs normal sessions to learn from, found none in {X.height} rows: give some")
-        seen = log_sessions.distinct(X.filter(pl.Series(rows)), self.events, weight=weights[rows])
+        normal, weights = normal_sessions(X, y, weight, "a rule")
+        seen = log_sessions.distinct(normal, self.events, weight=weights)
         self.vocabulary_ = seen.sequences.vocabulary
         self.n_sessions_ = float(seen.counts.sum())
         self._learn(seen)
@@ -184,7 +182,7 @@ class UnseenEvent(_SessionRule):
                 sentences.append(f"{_listed(names)} in none of {self.n_sessions_:,.0f} training sessions")
             elif codes.size:
                 rarest = codes[np.argmin(self.sessions_with_[codes])]
-                name, among = _event(self.vocabulary_, rarest), self._of_training(self.sessions_with_[rarest])
+                name, among = event_name(self.vocabulary_, rarest), self._of_training(self.sessions_with_[rarest])
                 sentences.append(f"every event type is known; the rarest, {name}, in {among}")
             else:
                 sentences.append("the session has no events")
@@ -256,7 +254,7 @@ class UnseenTransition(_SessionRule):
             names = unseen.get(row, [])
             new = pairs[first:last][support[first:last] == 0].tolist()
             if new:
-                steps = _and([self._step(pair, names) for pair in new])
+                steps = joined([self._step(pair, names) for pair in new])
                 sentences[row] = f"{steps} in none of {self.n_sessions_:,.0f} training sessions"
             else:
                 rarest = first + int(np.argmin(support[first:last]))
@@ -268,7 +266,7 @@ class UnseenTransition(_SessionRule):
         """Write a transition in words, with the names of the unseen events of its session."""
         vocabulary = self.vocabulary_
         before, after = (
-            f"unseen {_listed(unseen)}" if code == vocabulary.unseen else _event(vocabulary, code)
+            f"unseen {_listed(unseen)}" if code == vocabulary.unseen else event_name(vocabulary, code)
             for code in divmod(int(pair), vocabulary.size)
         )
         begins, ends = pair // vocabulary.size == vocabulary.begin, pair % vocabulary.size == vocabulary.end
@@ -354,7 +352,7 @@ class _Known:
 
     @classmethod
     def of(cls, vectors: sparse.csr_matrix, weight: Floats) -> "_Known":
-        keys = _keys(vectors)
+        keys = log_sessions.vector_keys(vectors)
         found = sessions.distinct_sequences(pl.DataFrame({"events": keys}))
         group = found.sequence_id.to_numpy().astype(np.int64)
         total = np.bincount(group, weight, minlength=found.table.height).astype(np.float64)
@@ -367,7 +365,7 @@ class _Known:
 
     def find(self, vectors: sparse.csr_matrix) -> Ints:
         """Row of each vector, -1 where it is not known."""
-        asked = pl.DataFrame({"key": _keys(vectors)})
+        asked = pl.DataFrame({"key": log_sessions.vector_keys(vectors)})
         found = asked.join(self.keys, on="key", how="left", maintain_order="left", nulls_equal=True)
         return found["place"].fill_null(-1).to_numpy().astype(np.int64)
 
@@ -771,14 +769,14 @@ class _Differences:
     def counts(self, row: int) -> str:
         """Name the events whose counts differ most, and both counts."""
         differing = [f"{name} ({here:,} instead of {there:,} times)" for name, here, there in self._differing(row)]
-        return f"it differs from the nearest one in {_and(differing)}"
+        return f"it differs from the nearest one in {joined(differing)}"
 
     def types(self, row: int) -> str:
         """Name the event types that the nearest set lacks, and those that it has besides."""
         differing = self._differing(row)
         lacks = [name for name, here, _ in differing if here]
         has = [name for name, here, _ in differing if not here]
-        parts = [f"{verb} {_and(names)}" for verb, names in (("lacks", lacks), ("has", has)) if names]
+        parts = [f"{verb} {joined(names)}" for verb, names in (("lacks", lacks), ("has", has)) if names]
         return f"the nearest one {' and '.join(parts)}"
 
     def _differing(self, row: int) -> list[tuple[str, int, int]]:
@@ -795,44 +793,41 @@ class _Differences:
     def _name(self, row: int, code: int) -> str:
         if code == self.vocabulary.unseen:
             return f"unseen {_listed(self.unseen[row])}"
-        return _event(self.vocabulary, code)
+        return event_name(self.vocabulary, code)
 
 
-def normal_rows(X: pl.DataFrame, y: Values | None, weight: Values | None) -> tuple[NDArray[np.bool_], Floats]:
-    """Tell which rows to learn from, and how many sessions each stands for.
+def normal_sessions(X: pl.DataFrame, y: Values | None, weight: Values | None, who: str) -> tuple[pl.DataFrame, Floats]:
+    """Take the sessions to learn from.
 
     Args:
         X: one row a session.
         y: true for an anomaly, shape (n,); anomalies and rows without a label are left out. ``None``: all are normal.
         weight: how many sessions each row stands for, shape (n,); rows of weight 0 are left out.
+        who: how an error calls what learns.
 
     Returns:
-        The rows to learn from, and the weights of all rows, each of shape (n,).
+        The normal rows, and how many sessions each stands for.
 
     Raises:
-        DataError: if labels or weights are not one a row or not usable.
+        DataError: if there is none, or labels or weights are not one a row or not usable.
     """
     mass = as_weights(weight, X.height)
     weights = np.ones(X.height) if mass is None else mass.astype(np.float64)
-    if y is None:
-        return weights > 0, weights
-    labels = as_series(y)
-    known = labels.is_not_null()
-    anomalous = np.ones(labels.len(), dtype=np.bool_)
-    anomalous[known.to_numpy()] = as_labels(labels.filter(known))
-    return ~as_labels(anomalous, X.height) & (weights > 0), weights
+    rows = weights > 0
+    if y is not None:
+        labels = as_series(y)
+        known = labels.is_not_null()
+        anomalous = np.ones(labels.len(), dtype=np.bool_)
+        anomalous[known.to_numpy()] = as_labels(labels.filter(known))
+        rows = ~as_labels(anomalous, X.height) & rows
+    if not rows.any():
+        raise DataError(f"{who} needs normal sessions to learn from, found none in {X.height} rows: give some")
+    return X.filter(pl.Series(rows)), weights[rows]
 
 
 def _require_list(free: Sequence[Any]) -> None:
     if isinstance(free, str):
         raise DataError(f"free must be a list of event types, found {free!r}: write [{free!r}]")
-
-
-def _keys(vectors: sparse.csr_matrix) -> pl.Series:
-    """Write each row as a list of its columns and counts, which is equal exactly for equal rows."""
-    pairs = np.empty(2 * vectors.nnz, np.int64)
-    pairs[0::2], pairs[1::2] = vectors.indices, vectors.data
-    return log_sessions.list_column(pl.Series(pairs), 2 * vectors.indptr.astype(np.int64), "key")
 
 
 def _presence(counts: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -915,15 +910,16 @@ def _short(event: object) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 3]}..."
 
 
-def _event(vocabulary: Vocabulary, code: int) -> str:
+def event_name(vocabulary: Vocabulary, code: int) -> str:
+    """Name a code of a vocabulary in a sentence, shortened: ``"event 5"``."""
     return f"event {_short(vocabulary.name(int(code)))}"
 
 
 def _listed(names: Sequence[str]) -> str:
-    return f"event{'s' if len(names) > 1 else ''} {_and(names)}"
+    return f"event{'s' if len(names) > 1 else ''} {joined(names)}"
 
 
-def _and(parts: Iterable[str]) -> str:
+def joined(parts: Iterable[str]) -> str:
     """Join with commas and a final "and", at most three and the number of the others."""
     named = list(parts)
     more = len(named) - MOST_DIFFERENCES

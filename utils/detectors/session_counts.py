@@ -19,7 +19,7 @@ from utils.detectors import novelty
 from utils.detectors.novelty import Floats
 from utils.detectors.outliers import IsolationForest, OutlierDetector, PrincipalComponents
 from utils.detectors.outliers.base import LARGEST
-from utils.errors import DataError, SettingsError
+from utils.errors import SettingsError
 from utils.evaluation.inputs import Bools, Values, as_alarm_rate, as_weights, row_codes
 from utils.features import log_sessions
 from utils.features.log_sessions import Ints, Vocabulary
@@ -80,10 +80,7 @@ def distinct_vectors(
     mass = as_weights(weight, X.height)
     seen = log_sessions.distinct(X, events, vocabulary=vocabulary, weight=mass)
     counts = log_sessions.count_vectors(seen.sequences)
-    pairs = np.empty(2 * counts.nnz, np.int64)
-    pairs[0::2], pairs[1::2] = counts.indices, counts.data
-    keys = log_sessions.list_column(pl.Series(pairs), 2 * counts.indptr.astype(np.int64), "vector")
-    code = row_codes(keys.to_frame())
+    code = row_codes(log_sessions.vector_keys(counts).to_frame())
     first = np.unique(code, return_index=True)[1]
     total = np.bincount(code, seen.counts, minlength=len(first)).astype(np.float64)
     return Vectors(counts[first], total, code[seen.inverse]), seen.sequences.vocabulary
@@ -112,12 +109,8 @@ class _CountDetector(BaseEstimator):  # type: ignore[misc]
             SettingsError: if a parameter is out of range.
         """
         self._check_parameters()
-        rows, weights = novelty.normal_rows(X, y, weight)
-        if not rows.any():
-            what = type(self).__name__
-            raise DataError(f"{what} needs normal sessions to learn from, found none in {X.height} rows: give some")
-        normal = X.filter(pl.Series(rows))
-        vectors, self.vocabulary_ = distinct_vectors(normal, self.events, weight=weights[rows])
+        normal, weights = novelty.normal_sessions(X, y, weight, type(self).__name__)
+        vectors, self.vocabulary_ = distinct_vectors(normal, self.events, weight=weights)
         self.n_sessions_ = float(vectors.weight.sum())
         self._learn(vectors)
         return self
@@ -159,7 +152,7 @@ class _CountDetector(BaseEstimator):  # type: ignore[misc]
         return distinct_vectors(X, self.events, self.vocabulary_)[0]
 
     def _name(self, code: int) -> str:
-        return "unseen events" if code == self.vocabulary_.unseen else novelty._event(self.vocabulary_, code)
+        return "unseen events" if code == self.vocabulary_.unseen else novelty.event_name(self.vocabulary_, code)
 
     def _check_parameters(self) -> None:
         """Check the parameters.
@@ -244,7 +237,7 @@ class CountOutliers(_CountDetector):
         if not leading:
             return "the counts are as usual"
         named = [f"{self._name(c)} ({counts[c]:,.0f} times, {self.usual_[c]:,.2f} on average)" for c in leading]
-        return f"unusual counts of {novelty._and(named)}"
+        return f"unusual counts of {novelty.joined(named)}"
 
 
 class CountPCA(CountOutliers):
@@ -437,7 +430,7 @@ class CountInvariants(_CountDetector):
     def _sentence(self, broken: list[tuple[float, str]]) -> str:
         if not broken:
             return f"all {len(self.invariants_):,} invariants hold"
-        return novelty._and([text for _, text in broken])
+        return novelty.joined([text for _, text in broken])
 
     def _equation(self, each: Invariant) -> str:
         right = [self._term(code, factor) for code, factor in each.right]

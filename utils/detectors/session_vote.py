@@ -113,10 +113,8 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
             DataError: if no normal session is left, or a parameter is out of range.
         """
         members = self._recipe()
-        rows, weights = novelty.normal_rows(X, y, weight)
-        if not rows.any():
-            raise DataError(f"a vote needs normal sessions to learn from, found none in {X.height} rows: give some")
-        seen = log_sessions.distinct(X.filter(pl.Series(rows)), self.events, weight=weights[rows])
+        normal, weights = novelty.normal_sessions(X, y, weight, "a vote")
+        seen = log_sessions.distinct(normal, self.events, weight=weights)
         self.vocabulary_, self.n_sessions_ = seen.sequences.vocabulary, float(seen.counts.sum())
         table = self._table(seen)
         self.members_ = {name: clone(member).fit(table, weight=seen.counts) for name, member in members.items()}

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from utils.detectors import novelty
-from utils.detectors.networks import HELD_OUT, LAST_RATE, Course, Progress, Rows, quiet_keras
+from utils.detectors.networks import HELD_OUT, LAST_RATE, Best, Course, Progress, Rows, best_epoch, quiet_keras
 from utils.detectors.next_event.recurrence import Arrays, Cell, Network
 from utils.errors import DataError, SettingsError
 from utils.evaluation import splits
@@ -137,7 +137,7 @@ class TwoInput(BaseEstimator):  # type: ignore[misc]
             DataError: if ``y`` is missing, a class has no session, or a weight is no number from 0 on.
         """
         self._check_parameters()
-        X, labels, mass = labelled_sessions(X, y, weight, type(self).__name__)
+        X, labels, mass = with_labels(X, y, weight, type(self).__name__)
         seen = log_sessions.distinct(X, self.events)
         classes = [np.bincount(seen.inverse, mass * (labels == side), len(seen.counts)) for side in (False, True)]
         self.vocabulary_ = seen.sequences.vocabulary
@@ -146,9 +146,9 @@ class TwoInput(BaseEstimator):  # type: ignore[misc]
         self.n_windows_ = len(lessons.learned)
         design = _Design(self.vocabulary_.size, self.width, self.cell, self.units, self.embedding, self.hidden)
         course = Course(self.epochs, self.patience, self.learning_rate, self.progress)
-        self.arrays_, self.history_, self.n_epochs_ = _train(
-            lessons, design, course, self.batch, _Forgetful(self.vocabulary_, self.forgotten), self.seed
-        )
+        forgetful = _Forgetful(self.vocabulary_, self.forgotten)
+        best = _train(lessons, design, course, self.batch, forgetful, self.seed)
+        self.arrays_, self.history_, self.n_epochs_ = best.arrays, best.history, best.epoch
         return self
 
     def score_samples(self, X: pl.DataFrame) -> Floats:
@@ -238,7 +238,7 @@ class TwoInput(BaseEstimator):  # type: ignore[misc]
 
     def _name(self, code: int) -> str:
         special = {self.vocabulary_.end: "the end of the session", self.vocabulary_.unseen: "an unseen event"}
-        return special.get(code) or novelty._event(self.vocabulary_, code)
+        return special.get(code) or novelty.event_name(self.vocabulary_, code)
 
     def _distinct(self, X: pl.DataFrame) -> Distinct:
         check_is_fitted(self)
@@ -318,7 +318,7 @@ class _Forgetful:
         return np.where(chosen, np.int32(unseen), windows)
 
 
-def labelled_sessions(
+def with_labels(
     X: pl.DataFrame, y: Values | None, weight: Values | None, what: str
 ) -> tuple[pl.DataFrame, Bools, Floats]:
     """Take the sessions that have a label and a weight.
@@ -371,29 +371,17 @@ def _balanced(counts: list[Floats], power: float) -> list[Floats]:
     return [row / max(row.sum(), 1e-300) for row in raised]
 
 
-def _train(
-    lessons: _Lessons, design: _Design, course: Course, batch: int, forgetful: _Forgetful, seed: int
-) -> tuple[Arrays, list[float], int]:
-    """Train a network until the cross-entropy of held-out windows stops falling.
-
-    Returns:
-        Arrays of the epoch with the lowest cross-entropy, the cross-entropy after each epoch, and its number.
-    """
+def _train(lessons: _Lessons, design: _Design, course: Course, batch: int, forgetful: _Forgetful, seed: int) -> Best:
+    """Train a network until the cross-entropy of held-out windows stops falling."""
     generator = np.random.default_rng(seed)
     with quiet_keras() as keras:
         learner = _Learner(keras, lessons, design, course, batch, seed)
-        best, kept, history = learner.arrays(), 0, [np.inf]
-        for epoch in range(1, course.epochs + 1):
-            learner.learn(forgetful, generator)
-            best_yet, found = min(history), learner.arrays()
-            history.append(_error(lessons, found, design.cell))
-            if course.progress is not None:
-                course.progress(epoch, course.epochs, history[-1])
-            if history[-1] <= best_yet:
-                best, kept = found, epoch
-            elif epoch - kept >= course.patience:
-                break
-    return best, history[1:], kept
+        return best_epoch(
+            course,
+            lambda: learner.learn(forgetful, generator),
+            lambda: _error(lessons, learner.arrays(), design.cell),
+            learner.arrays,
+        )
 
 
 def _error(lessons: _Lessons, arrays: Arrays, cell: Cell) -> float:

@@ -1,4 +1,4 @@
-"""What trivial baselines reach: the numbers that stand beside every score."""
+"""What trivial baselines reach, and what nothing can pass: the numbers that stand beside every score."""
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,41 @@ def dummy(y: Values, weight: Values | None = None) -> pl.DataFrame:
         for name, cell in fixed.items()
     ]
     return pl.DataFrame([*lines, _coin(anomalies, normals, exact=rows.importance is None) | _random_order(rows)])
+
+
+def f1_ceiling(rows: pl.DataFrame, things: str, label: str, weight: str | None = None) -> float | None:
+    """Highest F1 that anything can reach that sees no more of a row than one column, whatever it has learned.
+
+    Equal things get equal verdicts. F1 is highest when they are flagged in order of their share of anomalies down to
+    some point; all points are tried.
+
+    Args:
+        rows: rows without a label are left out.
+        things: column with what is seen, such as the sequence of a session; of any type that can be grouped.
+        label: Boolean column.
+        weight: column with how many each row stands for; 1 by default.
+
+    Returns:
+        The F1; ``None`` if there is no anomaly.
+
+    Source:
+        Lipton, Elkan and Naryanaswamy, "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML PKDD 2014.
+    """
+    if rows.schema.get(label) != pl.Boolean:
+        return None
+    mass = (pl.lit(1) if weight is None else pl.col(weight)).cast(pl.Int64)
+    counts = (
+        rows.filter(pl.col(label).is_not_null())
+        .select(things, label, mass.alias("rows"))
+        .group_by(things)
+        .agg(pl.col("rows").sum(), pl.col("rows").filter(pl.col(label)).sum().alias("anomalous"))
+    )
+    anomalies = int(counts["anomalous"].sum())
+    if not anomalies:
+        return None
+    ranked = counts.sort(pl.col("anomalous") / pl.col("rows"), descending=True)
+    f1 = 2 * ranked["anomalous"].cum_sum() / (ranked["rows"].cum_sum() + anomalies)
+    return float(f1.to_numpy().max())
 
 
 def _coin(anomalies: float, normals: float, *, exact: bool) -> dict[str, object]:

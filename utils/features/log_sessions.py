@@ -500,6 +500,20 @@ class SessionCounts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([*names, "unseen_events"], dtype=object)
 
 
+def vector_keys(vectors: sparse.csr_matrix) -> pl.Series:
+    """Write each row as a list of its columns and counts, which is equal exactly for equal rows.
+
+    Args:
+        vectors: whole numbers, shape (n, columns); columns in order and no stored zeros.
+
+    Returns:
+        A list column of n rows.
+    """
+    pairs = np.empty(2 * vectors.nnz, np.int64)
+    pairs[0::2], pairs[1::2] = vectors.indices, vectors.data
+    return list_column(pl.Series(pairs), 2 * vectors.indptr.astype(np.int64), "key")
+
+
 def list_column(flat: pl.Series, offsets: Ints, name: str) -> pl.Series:
     """Make a list column of a flat column and the offsets of its lists.
 

@@ -1,7 +1,7 @@
 """Novelty rules of sessions, judged on the split of their table and on other draws of training sessions."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -52,16 +52,30 @@ def session_tables(processed: Mapping[str, Dataset]) -> dict[Table, tuple[pl.Dat
         and both classes for the test. Where distinct sequences are at hand, other tables of that data set stay out.
     """
     found = {}
+    for table, rows, roles in labelled_sessions(processed):
+        if roles.split:
+            sides = dict(rows.group_by(roles.split).agg(pl.col(label_of(roles)).unique()).iter_rows())
+            if False in sides.get("train", []) and len(sides.get("test", [])) == 2:
+                found[table] = rows, roles
+    return found
+
+
+def labelled_sessions(processed: Mapping[str, Dataset]) -> Iterator[tuple[Table, pl.DataFrame, Roles]]:
+    """Go through the tables of sessions with a label.
+
+    Args:
+        processed: processed data sets by name.
+
+    Yields:
+        Data set and table, the labelled rows, and what the columns mean. Where distinct sequences are at hand, other
+        tables of that data set stay out.
+    """
     for name, dataset in processed.items():
         for table, frame in dataset.frames.items():
             roles = dataset.roles[table]
             chosen = table == SEQUENCES or SEQUENCES not in dataset.frames
-            if chosen and roles.sequence and roles.label and roles.split:
-                rows = frame.filter(pl.col(roles.label).is_not_null())
-                sides = dict(rows.group_by(roles.split).agg(pl.col(roles.label).unique()).iter_rows())
-                if False in sides.get("train", []) and len(sides.get("test", [])) == 2:
-                    found[name, table] = rows, roles
-    return found
+            if chosen and roles.sequence and roles.label:
+                yield (name, table), frame.filter(pl.col(roles.label).is_not_null()), roles
 
 
 def session_rules(table: pl.DataFrame, roles: Roles, *, seed: int = settings.SEED) -> pl.DataFrame:

@@ -59,8 +59,8 @@ class WithBeginnings(BaseEstimator):  # type: ignore[misc]
             SchemaError: if the column is missing or holds no lists of integers or texts.
             DataError: if no normal session is left.
         """
-        rows, weights = novelty.normal_rows(X, y, weight)
-        seen = log_sessions.distinct(X.filter(pl.Series(rows)), self.events, weight=weights[rows])
+        normal, weights = novelty.normal_sessions(X, y, weight, "a detector")
+        seen = log_sessions.distinct(normal, self.events, weight=weights)
         every = beginnings(pl.DataFrame({self.events: seen.events, "sessions": seen.counts}), self.events)
         detector = novelty.UnseenCountVector(self.events) if self.detector is None else clone(self.detector)
         self.detector_ = detector.fit(every.drop("sessions"), weight=every["sessions"].to_numpy())

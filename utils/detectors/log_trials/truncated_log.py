@@ -13,7 +13,7 @@ from utils.detectors.log_trials import candidates, published
 from utils.detectors.log_trials.candidates import BEGINNINGS, COUNTS, LSTM, OPEN_LSTM, RULES, VOTE, WIDE, Bench
 from utils.detectors.log_trials.names import recorded
 from utils.detectors.log_trials.tables import EVENTS, Sessions, distinct
-from utils.evaluation.thresholds import published_threshold
+from utils.evaluation.baselines import f1_ceiling
 
 TEST_SHARE = 0.8
 SPLITS = 5
@@ -120,16 +120,11 @@ def truncated(
 def ceiling(sessions: Sessions) -> float:
     """Highest F1 that any model of the sequence can reach on the test sessions, whatever it has learned from.
 
-    Equal sequences get equal verdicts, so sequences are flagged in order of their share of anomalies down to the best
-    point (Lipton, Elkan, Naryanaswamy, "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML PKDD 2014).
-
     Args:
-        sessions: of which the test side counts.
+        sessions: of which the test side counts; NaN if it has no anomaly.
     """
-    judged = sessions.judged
-    found = (pl.col("anomalous") * pl.col("sessions")).sum().over(EVENTS) / pl.col("sessions").sum().over(EVENTS)
-    share = judged.select(found.alias("share"))["share"]
-    return float(published_threshold(share, judged["anomalous"], judged["sessions"]).f1)
+    highest = f1_ceiling(sessions.judged, EVENTS, "anomalous", "sessions")
+    return float("nan") if highest is None else highest
 
 
 def _judged(name: str, part: Sessions, bench: Bench, seed: int) -> list[tuple[str, dict[str, float]]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from utils.detectors.networks import Course, Progress
+from utils.detectors.networks import Best, Course, Progress
 from utils.detectors.next_event import lessons, prefixes, training
 from utils.detectors.next_event.prefixes import Steps
 from utils.detectors.next_event.recurrence import CELLS, Arrays, Cell, Network
@@ -279,7 +279,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         self.held_out_ = _gathered(held_out)
         self.held_out_["combined"] = _combined(self.held_out_, self.held_out_, own=True)
 
-    def _trained(self, seen: Distinct, out: Floats, member: int, seed: int) -> training.Trained:
+    def _trained(self, seen: Distinct, out: Floats, member: int, seed: int) -> Best:
         counts = seen.counts - out if out.size else seen.counts
         learned = lessons.rows_of(seen.sequences, counts, self.window, self.count_power)
         judged = lessons.rows_of(seen.sequences, out, self.window) if out.size else learned

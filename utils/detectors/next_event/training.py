@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from utils.detectors.networks import LAST_RATE, Course, quiet_keras
+from utils.detectors.networks import LAST_RATE, Best, Course, best_epoch, quiet_keras
 from utils.detectors.next_event.lessons import Lessons
 from utils.detectors.next_event.recurrence import Arrays, Cell
 
@@ -46,22 +46,7 @@ class Design:
         return self.unseen + 2
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The best network of a training.
-
-    Attributes:
-        arrays: as :class:`~.recurrence.Network` takes them.
-        history: mean loss of a wanted held-out token after each epoch, in nats.
-        epoch: number of the epoch that was kept.
-    """
-
-    arrays: Arrays
-    history: list[float]
-    epoch: int
-
-
-def train(learned: Lessons, held_out: Lessons, design: Design, course: Course, batch: int, seed: int) -> Trained:
+def train(learned: Lessons, held_out: Lessons, design: Design, course: Course, batch: int, seed: int) -> Best:
     """Train a network until the loss on held-out rows stops falling.
 
     Args:
@@ -82,17 +67,7 @@ def train(learned: Lessons, held_out: Lessons, design: Design, course: Course, b
     with quiet_keras() as keras:
         learner = Learner(keras, learned, design, course, batch, seed)
         judge = judge_of(learner.model, held_out, design)
-        best, kept, history = learner.arrays(), 0, [np.inf]
-        for epoch in range(1, course.epochs + 1):
-            learner.learn(generator)
-            history.append(judge())
-            if course.progress is not None:
-                course.progress(epoch, course.epochs, history[-1])
-            if history[-1] <= min(history):
-                best, kept = learner.arrays(), epoch
-            elif epoch - kept >= course.patience:
-                break
-    return Trained(best, history[1:], kept)
+        return best_epoch(course, lambda: learner.learn(generator), judge, learner.arrays)
 
 
 def network(keras: Any, design: Design, seed: int) -> Any:  # noqa: ANN401 - Keras
