@@ -1,17 +1,20 @@
 # Everything that this project can do. `make` or `make help` prints the list.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint ui lab data reference bench lock clean
+.PHONY: help run train serve test lint ui lab data reference bench lock clean
 
 READY := .venv/ready
 PY := .venv/bin/python
 NOTEBOOKS := $(if $(ONLY),--only $(ONLY)) $(if $(FROM),--from $(FROM))
 PARAMETERS := $(if $(SOURCE),--source $(SOURCE)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(DATASETS),--datasets $(DATASETS)) $(if $(SEED),--seed $(SEED))
 
+# The tests have a worker on every core: libraries that start a thread a core would only wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1 TF_NUM_INTRAOP_THREADS=1
+
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make run takes ONLY=01,03  FROM=04  SOURCE=auto|real|simulated  BUDGET=fast|full  DATASETS=api,hdfs  SEED=42"
-	@echo "  make ui takes PORT=5000; set-up (.venv) is part of every command and costs nothing the second time"
+	@echo "  make train takes MODEL=api|all, SOURCE, BUDGET and SEED; make ui PORT=5000; make serve PORT=8000; set-up (.venv) is part of every command and costs nothing the second time"
 
 $(READY): requirements.txt pyproject.toml setup.sh
 	@./setup.sh
@@ -19,8 +22,14 @@ $(READY): requirements.txt pyproject.toml setup.sh
 run: $(READY) ## Run the notebooks in order; reports/ and the MLflow store hold the results
 	@$(PY) -m utils.runner $(NOTEBOOKS) $(PARAMETERS)
 
+train: $(READY) ## Retrain the champion of a data set, MODEL=api, or MODEL=all; it takes over only if it is better
+	@$(PY) -m utils.retraining $(MODEL) $(PARAMETERS)
+
+serve: $(READY) ## Serve the champions over HTTP on this machine (PORT=8000)
+	@$(PY) -m utils.serving $(if $(PORT),--port $(PORT))
+
 test: $(READY) ## Run all tests (real files are read where ANOMALY_DATA_MIRROR names them)
-	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+	@$(ONE_THREAD) $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 lint: $(READY) ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
