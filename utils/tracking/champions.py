@@ -162,6 +162,7 @@ def challenge(
     groups: Values | None = None,
     metric: str = "f1",
     most_bytes: int | None = None,
+    winners_only: bool = False,
     resamples: int = 1_000,
     seed: int = settings.SEED,
 ) -> Verdict:
@@ -183,6 +184,7 @@ def challenge(
         groups: rows of one group are no independent evidence (n,).
         metric: what the paired test compares: of decisions (``f1``) or of rankings (``average_precision``).
         most_bytes: a larger model is not registered; no limit if not given.
+        winners_only: a model that does not take the alias is not stored at all.
         resamples: resamples of the test.
         seed: of the resamples.
 
@@ -207,6 +209,9 @@ def challenge(
         said = f"{name}: version {holder.number} stays champion: the challenger scores every test row as it does."
         return Verdict(name, False, None, holder.number, said, test, kept.size)
     takes, why = _decided(run, holder, test)
+    if winners_only and holder is not None and not takes:
+        said = f"{name}: version {holder.number} stays champion, the challenger is not registered: {why}."
+        return Verdict(name, False, None, holder.number, said, test, kept.size)
     address, text = _store(run, name, champion, evidence, example, kept)
     number = register(address, name)
     _describe(run, name, number, text, evidence)
@@ -217,7 +222,16 @@ def challenge(
     return Verdict(name, takes, number, number if takes or holder is None else holder.number, said, test, kept.size)
 
 
-def challenge_of(run: Run, name: str, table: str, trial: Trial, truth: str, *, seed: int = settings.SEED) -> Verdict:
+def challenge_of(
+    run: Run,
+    name: str,
+    table: str,
+    trial: Trial,
+    truth: str,
+    *,
+    winners_only: bool = False,
+    seed: int = settings.SEED,
+) -> Verdict:
     """Let the champion of a trial challenge the holder of a name (errors as :func:`challenge`).
 
     Args:
@@ -226,6 +240,7 @@ def challenge_of(run: Run, name: str, table: str, trial: Trial, truth: str, *, s
         table: of its processed table.
         trial: fitted and judged, as :func:`utils.classifiers.champion_trials.run` gives it.
         truth: what the labels mean.
+        winners_only: as :func:`challenge`.
         seed: of the resamples, and of the simulator that makes the input example.
     """
     evidence = Evidence(
@@ -245,6 +260,7 @@ def challenge_of(run: Run, name: str, table: str, trial: Trial, truth: str, *, s
         example=example,
         weight=trial.found_on.weight,
         groups=trial.found_on.groups,
+        winners_only=winners_only,
         seed=seed,
     )
 

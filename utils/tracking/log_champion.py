@@ -44,6 +44,7 @@ def log_champion(
     data: Dataset,
     *,
     monitor: LogMonitor | None = None,
+    winners_only: bool = False,
     resamples: int = 1_000,
     seed: int = settings.SEED,
 ) -> Verdict:
@@ -59,6 +60,7 @@ def log_champion(
         processed: processed tables of the data set: ``sequences`` or ``sessions`` with ``events``, label and split.
         data: the data set itself, for its ``templates`` and the truth of its labels.
         monitor: the model, not fitted; that of :func:`log_monitor_of` by default.
+        winners_only: as :func:`utils.tracking.champions.challenge`.
         resamples: resamples of the paired test.
         seed: of the model, of the resamples and of the simulator that makes the input example.
 
@@ -103,6 +105,7 @@ def log_champion(
         example=example,
         weight=weight,
         most_bytes=MOST_BYTES,
+        winners_only=winners_only,
         resamples=resamples,
         seed=seed,
     )
