@@ -104,8 +104,7 @@ def storage(model: object) -> Storage:
         needed = skops.io.get_untrusted_types(data=written)
     except Exception as error:  # whatever skops meets in a foreign object
         return _pickled(model, (f"skops cannot write it ({type(error).__name__})",))
-    known = {*TRUSTED, *TRUSTED_TABLES, *TRUSTED_BOOSTING}
-    refused = tuple(name for name in needed if not name.startswith(OWN) and name not in known)
+    refused = _refused(needed)
     return _pickled(model, refused) if refused else Storage("skops", tuple(needed), (), len(written))
 
 
@@ -188,11 +187,19 @@ def load_model(name: str, *, alias: str = CHAMPION) -> Predictor:
     Raises:
         TrackingError: if there is no such model.
     """
+    return load_address(f"models:/{name}@{alias}")
+
+
+def load_address(address: str) -> Predictor:
+    """Load the model at an address such as ``models:/api@champion`` or ``models:/api/3`` through MLflow.
+
+    Raises:
+        TrackingError: if there is no such model.
+    """
     open_store(write=False)
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    address = f"models:/{name}@{alias}"
     try:
         flavors = mlflow.models.get_model_info(address).flavors
         loader = mlflow.tensorflow if "tensorflow" in flavors else mlflow.sklearn
@@ -201,6 +208,38 @@ def load_model(name: str, *, alias: str = CHAMPION) -> Predictor:
         raise TrackingError(
             f"model {address} cannot be loaded ({error}): run the notebook that registers it"
         ) from error
+
+
+def load_packed(file: Path, address: str) -> Predictor:
+    """Load a model that skops wrote, without MLflow; no type that is not trusted is ever made.
+
+    Args:
+        file: what skops wrote.
+        address: how the model is called in errors.
+
+    Raises:
+        TrackingError: if the file is damaged or holds types that are not trusted.
+    """
+    import skops.io
+
+    try:
+        needed = skops.io.get_untrusted_types(file=file)
+        if refused := _refused(needed):
+            raise TrackingError(f"model {address} must hold trusted types only, found {refused[0]}: register it again")
+        return cast("Predictor", skops.io.load(file, trusted=needed))
+    except TrackingError:
+        raise
+    except Exception as error:  # whatever skops meets in a damaged file, or one of other versions
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TrackingError(
+            f"model {address} cannot be loaded ({said}): run the notebook that registers it"
+        ) from error
+
+
+def _refused(needed: Sequence[str]) -> tuple[str, ...]:
+    """Types that skops must not load."""
+    known = {*TRUSTED, *TRUSTED_TABLES, *TRUSTED_BOOSTING}
+    return tuple(name for name in needed if not name.startswith(OWN) and name not in known)
 
 
 def _open(signature: "ModelSignature") -> "ModelSignature":
