@@ -4,7 +4,7 @@ Trees split one column at a time and need many rows to find a ratio by themselve
 few. The columns of the table stay the inputs: nothing else has to be known of a new behaviour.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
@@ -12,7 +12,9 @@ import numpy as np
 import polars as pl
 
 from utils.datasets.api import STD_LOCAL
+from utils.evaluation.inputs import Floats
 from utils.features.flows import FlowFeatures
+from utils.features.flows.columns import Codes
 from utils.features.flows.transformer import Matrix
 
 
@@ -22,20 +24,24 @@ class Derived(NamedTuple):
     Attributes:
         first: the column that it is told to come from in explanations.
         second: the other one.
-        formula: how it is computed.
+        formula: how it is computed of both.
     """
 
     first: str
     second: str
-    formula: pl.Expr
+    formula: Callable[[Floats, Floats], Floats]
 
 
 def _ratio(above: str, below: str) -> Derived:
-    return Derived(above, below, pl.col(above).cast(pl.Float64) / pl.col(below))
+    return Derived(above, below, np.divide)
 
 
 def _gap(above: str, below: str) -> Derived:
-    return Derived(above, below, pl.col(above).cast(pl.Float64) - pl.col(below))
+    return Derived(above, below, np.subtract)
+
+
+def _over_root(above: Floats, below: Floats) -> Floats:
+    return np.asarray(above / np.sqrt(below))
 
 
 SIZE = "n_connections"
@@ -51,10 +57,8 @@ DERIVED: Mapping[str, Derived] = MappingProxyType(
         "rarest source for the size": _ratio(f"min_{SOURCE}", SIZE),
         "rarest dest for the size": _ratio(f"min_{DEST}", SIZE),
         "local spread for the size": _ratio(STD_LOCAL, SIZE),
-        "local spread for the root of the size": Derived(STD_LOCAL, SIZE, pl.col(STD_LOCAL) / pl.col(SIZE).sqrt()),
-        "sum of source degrees": Derived(
-            f"avg_{SOURCE}", SIZE, pl.col(f"avg_{SOURCE}").cast(pl.Float64) * pl.col(SIZE)
-        ),
+        "local spread for the root of the size": Derived(STD_LOCAL, SIZE, _over_root),
+        "sum of source degrees": Derived(f"avg_{SOURCE}", SIZE, np.multiply),
     }
 )
 """The columns that are made, by name."""
@@ -80,12 +84,17 @@ class GraphRatios(FlowFeatures):
         self.categorical_features_ = np.append(self.categorical_features_, np.zeros(len(self.derived_), dtype=bool))
         return self
 
-    def transform(self, X: pl.DataFrame) -> Matrix:
-        """Compute the features and the columns made of them (n_rows, n_outputs); errors as the parent's."""
-        matrix = super().transform(X)
-        if self.derived_:
-            made = X.select(DERIVED[name].formula.alias(name) for name in self.derived_)
+    def assemble(self, numbers: Floats, codes: Sequence[Codes]) -> Matrix:
+        """Compute the features and the columns made of them (n_rows, n_outputs); arguments as the parent's."""
+        place = {name: number for number, name in enumerate(self.number_names_)}
+        pairs = [
+            (DERIVED[name].formula, place[DERIVED[name].first], place[DERIVED[name].second]) for name in self.derived_
+        ]
+        with np.errstate(all="ignore"):
+            made = [formula(numbers[:, first], numbers[:, second]) for formula, first, second in pairs]
+        matrix = super().assemble(numbers, codes)
+        if made:
             limit = float(np.finfo(matrix.dtype).max)
-            found = np.nan_to_num(made.to_numpy().astype(np.float64), nan=0.0, posinf=limit, neginf=-limit)
-            matrix[:, -len(self.derived_) :] = np.clip(found, -limit, limit)
+            found = np.nan_to_num(np.column_stack(made), nan=0.0, posinf=limit, neginf=-limit)
+            matrix[:, -len(made) :] = np.clip(found, -limit, limit)
         return matrix

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -51,6 +51,24 @@ class Options:
     least_rows: int | None
     keep_missing: bool
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+
+
+class Coding(NamedTuple):
+    """Codes of a nominal column: places among its labels, -1 for what training did not know.
+
+    Attributes:
+        codes: code of each category.
+        other: code of any other value.
+        missing: code of a missing value.
+    """
+
+    codes: Mapping[str, int]
+    other: int
+    missing: int
+
+    def of(self, text: str | None) -> int:
+        """Code of one value."""
+        return self.missing if text is None else self.codes.get(text, self.other)
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,12 @@ class Column:
     def labels(self) -> tuple[str, ...]:
         """Codes in words: the categories, then ``<other>`` and ``<missing>`` where training had any."""
         return (*self.categories, *[OTHER] * bool(self.pooled), *[MISSING] * self.flagged)
+
+    def coding(self) -> "Coding":
+        """How values of a nominal column become codes."""
+        other = len(self.categories) if self.pooled else -1
+        missing = len(self.labels) - 1 if self.flagged else -1
+        return Coding({name: number for number, name in enumerate(self.categories)}, other, missing)
 
 
 def fit_column(values: pl.Series, options: Options) -> Column:

@@ -175,11 +175,38 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._require_fitted()
         frame = _as_frame(X)
         self._require_columns(frame)
-        out = np.zeros((frame.height, len(self.origins_)), dtype=self.dtype)
-        done = self._write_numbers(frame, out)
-        for column in self.columns_:
-            if column.kind == "nominal":
-                done += self._write_codes(frame[column.name], column, out, done)
+        codes = [_codes(frame[column.name], column) for column in self.nominal_columns_]
+        return self.assemble(_numbers_of(frame, self._numeric.names), codes)
+
+    @property
+    def number_names_(self) -> list[str]:
+        """Columns that are read as numbers, in the order that :meth:`assemble` takes them."""
+        self._require_fitted()
+        return self._numeric.names
+
+    @property
+    def nominal_columns_(self) -> list[Column]:
+        """Columns that are read as names, in the order that :meth:`assemble` takes them."""
+        self._require_fitted()
+        return [column for column in self.columns_ if column.kind == "nominal"]
+
+    def assemble(self, numbers: NDArray[np.float64], codes: Sequence[plans.Codes]) -> Matrix:
+        """Compute the features of rows whose numbers and codes were read already, as :meth:`transform` reads them.
+
+        Args:
+            numbers: the columns of :attr:`number_names_`, missing values NaN (n_rows, n_numbers); they are changed.
+            codes: for each of :attr:`nominal_columns_` the code of each row, as its ``coding()`` gives it (n_rows,).
+
+        Returns:
+            (n_rows, n_outputs), in the order of :meth:`get_feature_names_out`.
+        """
+        out = np.zeros((len(numbers), len(self.origins_)), dtype=self.dtype)
+        for start in range(0, len(numbers), BLOCK):
+            block = slice(start, start + BLOCK)
+            self._write_block(numbers[block], out[block])
+        done = len(self._numeric.shown) + len(self._numeric.flagged)
+        for column, found in zip(self.nominal_columns_, codes, strict=True):
+            done += self._write_codes(found, column, out, done)
         return out
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
@@ -265,17 +292,6 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._names_out = _distinct([name for _, name, _ in outputs])
         self.categorical_features_ = np.asarray([code for _, _, code in outputs], dtype=bool)
 
-    def _write_numbers(self, frame: pl.DataFrame, out: Matrix) -> int:
-        """Fill the leading columns of the output, and say how many they are."""
-        table = self._numeric
-        if not table.names:
-            return 0
-        values = _numbers_of(frame, table.names)
-        for start in range(0, frame.height, BLOCK):
-            block = slice(start, start + BLOCK)
-            self._write_block(values[block], out[block])
-        return len(table.shown) + len(table.flagged)
-
     def _write_block(self, values: NDArray[np.float64], out: Matrix) -> None:
         """Fill the leading columns of some rows: so few that they stay in the processor's cache for all steps."""
         table, shown = self._numeric, len(self._numeric.shown)
@@ -289,9 +305,8 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         np.clip(values, -limit, limit, out=values)
         out[:, :shown] = values if shown == values.shape[1] else values[:, table.shown]
 
-    def _write_codes(self, values: pl.Series, column: Column, out: Matrix, start: int) -> int:
+    def _write_codes(self, codes: plans.Codes, column: Column, out: Matrix, start: int) -> int:
         """Fill the columns of one nominal column from ``start`` on, and say how many they are."""
-        codes = _codes(values, column)
         if self.nominal == "native":
             out[:, start] = np.where(codes < 0, np.nan, codes)
             return 1
@@ -352,6 +367,8 @@ def _numeric_of(columns: Sequence[Column]) -> _Numeric:
 
 def _numbers_of(frame: pl.DataFrame, names: list[str]) -> NDArray[np.float64]:
     """A new matrix (rows, columns), missing values NaN."""
+    if not names:
+        return np.zeros((frame.height, 0))
     if frame.height <= FEW_ROWS and pl.Duration not in frame.dtypes:
         place = {name: number for number, name in enumerate(frame.columns)}
         rows = [[row[place[name]] for name in names] for row in frame.rows()]
@@ -385,16 +402,13 @@ def _scale(values: NDArray[np.float64], table: _Numeric) -> None:
 def _codes(values: pl.Series, column: Column) -> plans.Codes:
     """Code of each value: its place among the labels of the column, -1 for what training did not know."""
     known = plans.texts(values)
-    other = len(column.categories) if column.pooled else -1
-    missing = len(column.labels) - 1 if column.flagged else -1
+    coding = column.coding()
     if len(known) <= FEW_ROWS:
-        code = {name: number for number, name in enumerate(column.categories)}
-        found = [missing if text is None else code.get(text, other) for text in known.to_list()]
-        return np.asarray(found, dtype=np.int64)
+        return np.asarray([coding.of(text) for text in known.to_list()], dtype=np.int64)
     places = known.cast(pl.Enum(column.categories), strict=False).to_physical().cast(pl.Int64)
     if not places.has_nulls():
         return places.to_numpy()
-    return np.where(known.is_null(), missing, places.fill_null(other).to_numpy())
+    return np.where(known.is_null(), coding.missing, places.fill_null(coding.other).to_numpy())
 
 
 def _fits(dtype: pl.DataType, column: Column) -> bool:
