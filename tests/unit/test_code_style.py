@@ -13,7 +13,18 @@ LAYERS = (
     {"datasets", "simulate"},
     {"features", "evaluation"},
     {"classifiers", "detectors"},
-    {"audit", "plots", "tracking", "artifact_store", "explain", "runner", "report", "compute"},
+    {
+        "audit",
+        "plots",
+        "tracking",
+        "artifact_store",
+        "explain",
+        "runner",
+        "report",
+        "compute",
+        "leaderboard",
+        "retraining",
+    },
     {"serving"},
 )
 LONGEST_BODY = 60
