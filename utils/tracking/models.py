@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import pickle
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -231,15 +232,46 @@ def load_packed(file: Path, address: str) -> Predictor:
         raise
     except Exception as error:  # whatever skops meets in a damaged file, or one of other versions
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TrackingError(
-            f"model {address} cannot be loaded ({said}): run the notebook that registers it"
-        ) from error
+        raise TrackingError(f"model {address} cannot be loaded ({said}): run the notebook that registers it") from error
 
 
 def _refused(needed: Sequence[str]) -> tuple[str, ...]:
     """Types that skops must not load."""
     known = {*TRUSTED, *TRUSTED_TABLES, *TRUSTED_BOOSTING}
     return tuple(name for name in needed if not name.startswith(OWN) and name not in known)
+
+
+def read_beside(name: str, file: str, *, alias: str | None = CHAMPION, number: int | None = None) -> str | None:
+    """Read a text that is stored beside a registered model.
+
+    Args:
+        name: registered name.
+        file: name of the file, such as ``"profile.json"``.
+        alias: alias of the version.
+        number: the version itself, instead of an alias.
+
+    Returns:
+        The text; ``None`` where the version has no such file.
+
+    Raises:
+        TrackingError: if there is no such version, or its files cannot be read.
+    """
+    client = open_store(write=False)
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    said = f"@{alias}" if number is None else f"/{number}"
+    try:
+        version = number if number is not None else client.get_model_version_by_alias(name, alias).version
+        files = get_artifact_repository(client.get_model_version_download_uri(name, str(version)))
+        if file not in {found.path for found in files.list_artifacts()}:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(files.download_artifacts(file, folder)).read_text(encoding="utf-8")
+    except (MlflowException, OSError) as error:
+        raise TrackingError(
+            f"{file} of model models:/{name}{said} cannot be read ({error}): register it again"
+        ) from error
 
 
 def _open(signature: "ModelSignature") -> "ModelSignature":

@@ -1,0 +1,205 @@
+"""The application: which addresses there are and what each answers."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from utils.serving import answers, bodies, decisions, described
+from utils.serving.answers import JSON, Refused, invalid, no_champion, unknown_model
+from utils.serving.decisions import EXPLAINED, Explained
+from utils.serving.limits import FACTS, Gate, Work, body_of, check_json
+from utils.serving.observing import METRICS_TYPE, Observer
+from utils.serving.options import Options
+from utils.serving.registry import Registry, Served
+
+SMALL = 16_384
+"""Bytes of a body up to which a compiled champion answers at once; the way to a thread and back takes longer."""
+
+LOOK_SECONDS = 0.02
+ERRORS = {404: "not_found", 405: "method_not_allowed"}
+
+
+class Result(NamedTuple):
+    """An answer to a request for decisions, and what is counted of it."""
+
+    body: bytes
+    rows: int
+    alarms: int
+
+
+class Service:
+    """What the routes share: the champions, the threads that decide, and the observer."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.observer = Observer()
+        self.registry = Registry(options.models, options.watch_seconds, self.observer.told)
+        self.work = Work(options)
+
+    @asynccontextmanager
+    async def running(self, app: FastAPI) -> AsyncIterator[None]:
+        """Load while the application runs."""
+        self.registry.start()
+        try:
+            yield
+        finally:
+            self.registry.stop()
+            self.work.stop()
+
+    async def health(self, request: Request) -> Response:
+        """Say that the service lives, and which models answer."""
+        _route(request, "/health")
+        return _json(described.health(self.registry))
+
+    async def models(self, request: Request) -> Response:
+        """List the models."""
+        _route(request, "/models")
+        return _json({"models": [described.model(one) for one in self.registry.served.values()]})
+
+    async def model(self, request: Request) -> Response:
+        """Describe one model, with its card."""
+        _route(request, "/models/{name}")
+        served = await self._served(request, request.path_params["name"])
+        return _json({**described.model(served), "card": served.card, "columns": described.columns(served)})
+
+    async def metrics(self, request: Request) -> Response:
+        """All metrics, for Prometheus."""
+        _route(request, "/metrics")
+        return Response(self.observer.exposed(), media_type=METRICS_TYPE)
+
+    async def openapi(self, request: Request) -> Response:
+        """Describe the service as OpenAPI, with the bodies of the models that are loaded."""
+        _route(request, "/openapi.json")
+        return _json(described.openapi(self.registry.served, self.options))
+
+    async def drift(self, request: Request) -> Response:
+        """Compare what was asked so far with what the champion learned from."""
+        _route(request, "/{model}/drift")
+        served = await self._served(request, request.path_params["model"])
+        said = f"version {served.version} of model {served.name!r} has no profile of its training: register it again"
+        raise Refused(404, "no_profile", said, "model")
+
+    async def predict(self, request: Request) -> Response:
+        """Decide on the rows of a request."""
+        _route(request, "/{model}/predict")
+        served = await self._served(request, request.path_params["model"])
+        explained = _explained(request)
+        check_json(request.headers)
+        body = await body_of(request.headers, request.receive, self.options.most_bytes, self.options.seconds)
+        task = partial(self.decide, served, body, explained)
+        at_once = served.compiled is not None and len(body) <= SMALL and explained == "none"
+        result = task(None) if at_once else await self.work.run(task)
+        request.scope[FACTS].update(rows=result.rows, alarms=result.alarms)
+        return Response(result.body, media_type=JSON, headers={"x-model-version": str(served.version)})
+
+    def decide(self, served: Served, body: bytes, explained: Explained, stop: threading.Event | None) -> Result:
+        """Answer a body.
+
+        Raises:
+            Refused: if it cannot be used.
+        """
+        asked = served.reading.read(bodies.parsed(body), self.options.most_rows)
+        decided = decisions.decide(served, asked.rows, explained, stop)
+        alarms = decided.columns["decision"]
+        return Result(answers.as_json(described.answer(served, asked, decided)), len(alarms), sum(map(bool, alarms)))
+
+    async def _served(self, request: Request, name: str) -> Served:
+        """The champion of a name; one that is still being loaded is loaded next and waited for.
+
+        Raises:
+            Refused: if there is none.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.options.seconds
+        while (served := self.registry.served.get(name)) is None:
+            self._check_coming(name, loop.time() < deadline)
+            await asyncio.sleep(LOOK_SECONDS)
+        request.scope[FACTS].update(model=name, version=served.version)
+        return served
+
+    def _check_coming(self, name: str, in_time: bool) -> None:
+        """Check that a model will come.
+
+        Raises:
+            Refused: if it will not, or not in time.
+        """
+        state, why = self.registry.state(name)
+        known = self.registry.knows(name)
+        if not known and (state == "no champion" or not in_time):
+            raise unknown_model(name, self.registry.names)
+        if state != "loading" or not in_time:
+            raise no_champion(name, why or "it is still being loaded")
+        self.registry.want(name)
+
+
+def create(options: Options | None = None) -> FastAPI:
+    """Make the application.
+
+    Args:
+        options: settings; the usual ones if not given.
+    """
+    service = Service(options or Options())
+    app = FastAPI(title=described.TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=service.running)
+    app.state.service = service
+    for path, endpoint, method in (
+        ("/health", service.health, "GET"),
+        ("/metrics", service.metrics, "GET"),
+        ("/openapi.json", service.openapi, "GET"),
+        ("/models", service.models, "GET"),
+        ("/models/{name}", service.model, "GET"),
+        ("/{model}/drift", service.drift, "GET"),
+        ("/{model}/predict", service.predict, "POST"),
+    ):
+        app.add_route(path, endpoint, methods=[method])
+    app.router.redirect_slashes = False
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Refused, _refused)
+    app.add_middleware(Gate, options=service.options, observer=service.observer)
+    return app
+
+
+def _route(request: Request, route: str) -> None:
+    request.scope[FACTS]["route"] = route
+
+
+def _json(said: Any) -> Response:  # noqa: ANN401 - whatever JSON can say
+    return Response(answers.as_json(said), media_type=JSON)
+
+
+def _explained(request: Request) -> Explained:
+    """Which rows get reasons.
+
+    Raises:
+        Refused: if there is no such choice, or another parameter.
+    """
+    given = request.query_params.multi_items()
+    for name, value in given:
+        if name != "explain":
+            raise invalid(f"the parameter must be explain, found {name[:60]!r}: leave it out", name)
+        if value not in EXPLAINED:
+            raise invalid(f"explain must be one of {', '.join(EXPLAINED)}, found {value[:60]!r}: choose one", name)
+    if len(given) > 1:
+        raise invalid("explain must be given once, found it several times: choose one", "explain")
+    return next((choice for choice in EXPLAINED if given and choice == given[0][1]), "none")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    status, body, headers = error.answer
+    return Response(body, status, media_type=JSON, headers=dict(headers))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    wanted = "GET /health, GET /models and POST /{model}/predict are some that there are"
+    said = f"there is no {request.method} {request.url.path[:80]!r}: {wanted}"
+    refused = Refused(error.status_code, ERRORS.get(error.status_code, "refused"), said, "path", error.headers)
+    return await _refused(request, refused)

@@ -1,0 +1,66 @@
+"""Bodies of requests as JSON: UTF-8, each name once, no NaN, no infinity, no depth without end."""
+
+import json
+from typing import Any
+
+from pydantic_core import from_json
+
+from utils.errors import DataError
+from utils.serving.answers import invalid
+
+Value = Any
+"""What JSON can say."""
+
+
+def parsed(body: bytes) -> Value:
+    """Read a body.
+
+    Raises:
+        Refused: if it is no JSON in UTF-8 (RFC 8259), or an object says one name twice.
+    """
+    if not body.strip():
+        raise invalid("the body must be JSON, found nothing: send an object", "body")
+    try:
+        from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise invalid(f"the body must be JSON in UTF-8 without NaN and Infinity, found: {error}", "body") from None
+    try:
+        return json.loads(body, object_pairs_hook=_once)
+    except DataError as error:
+        raise invalid(
+            f"each name must stand once in an object, found {error} twice: leave one out", str(error)
+        ) from None
+    except ValueError as error:
+        raise invalid(f"the body must be JSON that can be read, found: {error}", "body") from None
+
+
+def inner(text: str, field: str) -> dict[str, Value]:
+    """Read an event that is written as JSON inside a text; NaN stands for a missing value, as pandas writes it.
+
+    Raises:
+        Refused: if it is no JSON object, or says one name twice.
+    """
+    try:
+        from_json(text, allow_inf_nan=True)
+        event = json.loads(text, object_pairs_hook=_once, parse_constant=_missing)
+    except DataError as error:
+        said = f"each name must stand once in an event, found {error} twice: leave one out"
+        raise invalid(said, f"{field}.{error}") from None
+    except ValueError as error:
+        raise invalid(f"an event must be a JSON object as text, found: {error}", field) from None
+    if not isinstance(event, dict):
+        raise invalid(f"an event must be a JSON object as text, found {type(event).__name__}: write an object", field)
+    return event
+
+
+def _once(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    seen: set[str] = set()
+    raise DataError(next(name for name, _ in pairs if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
+
+
+def _missing(word: str) -> None:
+    if word != "NaN":
+        raise ValueError(f"{word} is no number of JSON")

@@ -1,0 +1,181 @@
+"""The one function that decides, for the service and for whoever compares with it."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import polars as pl
+
+from utils.classifiers.champion import Champion
+from utils.detectors.log_monitor import LogMonitor
+from utils.errors import LabError
+from utils.evaluation.inputs import Floats
+from utils.serving.answers import invalid
+
+Explained = Literal["none", "alarms", "all"]
+EXPLAINED: tuple[Explained, ...] = ("none", "alarms", "all")
+Rows = Sequence[Mapping[str, Any]] | pl.DataFrame
+
+PART = 2_000
+"""Rows that are decided on at once, so that a decision that takes too long can be given up in between."""
+
+EXPLAINED_PART = 200
+LINE, EVENTS = "line", "events"
+
+
+class Profile(Protocol):
+    """What is known of the scores of training."""
+
+    def p_values(self, scores: Floats) -> Floats:
+        """Share of normal training rows that score as high."""
+
+
+class Compiled(Protocol):
+    """A champion in a form that scores records without a table."""
+
+    def score_records(self, records: Sequence[Mapping[str, Any]]) -> Floats:
+        """Score; HIGHER = MORE ABNORMAL."""
+
+
+class Deciding(Protocol):
+    """What is needed to decide."""
+
+    @property
+    def model(self) -> Champion | LogMonitor:
+        """The champion."""
+
+    @property
+    def profile(self) -> Profile | None:
+        """Scores of training, for p-values of tables."""
+
+    @property
+    def compiled(self) -> Compiled | None:
+        """The compiled form, if it passed its gate."""
+
+
+class GivenUp(LabError):
+    """Nobody waits for this decision any more."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Decisions on n rows, or on the sessions that they make.
+
+    Attributes:
+        columns: values by name, n each: ``decision`` (true for an anomaly), ``score`` (higher is more abnormal),
+            ``p_value`` (null where no scores of training are known), ``reasons`` and ``kind`` where there are some.
+        threshold: that a score must reach.
+    """
+
+    columns: Mapping[str, Sequence[Any]]
+    threshold: float
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The decisions as a table, with the threshold."""
+        made = pl.DataFrame(dict(self.columns), infer_schema_length=None)
+        return made.with_columns(threshold=pl.lit(self.threshold))
+
+
+def decide(served: Deciding, rows: Rows, explained: Explained = "none", stop: threading.Event | None = None) -> Decided:
+    """Decide on rows that were checked, as the champion itself does.
+
+    Args:
+        served: the champion with what belongs to it.
+        rows: records or a frame of a table; a frame of ``line`` or of ``events`` of a log.
+        explained: which rows get reasons.
+        stop: set by whoever does not wait any longer.
+
+    Raises:
+        Refused: if the model cannot read the rows.
+        GivenUp: if nobody waits any more.
+    """
+    model = served.model
+    threshold = float(model.threshold_.value_)
+    try:
+        if isinstance(model, LogMonitor):
+            return Decided(_sessions(model, rows, explained, stop), threshold)
+        columns = _compiled(served, model, rows, explained) or _joined(_table(model, rows, explained, stop))
+    except GivenUp:
+        raise
+    except LabError as error:
+        raise invalid(str(error), LINE + "s" if isinstance(model, LogMonitor) else "rows") from error
+    profile = served.profile
+    scores = np.asarray(columns["score"], dtype=np.float64)
+    p_values = [None] * len(scores) if profile is None else np.asarray(profile.p_values(scores)).tolist()
+    return Decided({**columns, "p_value": p_values}, threshold)
+
+
+def _compiled(
+    served: Deciding, model: Champion, rows: Rows, explained: Explained
+) -> Mapping[str, Sequence[Any]] | None:
+    """Decide by the compiled form; nothing where there is none, or more than scores are asked for."""
+    compiled = served.compiled
+    if compiled is None or explained == "all" or isinstance(rows, pl.DataFrame):
+        return None
+    scores = compiled.score_records(rows)
+    alarms = model.threshold_.predict(scores)
+    if alarms.any() and (explained == "alarms" or model.family_ is not None):
+        return None
+    columns: dict[str, Any] = {"decision": alarms.tolist(), "score": scores.tolist()}
+    if explained != "none":
+        columns["reasons"] = [[] for _ in rows]
+    return columns if model.family_ is None else {**columns, "kind": [None] * len(rows)}
+
+
+def _table(
+    model: Champion, rows: Rows, explained: Explained, stop: threading.Event | None
+) -> Iterator[Mapping[str, Sequence[Any]]]:
+    """Decide on a table, part by part."""
+    step = PART if explained == "none" else EXPLAINED_PART
+    for start in range(0, len(rows), step):
+        _go_on(stop)
+        part = rows[start : start + step]
+        frame = part if isinstance(part, pl.DataFrame) else frame_of(part)
+        decided = model.decide(frame, explained=explained).drop("threshold")
+        yield (decided.drop("reasons") if explained == "none" else decided).to_dict(as_series=False)
+
+
+def _sessions(
+    model: LogMonitor, rows: Rows, explained: Explained, stop: threading.Event | None
+) -> Mapping[str, Sequence[Any]]:
+    """Decide on the sessions of a log."""
+    _go_on(stop)
+    frame = rows if isinstance(rows, pl.DataFrame) else frame_of(rows)
+    decided = model.decide(frame, explained=explained).drop("threshold")
+    shown = decided.drop("reasons") if explained == "none" else decided
+    temporal = [name for name, dtype in shown.schema.items() if dtype.is_temporal()]
+    return shown.with_columns(pl.col(temporal).cast(pl.String)).to_dict(as_series=False)
+
+
+def frame_of(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Write checked records as a frame: whole numbers and fractions of one column together are fractions."""
+    return pl.DataFrame([_column(name, [row[name] for row in records]) for name in records[0]])
+
+
+def _column(name: str, values: list[Any]) -> pl.Series:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return pl.Series(name, values, dtype=pl.Float64, strict=False)
+    return pl.Series(name, values)
+
+
+def _joined(parts: Iterator[Mapping[str, Sequence[Any]]]) -> Mapping[str, Sequence[Any]]:
+    """Put parts together."""
+    columns: dict[str, list[Any]] = {}
+    for part in parts:
+        for name, values in part.items():
+            columns.setdefault(name, []).extend(values)
+    return dict(columns)
+
+
+def _go_on(stop: threading.Event | None) -> None:
+    """Stop work that nobody waits for.
+
+    Raises:
+        GivenUp: if so.
+    """
+    if stop is not None and stop.is_set():
+        raise GivenUp("nobody waits for this decision any more: it is given up")

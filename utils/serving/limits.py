@@ -1,0 +1,239 @@
+"""What no request escapes: a key where one is asked for, a largest body, a longest time, and one line of log."""
+
+import asyncio
+import contextlib
+import hmac
+import re
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from utils.serving.answers import JSON, Answer, Refused, busy, too_late
+from utils.serving.observing import Observer
+from utils.serving.options import Options
+
+T = TypeVar("T")
+FACTS = "anomaly.facts"
+"""Where a request keeps what is logged of it."""
+
+OPEN = frozenset({"/health"})
+"""Paths that need no key."""
+
+OTHER_ROUTE = "other"
+REQUEST_ID = "x-request-id"
+GOOD_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+DISCARDED = 64_000_000
+"""Bytes of a body that is too large that are read and thrown away, so that the client reads the answer."""
+
+CLIENT_GONE = 499
+
+
+class Gate:
+    """The outermost layer of the application: request id, key, log and metrics, and an answer whatever happens."""
+
+    def __init__(self, app: ASGIApp, options: Options, observer: Observer) -> None:
+        self.app = app
+        self.key = options.key.encode()
+        self.observer = observer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request pass."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        facts: dict[str, Any] = {"method": scope["method"], "request_id": _request_id(headers)}
+        scope[FACTS] = facts
+        sent = {"status": 0}
+        start = time.perf_counter()
+        self.observer.began()
+        try:
+            await self._passed(scope, headers, receive, _telling(send, facts, sent))
+        except ClientDisconnect:
+            sent["status"] = CLIENT_GONE
+        finally:
+            route = str(facts.pop("route", OTHER_ROUTE))
+            self.observer.ended(route, sent["status"] or CLIENT_GONE, time.perf_counter() - start, facts)
+
+    async def _passed(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noticing(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            self._check_key(scope, headers)
+            await self.app(scope, receive, noticing)
+        except ClientDisconnect:
+            raise
+        except Refused as refused:
+            await answer(refused.answer, send)
+        except Exception as error:  # a client never sees a traceback
+            self.observer.say("error", {"request_id": scope[FACTS]["request_id"], "trace": _trace(error)})
+            if not started:
+                said = "the service failed on this request: report its request id"
+                await answer(Refused(500, "internal", said).answer, send)
+
+    def _check_key(self, scope: Scope, headers: Headers) -> None:
+        """Ask for the key, in constant time.
+
+        Raises:
+            Refused: if it is missing or wrong.
+        """
+        if not self.key or scope["path"] in OPEN:
+            return
+        given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode("latin-1", "replace"), self.key):
+            said = "a request must carry the key in X-API-Key or as a bearer token, found none that fits: send the key"
+            raise Refused(401, "unauthorized", said, "X-API-Key", {"www-authenticate": "Bearer"})
+
+
+class Work:
+    """Decisions in threads, so many at a time and for so long; the event loop stays free for others."""
+
+    def __init__(self, options: Options) -> None:
+        self.seconds, self.most = options.seconds, options.most_waiting
+        self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="decide")
+        self._running: set[threading.Event] = set()
+
+    async def run(self, function: Callable[[threading.Event], T]) -> T:
+        """Run a function that looks at the event it is given now and then, and ends when it is set.
+
+        Raises:
+            Refused: if it takes too long, or too many are waiting.
+        """
+        if len(self._running) >= self.most:
+            raise busy(len(self._running))
+        stop = threading.Event()
+        self._running.add(stop)
+        future = asyncio.get_running_loop().run_in_executor(self._pool, function, stop)
+        future.add_done_callback(lambda done: self._finished(done, stop))
+        done, _ = await asyncio.wait({future}, timeout=self.seconds)
+        if not done:
+            stop.set()
+            future.cancel()
+            raise too_late(self.seconds)
+        return future.result()
+
+    def stop(self) -> None:
+        """Give up what is running; what waits is not begun."""
+        for event in self._running:
+            event.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _finished(self, done: "asyncio.Future[Any]", stop: threading.Event) -> None:
+        self._running.discard(stop)
+        if not done.cancelled():
+            done.exception()  # one that nobody waits for any more has been asked for
+
+
+def check_json(headers: Mapping[str, str]) -> None:
+    """Check that a body says to be JSON in UTF-8, not compressed.
+
+    Raises:
+        Refused: if it does not.
+    """
+    kind, _, parameters = headers.get("content-type", "").partition(";")
+    kind, charset = kind.strip().lower(), parameters.strip().lower().removeprefix("charset=").strip('"')
+    if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
+        found = kind[:60] or "none"
+        raise Refused(415, "not_json", f"the content type must be {JSON}, found {found}: send JSON", "Content-Type")
+    if charset not in ("", "utf-8", "utf8"):
+        raise Refused(
+            415, "not_json", f"JSON must be in UTF-8, found {charset[:40]}: write it in UTF-8", "Content-Type"
+        )
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        said = f"the body must not be compressed, found {coding[:40]}: send it as it is"
+        raise Refused(415, "not_json", said, "Content-Encoding")
+
+
+async def body_of(headers: Mapping[str, str], receive: Receive, most: int, seconds: float) -> bytes:
+    """Receive a body of at most so many bytes, declared or not, in at most so many seconds.
+
+    Raises:
+        Refused: if it is larger or slower.
+        ClientDisconnect: if the client goes away.
+    """
+    declared = headers.get("content-length", "")
+    size = int(declared) if declared.isdigit() else 0
+    if size > DISCARDED:
+        raise _too_large(most)
+    parts: list[bytes] = []
+    received = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in _parts(receive):
+                received += len(part)
+                if received > DISCARDED:
+                    raise _too_large(most)
+                if received > most or size > most:
+                    parts.clear()
+                else:
+                    parts.append(part)
+    except TimeoutError:
+        said = f"the body must arrive within {seconds:g} s, but did not: send it faster, or in parts"
+        raise Refused(408, "too_slow", said, "body", {"connection": "close"}) from None
+    if received > most or size > most:
+        raise _too_large(most)
+    return b"".join(parts)
+
+
+async def answer(said: Answer, send: Send) -> None:
+    """Send an answer."""
+    headers = {"content-type": JSON, "content-length": str(len(said.body)), **said.headers}
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": said.status, "headers": raw})
+    await send({"type": "http.response.body", "body": said.body})
+
+
+async def _parts(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
+
+
+def _too_large(most: int) -> Refused:
+    message = f"the body may have {most:,} bytes at most, but has more: send the rows in parts"
+    return Refused(413, "too_large", message, "body", {"connection": "close"})
+
+
+def _telling(send: Send, facts: Mapping[str, Any], sent: dict[str, int]) -> Send:
+    """Send with the request id, and remember the status."""
+
+    async def telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            sent["status"] = message["status"]
+            message.setdefault("headers", []).append((REQUEST_ID.encode(), str(facts["request_id"]).encode()))
+        with contextlib.suppress(OSError):
+            await send(message)
+
+    return telling
+
+
+def _request_id(headers: Headers) -> str:
+    """The id that the client gave, if it is one; else a new one."""
+    given = headers.get(REQUEST_ID, "")
+    return given if GOOD_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _trace(error: Exception) -> list[str]:
+    """Where an error came from: types and places, no values."""
+    return [
+        type(error).__name__,
+        *(f"{at.filename}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__)[-6:]),
+    ]

@@ -1,0 +1,107 @@
+"""What can be watched: metrics for Prometheus, and one line of JSON a request. Contents of requests are in neither."""
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+LOGGER = logging.getLogger("anomaly.serving")
+SECONDS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ROWS = (1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 100_000)
+METRICS_TYPE = CONTENT_TYPE_LATEST
+
+
+class Observer:
+    """Counts and writes what happens.
+
+    The names of the metrics: ``anomaly_requests_total`` (route, model, status), ``anomaly_request_seconds`` (route,
+    model), ``anomaly_rows`` (model; rows of a request), ``anomaly_decisions_total`` (model, decision),
+    ``anomaly_requests_running``, ``anomaly_model_version`` (model), ``anomaly_loads_total`` (model, outcome),
+    ``anomaly_models_ready``.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        shared: dict[str, Any] = {"registry": self.registry}
+        self._requests = Counter("anomaly_requests", "Requests answered.", ("route", "model", "status"), **shared)
+        self._seconds = Histogram(
+            "anomaly_request_seconds", "Time to answer.", ("route", "model"), buckets=SECONDS, **shared
+        )
+        self._rows = Histogram("anomaly_rows", "Rows of a request.", ("model",), buckets=ROWS, **shared)
+        self._decisions = Counter("anomaly_decisions", "Rows decided on.", ("model", "decision"), **shared)
+        self._running = Gauge("anomaly_requests_running", "Requests being answered.", **shared)
+        self._version = Gauge("anomaly_model_version", "Version that answers.", ("model",), **shared)
+        self._loads = Counter("anomaly_loads", "Versions loaded or not.", ("model", "outcome"), **shared)
+        self._ready = Gauge("anomaly_models_ready", "Models that answer.", **shared)
+        ProcessCollector(registry=self.registry)
+        self._models: set[str] = set()
+
+    def began(self) -> None:
+        """Count a request in."""
+        self._running.inc()
+
+    def ended(self, route: str, status: int, seconds: float, facts: Mapping[str, Any]) -> None:
+        """Count a request out, and write its line.
+
+        Args:
+            route: template of the path, not the path.
+            status: of the answer.
+            seconds: that it took.
+            facts: ``model``, ``version``, ``rows``, ``alarms``, ``request_id``, ``method``; no contents.
+        """
+        self._running.dec()
+        model = str(facts.get("model") or "")
+        self._requests.labels(route, model, str(status)).inc()
+        self._seconds.labels(route, model).observe(seconds)
+        if (rows := facts.get("rows")) is not None:
+            self._rows.labels(model).observe(rows)
+            self._decisions.labels(model, "anomaly").inc(facts["alarms"])
+            self._decisions.labels(model, "normal").inc(rows - facts["alarms"])
+        level = logging.ERROR if status == 500 else logging.INFO
+        self.say("request", {"route": route, "status": status, "ms": round(1e3 * seconds, 3), **facts}, level)
+
+    def told(self, event: str, facts: Mapping[str, object]) -> None:
+        """Count and write what the registry tells."""
+        failed = "failed" in event
+        if (model := facts.get("model")) is not None:
+            self._loads.labels(str(model), "failed" if failed else "loaded").inc()
+        if event == "loaded":
+            self._models.add(str(model))
+            self._version.labels(str(model)).set(float(str(facts["version"])))
+        for gone in _names(facts.get("models")):
+            self._models.discard(gone)
+            self._version.remove(gone)
+        self._ready.set(len(self._models))
+        self.say(event, facts, logging.WARNING if failed else logging.INFO)
+
+    def say(self, event: str, facts: Mapping[str, object], level: int = logging.INFO) -> None:
+        """Write one line of JSON."""
+        if LOGGER.isEnabledFor(level):
+            line = {
+                "time": round(time.time(), 3),
+                "level": logging.getLevelName(level).lower(),
+                "event": event,
+                **facts,
+            }
+            LOGGER.log(level, "%s", json.dumps(line, ensure_ascii=True, default=str))
+
+    def exposed(self) -> bytes:
+        """All metrics in the text form of Prometheus."""
+        return generate_latest(self.registry)
+
+
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Write the lines to standard error as they are."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    LOGGER.handlers[:] = [handler]
+    LOGGER.setLevel(level)
+    LOGGER.propagate = False
+
+
+def _names(found: object) -> Iterable[str]:
+    return map(str, found) if isinstance(found, list) else ()
