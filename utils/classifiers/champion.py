@@ -24,6 +24,7 @@ from utils.detectors.outliers.points import Places, distinct_points
 from utils.detectors.table_detector import LEAST_SAID, MOST_REASONS, NO_REASON, NOMINAL_KINDS, TableDetector
 from utils.detectors.usual_values import Usual, UsualNames, UsualNumbers, percent, quoted
 from utils.errors import DataError, SchemaError, SettingsError
+from utils.evaluation.drift import Profile, profile_of
 from utils.evaluation.inputs import (
     Bools,
     Floats,
@@ -31,6 +32,7 @@ from utils.evaluation.inputs import (
     Weights,
     as_labels,
     as_names,
+    as_scores,
     as_series,
     as_weights,
     require_both_classes,
@@ -122,6 +124,7 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         usual_: what is usual in each of them among normal training rows.
         input_types_: polars type of each in training, as text.
         reader_: what makes these columns from raw records, see :meth:`reading`; ``None`` where rows have them.
+        profile_: what training looked like, in counts; it stands beside a stored model, not in it (``None`` there).
         n_training_: training rows, n_anomalies_ of them anomalies.
 
     Source:
@@ -131,6 +134,7 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
     """
 
     origins = None
+    profile_: Profile | None = None
 
     def __init__(
         self,
@@ -182,7 +186,7 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         threshold = clone(BestF1() if self.threshold is None else self.threshold).fit(scores, labels, mass)
         self.out_of_fold_rows_ = len(scores)
         fitted = _Weighed(self.pipeline).fit(rows, labels, mass).pipeline_
-        self._adopt(fitted, threshold, rows, labels, mass)
+        self._adopt(fitted, threshold, rows, labels, mass, scores)
         return self._fit_family(
             rows, labels, mass, None if kinds is None else as_series(kinds).filter(pl.Series(known))
         )
@@ -195,6 +199,7 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         frame: pl.DataFrame,
         y: Values,
         weight: Values | None = None,
+        scores: Values | None = None,
     ) -> Self:
         """Make a champion of a fitted pipeline and a fitted threshold, without fitting them again.
 
@@ -204,20 +209,22 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
             frame: the training rows, n rows: they say what is usual.
             y: true for an anomaly, shape (n,).
             weight: how many rows each row stands for, shape (n,).
+            scores: scores of the training rows by models that had not seen them, shape (n,): what p-values come from
+                and what later scores are compared with; without them there are neither.
 
         Raises:
             SettingsError: if the pipeline is none.
             SchemaError: if ``frame`` is no polars frame, or a column is missing.
-            DataError: if a class is missing.
+            DataError: if a class is missing, or scores are not one a row.
             NotFittedError: if pipeline or threshold are not fitted.
         """
         check_is_fitted(threshold, "value_")
         labels, mass = _checked(frame, y, weight)
+        found = None if scores is None else as_scores(scores, frame.height)
         known = np.ones(len(labels), dtype=np.bool_) if mass is None else mass > 0
         made = cls(clone(pipeline), clone(threshold))
-        made._adopt(
-            pipeline, threshold, frame.filter(pl.Series(known)), labels[known], None if mass is None else mass[known]
-        )
+        weights, found = None if mass is None else mass[known], None if found is None else found[known]
+        made._adopt(pipeline, threshold, frame.filter(pl.Series(known)), labels[known], weights, found)
         made.family_ = None
         return made
 
@@ -388,8 +395,23 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         """The fitted transformer of frames, first step of the pipeline."""
         return self.pipeline_[0]
 
+    def monitored(self, rows: Rows) -> pl.DataFrame:
+        """Columns that drift is looked for in, those of the profile (arguments and errors as :meth:`table`)."""
+        return self.table(rows)
+
+    def __getstate__(self) -> dict[str, object]:
+        """State without the profile, which is stored beside the model."""
+        state: dict[str, object] = super().__getstate__()
+        return state | {"profile_": None}
+
     def _adopt(
-        self, pipeline: Pipeline, threshold: Threshold, rows: pl.DataFrame, labels: Bools, mass: Weights | None
+        self,
+        pipeline: Pipeline,
+        threshold: Threshold,
+        rows: pl.DataFrame,
+        labels: Bools,
+        mass: Weights | None,
+        scores: Floats | None,
     ) -> None:
         """Take over what is fitted, and summarise the training rows."""
         if not isinstance(pipeline, Pipeline) or len(pipeline) < 2:
@@ -407,6 +429,8 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
         self.usual_ = self._usual(normal, counts[~labels])
         self.input_types_ = {name: str(normal.schema[name]) for name in self._used}
         self._references = self._usual_rows(normal.select(self._used))
+        alarms = None if scores is None else threshold.predict(scores)
+        self.profile_ = profile_of(rows, scores, alarms, y=labels, weight=mass, columns=self._used)
 
     def _fit_family(self, rows: pl.DataFrame, labels: Bools, mass: Weights | None, kinds: pl.Series | None) -> Self:
         """Fit the pipeline of kinds on the anomalies of known kind; a single kind needs none."""

@@ -229,7 +229,8 @@ def judged(
         chosen_on, found_on, rules=rules, unit=roles.unit, resamples=budget.bootstrap // 4, seed=seed
     )
     rule = NEW_KINDS if table[0] in NEW_KINDS_EXPECTED and NEW_KINDS in rules else RULE
-    champion = Champion.of_fitted(fitted, points.thresholds[rule], train, chosen_on.y, chosen_on.weight)
+    learned = (train, chosen_on.y, chosen_on.weight, chosen_on.scores)
+    champion = Champion.of_fitted(fitted, points.thresholds[rule], *learned)
     return Trial(candidate, champion, rule, train, test, roles, chosen_on, found_on, points, seconds)
 
 

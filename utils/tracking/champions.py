@@ -21,12 +21,13 @@ from utils import settings
 from utils.classifiers.champion import Champion
 from utils.classifiers.champion_trials import Trial
 from utils.errors import DataError, LabError, TrackingError
-from utils.evaluation import counting
+from utils.evaluation import counting, drift
 from utils.evaluation.comparison import Comparison, paired_bootstrap
+from utils.evaluation.drift import Profile
 from utils.evaluation.inputs import Bools, Floats, Values
 from utils.evaluation.metrics import Estimate
 from utils.evaluation.thresholds import Threshold
-from utils.tracking.models import CHAMPION, Storage, load_model, register, set_alias, storage
+from utils.tracking.models import CHAMPION, Storage, load_model, read_beside, register, set_alias, storage
 from utils.tracking.runs import Run
 from utils.tracking.store import open_store, stored
 
@@ -40,6 +41,7 @@ OLD, NEW = "the champion", "the challenger"
 COMPACT = 2_000_000
 """Bytes that a champion should not exceed, as the store is handed on with the laboratory."""
 
+COMPLETES = "it scores every test row as the champion does, and what was not stored with that is stored with it"
 EXAMPLE_ROWS = 3
 DESCRIPTION_LENGTH = 5_000
 KEPT_ROWS = ("_fit_X", "support_vectors_", "X_train_")
@@ -141,6 +143,11 @@ class _Holder:
     def number(self) -> int:
         return int(self.version.version)
 
+    @property
+    def files(self) -> set[str]:
+        """Files beside the model that a challenger may have, too."""
+        return {file for file in (drift.FILE,) if read_beside(self.version.name, file, number=self.number) is not None}
+
     def same(self, run: Run, tag: str) -> bool:
         return (self.version.tags or {}).get(tag) == run.tags.get(tag)
 
@@ -170,7 +177,7 @@ def challenge(
 
     The model is stored in the run with signature, input example, requirements and its card; the card is also the
     description of the registered version and an artefact of the run. A model that scores all test rows as the champion
-    does, on the same data, is not stored again.
+    does, on the same data, is not stored again, unless a file such as the profile of training is missing beside that.
 
     Args:
         run: the open run; its tags say on which data, from which notebook and commit.
@@ -205,10 +212,11 @@ def challenge(
         if holder is None or holder.problem
         else _test(holder, champion, rows, y, weight, groups, metric, resamples, seed)
     )
-    if holder is not None and not holder.problem and _same(run, holder, champion, rows):
+    same = holder is not None and not holder.problem and _same(run, holder, champion, rows)
+    if holder is not None and same and holder.files >= set(_profile(champion)):
         said = f"{name}: version {holder.number} stays champion: the challenger scores every test row as it does."
         return Verdict(name, False, None, holder.number, said, test, kept.size)
-    takes, why = _decided(run, holder, test)
+    takes, why = (True, COMPLETES) if same else _decided(run, holder, test)
     if winners_only and holder is not None and not takes:
         said = f"{name}: version {holder.number} stays champion, the challenger is not registered: {why}."
         return Verdict(name, False, None, holder.number, said, test, kept.size)
@@ -285,6 +293,17 @@ def card_of(name: str, *, alias: str = CHAMPION) -> str:
     if version is None:
         raise TrackingError(f"model models:/{name}@{alias} does not exist: run the notebook that registers it")
     return str(version.description or "")
+
+
+def profile_of(name: str, *, alias: str = CHAMPION) -> Profile | None:
+    """Read what training of a registered model looked like; nothing where that was not stored with it.
+
+    Raises:
+        TrackingError: if there is no such model.
+        DataError: if what is stored is no profile.
+    """
+    text = read_beside(name, drift.FILE, alias=alias)
+    return None if text is None else Profile.from_json(text)
 
 
 def simulated_example(name: str, table: str, champion: Champion, *, seed: int = settings.SEED) -> pl.DataFrame:
@@ -485,6 +504,7 @@ def _store(
     """Store model and card in the run; return the model's address and the card."""
     text = card(run, name, champion, evidence, kept)
     rows = _plain(champion.example() if example is None else example)
+    beside = {CARD: text} | _profile(champion)
     address = run.log_model(
         cast("Predictor", champion),
         rows,
@@ -492,10 +512,17 @@ def _store(
         serialization=kept.serialization,
         trusted=kept.trusted,
         packages=_packages(champion),
-        beside={CARD: text},
+        beside=beside,
     )
-    run.log_text(text, CARD)
+    for file, content in beside.items():
+        run.log_text(content, file)
     return address, text
+
+
+def _profile(champion: Decider) -> dict[str, str]:
+    """The file that says what training looked like, where the model knows it."""
+    found = getattr(champion, "profile_", None)
+    return {drift.FILE: found.to_json()} if isinstance(found, Profile) else {}
 
 
 def _plain(example: pl.DataFrame) -> pl.DataFrame:

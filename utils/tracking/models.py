@@ -241,7 +241,7 @@ def _refused(needed: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in needed if not name.startswith(OWN) and name not in known)
 
 
-def read_beside(name: str, file: str, *, alias: str | None = CHAMPION, number: int | None = None) -> str | None:
+def read_beside(name: str, file: str, *, alias: str = CHAMPION, number: int | None = None) -> str | None:
     """Read a text that is stored beside a registered model.
 
     Args:
