@@ -89,7 +89,7 @@ def _listening(options: Options) -> socket.socket:
         SettingsError: if there is no such address or the port is taken.
     """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    made = socket.socket(family)
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sends at once only over these
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((options.host, options.port))
