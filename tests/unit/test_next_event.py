@@ -349,14 +349,28 @@ def test_no_generator_of_the_process_matters():
     assert other.score_samples(rows.head(4)).tolist() != scores[0]
 
 
-def test_event_types_of_a_handful_of_sessions_count_as_unseen():
-    rows = frame([["a", "b"], ["a", "z"], ["a", "y"]], TEXTS)
-    counts = [2997, 2, 1]
-    for rare, known in ((0.0, ["a", "b", "y", "z"]), (0.0005, ["a", "b", "z"]), (0.001, ["a", "b"])):
-        seen = estimator.normal_sessions(rows, None, counts, "events", rare)
-        assert seen.sequences.vocabulary.events.to_list() == known
-        assert seen.counts.tolist() == counts
-        assert (seen.sequences.codes == len(known)).sum() == 4 - len(known)
+@pytest.mark.parametrize(
+    ("trusted", "rare", "known"),
+    [
+        (1, 0.5, "abyz"),
+        (4, 0.0006, "abyz"),  # y is in two of 3,000 sessions, z in these and another
+        (4, 0.0007, "abz"),
+        (4, 0.001, "ab"),
+        (3, 1.0, "abz"),
+        (8, 1.0, "ab"),
+        (3_000, 0.4, "ab"),  # b would be next, and has too many
+        (3_000, 0.9999, "ab"),
+        (3_001, 1.0, ""),
+    ],
+)
+def test_event_types_of_a_handful_of_sessions_count_as_unseen(trusted, rare, known):
+    rows = frame([["a", "b"], ["a", "z", "y"], ["a", "z", "z"], ["b"]], TEXTS)
+    counts = [2996, 2, 1, 1]
+    seen = estimator.normal_sessions(rows, None, counts, "events", rare, trusted)
+    assert seen.sequences.vocabulary.events.to_list() == list(known)
+    assert seen.counts.tolist() == counts
+    unseen = sum(event not in known for event in "abazyazzb")
+    assert (seen.sequences.codes == len(known)).sum() == unseen
 
 
 @pytest.mark.parametrize("window", [None, 4])
@@ -408,6 +422,12 @@ def test_weights_that_are_no_counts_divide_sequences():
         ({"dropout": 1.0}, "dropout"),
         ({"count_power": 1.5}, "count_power"),
         ({"rare": 1.0}, "rare"),
+        ({"trusted": 0}, "trusted of NextEvent must be a whole number from 1 on, found 0"),
+        ({"interleavings": -1}, "interleavings of NextEvent must be a whole number from 0 on, found -1"),
+        ({"interleavings": 1.5}, "interleavings"),
+        ({"interleaving_share": 0.0}, "interleaving_share must be a number above 0, found 0.0"),
+        ({"interleaving_share": float("nan")}, "interleaving_share"),
+        ({"commuting": 0}, "commuting"),
         ({"learning_rate": 0.0}, "learning_rate"),
     ],
 )

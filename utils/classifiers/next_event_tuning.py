@@ -156,7 +156,7 @@ def tune_next_event(
     if trials < 1 or not space:
         raise SettingsError(f"a search needs a parameter to vary and at least 1 trial, found {trials}: give both")
     check_parameters(usual)
-    search = _Search.of(usual, normal_sessions(X, y, weight, usual.events, usual.rare), space, seed)
+    search = _Search.of(usual, normal_sessions(X, y, weight, usual.events, usual.rare, usual.trusted), space, seed)
     search.run(trials, seconds, progress)
     return search.result(resamples, seed)
 

@@ -12,6 +12,7 @@ flagged = threshold.predict(detector.score_samples(test))
 |---|---|
 | :mod:`.estimator` | the public face: :class:`NextEvent` |
 | :mod:`.lessons` | what is learned from: distinct sequences or windows, weighted |
+| :mod:`.interleavings` | other orders of the same events that may come tomorrow |
 | :mod:`.training` | Keras networks, trained until held-out sessions stop gaining |
 | :mod:`.recurrence` | the trained networks as plain arrays |
 | :mod:`.prefixes` | every step of all sessions, each distinct beginning computed once |

@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from utils.detectors.networks import Best, Course, Progress
-from utils.detectors.next_event import lessons, prefixes, training
+from utils.detectors.next_event import interleavings, lessons, prefixes, training
+from utils.detectors.next_event.lessons import Lessons
 from utils.detectors.next_event.prefixes import Steps
 from utils.detectors.next_event.recurrence import CELLS, Arrays, Cell, Network
 from utils.errors import DataError, SettingsError
@@ -69,6 +70,10 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
     usual log repeat an earlier one, and a division by distinct sequence would take each of them for a novelty and set
     the threshold far too high.
 
+    Where machines work side by side, training shows a few of the orders that their events may come in, and every other
+    order would be a false alarm. So a member also learns from ``interleavings`` of its sessions, in which neighbours
+    have changed places whose types it has seen in both orders (:mod:`.interleavings`). What is held out is not touched.
+
     Work is done once for each distinct sequence in training, and once for each distinct beginning in scoring. Fitted
     detectors hold plain arrays and need no TensorFlow. The same seed gives the same scores in every process.
 
@@ -86,15 +91,21 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
             loss over all sessions, 0 to count each sequence once.
         patience: epochs without a lower loss on held-out sessions after which training stops.
         members: networks whose probabilities are averaged.
-        rare: the rarest event types, which together at most this share of the training sessions has, count as unseen:
-            a handful of sessions tells a network nothing of what is usual around an event.
+        trusted: event types that fewer training sessions have count as unseen: a handful of sessions tells a network
+            nothing of what is usual around an event.
+        rare: share of the training sessions that may have such types at most; the rarest types come first, the others
+            are learned.
+        interleavings: other orders of the events of each distinct sequence that are learned from too; 0 for none.
+        interleaving_share: weight of all of them together, as a share of that of the sequence.
+        commuting: training sessions that must show an event type directly before another, and as many directly after
+            it, for the two to change places.
         score: what :meth:`score_samples` gives.
         seed: of everything that is drawn.
         progress: called after each epoch with the number of epochs so far, the most there can be, and the loss on
             held-out sessions; it is not kept in pickles.
 
     Attributes:
-        event_types_: the event types of training but the rarest, sorted.
+        event_types_: the event types of training but those that count as unseen, sorted.
         networks_: the arrays of each member.
         unseen_share_: probability of an event type that training did not have, at any step.
         history_: for each member the loss on its held-out sessions after each epoch, in nats a step.
@@ -109,7 +120,8 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         the estimation of population parameters", Biometrika 40 (1953) (unseen events); Lakshminarayanan, Pritzel,
         Blundell, "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017 (members);
         Vovk, "Cross-conformal predictors", Annals of Mathematics and AI 74 (2015) (held-out scores); Fisher,
-        "Statistical Methods for Research Workers", 1925, section 21.1 (combination).
+        "Statistical Methods for Research Workers", 1925, section 21.1 (combination); Mazurkiewicz, "Concurrent program
+        schemes and their interpretations", DAIMI PB-78 (1977) (interleavings).
     """
 
     def __init__(
@@ -127,7 +139,11 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         count_power: float = 0.5,
         patience: int = 8,
         members: int = 5,
-        rare: float = 0.001,
+        trusted: int = 8,
+        rare: float = 0.0015,
+        interleavings: int = 3,
+        interleaving_share: float = 0.5,
+        commuting: int = 20,
         score: Score = "combined",
         seed: int = SEED,
         progress: Progress | None = None,
@@ -144,7 +160,11 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         self.count_power = count_power
         self.patience = patience
         self.members = members
+        self.trusted = trusted
         self.rare = rare
+        self.interleavings = interleavings
+        self.interleaving_share = interleaving_share
+        self.commuting = commuting
         self.score = score
         self.seed = seed
         self.progress = progress
@@ -177,7 +197,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
             DataError: if no normal session is left, or a weight is no number from 0 on.
         """
         check_parameters(self)
-        seen = normal_sessions(X, y, weight, self.events, self.rare)
+        seen = normal_sessions(X, y, weight, self.events, self.rare, self.trusted)
         self.event_types_ = seen.sequences.vocabulary.events.to_list()
         self.n_sessions_ = float(seen.counts.sum())
         self.unseen_share_ = unseen_share(seen)
@@ -281,7 +301,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
 
     def _trained(self, seen: Distinct, out: Floats, member: int, seed: int) -> Best:
         counts = seen.counts - out if out.size else seen.counts
-        learned = lessons.rows_of(seen.sequences, counts, self.window, self.count_power)
+        learned = lessons_of(self, seen.sequences, counts, seed)
         judged = lessons.rows_of(seen.sequences, out, self.window) if out.size else learned
         course = Course(self.epochs, self.patience, self.learning_rate, self._told(member))
         return training.train(learned, judged, design_of(self, len(self.event_types_)), course, self.batch, seed)
@@ -298,7 +318,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
 
 
 def normal_sessions(
-    X: pl.DataFrame, y: Values | None, weight: Values | None, events: str, rare: float = 0.0
+    X: pl.DataFrame, y: Values | None, weight: Values | None, events: str, rare: float = 0.0, trusted: int = 8
 ) -> Distinct:
     """Distinct sequences of the normal sessions, with their numbers (arguments and errors as :meth:`NextEvent.fit`).
 
@@ -308,13 +328,45 @@ def normal_sessions(
     normal, mass = normal_rows(known, weight, X.height, "a next-event network learns from")
     counts = observations(mass, int(normal.sum()))
     seen = log_sessions.distinct(X.filter(pl.Series(normal)), events, weight=counts)
-    having = np.asarray((log_sessions.count_vectors(seen.sequences) > 0).T @ seen.counts).ravel()[:-1]
-    order = np.argsort(having, kind="stable")
-    frequent = np.sort(order[np.cumsum(having[order]) > rare * seen.counts.sum()])
-    if len(frequent) == len(having):
+    frequent = _frequent(seen, rare, trusted)
+    if len(frequent) == seen.sequences.vocabulary.unseen:
         return seen
     vocabulary = Vocabulary(seen.sequences.vocabulary.events.gather(frequent))
     return seen._replace(sequences=log_sessions.encode(seen.events, vocabulary))
+
+
+def _frequent(seen: Distinct, rare: float, trusted: int) -> NDArray[np.int64]:
+    """Codes of the event types but the rarest: each in too few sessions, all together in no more than a share."""
+    having = (log_sessions.count_vectors(seen.sequences)[:, :-1] > 0).tocoo()
+    sessions = np.asarray(having.T @ seen.counts).ravel()
+    order = np.argsort(sessions, kind="stable")
+    rarest = np.full(having.shape[0], len(order))
+    np.minimum.at(rarest, having.row, np.argsort(order)[having.col])
+    touched = np.cumsum(np.bincount(rarest, seen.counts, minlength=len(order) + 1)[:-1])
+    dropped = min(np.count_nonzero(sessions < trusted), np.count_nonzero(touched <= rare * seen.counts.sum()))
+    return np.sort(order[dropped:])
+
+
+def lessons_of(detector: NextEvent, sequences: Sequences, counts: Floats, seed: int) -> Lessons:
+    """What a member of a detector learns from: sessions, and interleavings of them.
+
+    Args:
+        detector: its parameters say how.
+        sequences: n distinct sequences.
+        counts: sessions that have each, shape (n,); those of none are left out.
+        seed: of the interleavings.
+    """
+    there = np.flatnonzero(counts > 0)
+    chosen, sessions = sequences.take(there), counts[there]
+    every, weight = interleavings.with_interleavings(
+        chosen,
+        sessions**detector.count_power,
+        interleavings.commuting(chosen, sessions, detector.commuting),
+        detector.interleavings,
+        detector.interleaving_share,
+        np.random.default_rng((seed, 1)),
+    )
+    return lessons.rows_of(every, weight, detector.window)
 
 
 def design_of(detector: NextEvent, unseen: int) -> training.Design:
@@ -336,7 +388,7 @@ def check_parameters(detector: NextEvent) -> None:
         raise SettingsError("units of NextEvent must name a layer, found none: give (64,)")
     for size in np.atleast_1d(detector.units).tolist():
         _whole("units", size)
-    for name in ("epochs", "batch", "patience", "members"):
+    for name in ("epochs", "batch", "patience", "members", "trusted", "commuting"):
         _whole(name, getattr(detector, name))
     for name in ("embedding", "window"):
         if getattr(detector, name) is not None:
@@ -345,6 +397,10 @@ def check_parameters(detector: NextEvent) -> None:
         raise SettingsError(f"dropout must be from 0 to below 1, found {detector.dropout!r}: choose such a number")
     if not 0 <= detector.rare < 1:
         raise SettingsError(f"rare must be from 0 to below 1, found {detector.rare!r}: choose such a share")
+    _whole("interleavings", detector.interleavings, least=0)
+    if not 0 < detector.interleaving_share < np.inf:
+        wanted = "interleaving_share must be a number above 0"
+        raise SettingsError(f"{wanted}, found {detector.interleaving_share!r}: give one, or interleavings=0 for none")
     if not 0 <= detector.count_power <= 1:
         raise SettingsError(f"count_power must be from 0 to 1, found {detector.count_power!r}: choose such a number")
     if not 0 < detector.learning_rate <= 1:
@@ -352,9 +408,10 @@ def check_parameters(detector: NextEvent) -> None:
         raise SettingsError(f"{wanted}, found {detector.learning_rate!r}: choose such a number")
 
 
-def _whole(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise SettingsError(f"{name} of NextEvent must be a whole number from 1 on, found {value!r}: choose one")
+def _whole(name: str, value: object, least: int = 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        wanted = f"{name} of NextEvent must be a whole number from {least} on"
+        raise SettingsError(f"{wanted}, found {value!r}: choose one")
 
 
 def unseen_share(seen: Distinct) -> float:
