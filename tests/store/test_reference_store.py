@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from utils import leaderboard
+from utils.leaderboard import reading, readme
 from utils.tracking import store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +152,7 @@ def test_the_readme_shows_what_was_found_in_the_data(recorded):
 
 
 NUMBER = r"(1?\.\d{3})"
+COLUMNS = ("one rule: F1", "no labels: best AUC", "with labels: F1")
 
 
 def result_cells(column):
@@ -165,12 +168,25 @@ def three_digits(*values):
     return [f"{value:.3f}".removeprefix("0") for value in values]
 
 
+@pytest.fixture(scope="module")
+def board(database):
+    """The leaderboard of the committed store."""
+    beside = database.parent / "mlartifacts"
+    if not beside.exists():
+        beside.symlink_to(ROOT / "mlartifacts")
+    return leaderboard.build(reading.of_file(database))
+
+
+def test_the_readme_shows_what_the_leaderboard_makes_of_the_store(board):
+    assert readme.replaced(README.read_text(), board) == README.read_text(), "run: python -m utils.leaderboard readme"
+
+
 def test_the_readme_shows_the_rules_to_beat(recorded):
     """One feature and one threshold with its interval; for logs the mean over draws and the worst of them."""
-    found, cells = recorded("03_heuristic_baseline"), result_cells("one rule: F1")
+    found, cells = recorded("03_heuristic_baseline"), result_cells(COLUMNS[0])
     assert set(cells) == set(found)
     for name, cell in cells.items():
-        if draws := re.match(rf"{NUMBER}, worst of ten draws {NUMBER}", cell):
+        if draws := re.match(rf"{NUMBER} over draws, worst {NUMBER}", cell):
             values = [found[name][f"BackOffNovelty_{kind}_f1"] for kind in ("mean", "worst")]
             assert list(draws.groups()) == three_digits(*values), name
         else:
@@ -186,23 +202,70 @@ def test_the_readme_shows_what_is_found_without_labels(recorded):
         name: max((value for key, value in results.items() if re.search(r"_[A-Z]\w+_roc_auc$", key)), default=None)
         for name, results in found.items()
     }
-    cells = result_cells("no labels: best AUC of nine")
+    cells = {name: cell for name, cell in result_cells(COLUMNS[1]).items() if not cell.startswith("F1")}
     assert set(cells) == {name for name, value in best.items() if value is not None}
     for name, cell in cells.items():
         assert re.match(NUMBER, cell).groups() == tuple(three_digits(best[name])), name
 
 
 def test_the_readme_shows_what_champions_reach(recorded):
-    found, cells = recorded("07_classifier_tuning"), result_cells("with labels: F1")
+    found = recorded("07_classifier_tuning")
+    cells = {name: cell for name, cell in result_cells(COLUMNS[2]).items() if "false alarms" in cell}
     assert set(cells) == {name for name, results in found.items() if any("best_F1_f1" in key for key in results)}
     for name, cell in cells.items():
         rule = "new_kinds" if "kinds left out" in cell else "best_F1"
         table = next(key for key in found[name] if key.endswith(f"_{rule}_f1")).removesuffix(f"_{rule}_f1")
-        value, alarms = re.match(rf"{NUMBER}, (\d+) false alarms", cell).groups()
+        value, alarms = re.match(rf"{NUMBER} \[[^]]*\], (\d+) false alarms", cell).groups()
         assert [value] == three_digits(found[name][f"{table}_{rule}_f1"]), name
         assert alarms == f"{found[name][f'{table}_{rule}_alarms']:.0f}", name
     (usual,) = re.findall(r"with the usual one the same\s+model reaches (\.\d\d)\)", README.read_text())
     assert usual == f"{found['nsl_kdd']['connections_best_F1_f1']:.2f}".removeprefix("0")
+
+
+def test_the_readme_shows_what_sequences_give(recorded):
+    found = {name: results for name, results in recorded("09_lstm_log_sequences").items() if results}
+    unlabelled, labelled = (result_cells(column) for column in COLUMNS[1:])
+    for name, results in found.items():
+        values = three_digits(*(results[f"sequences_draws/session vote/{kind}"] for kind in ("mean", "min")))
+        assert re.search(rf"session vote; {NUMBER} over draws, worst {NUMBER}", unlabelled[name]).groups() == tuple(
+            values
+        )
+        (best,) = three_digits(
+            max(value for key, value in results.items() if "new count vectors/" in key and key.endswith("/f1"))
+        )
+        assert labelled[name].startswith(best)
+
+
+def segments(notebook):
+    """What an executed notebook shows: rows of tables, and clauses of texts, each with its numbers."""
+    outputs = [
+        "".join(output.get("data", {}).get(kind, ""))
+        for cell in json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
+        for output in cell.get("outputs", [])
+        for kind in ("text/html", "text/markdown")
+        if "plotly" not in str(output.get("data", {}).keys())
+    ]
+    parts = [part for output in outputs for part in re.split(r"<tr|;|\n", output)]
+    return [(part, set(re.findall(r"\b[01]\.\d{3}\b", part))) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("column", "notebooks"),
+    [
+        (COLUMNS[0], ("03_heuristic_baseline",)),
+        (COLUMNS[1], ("04_unsupervised_detectors", "09_lstm_log_sequences")),
+        (COLUMNS[2], ("07_classifier_tuning", "09_lstm_log_sequences")),
+    ],
+)
+def test_the_readme_shows_what_executed_notebooks_show(column, notebooks):
+    shown = [segment for notebook in notebooks for segment in segments(notebook)]
+    for name, cell in result_cells(column).items():
+        for part in cell.split("; "):
+            numbers = [f"{'' if number[0] == '1' else '0'}{number}" for number in re.findall(NUMBER, part)]
+            if column == COLUMNS[1] and not part.startswith("F1") and "draws" not in part:
+                assert any(numbers[0] in found and name in text for text, found in shown), (name, part)
+            else:
+                assert any(set(numbers) <= found for _, found in shown), (name, part)
 
 
 def test_the_readme_shows_how_logs_are_judged(recorded):

@@ -102,8 +102,13 @@ def _rule_words(row: Mapping[str, Any]) -> str:
     """A rule in few words: feature, direction and cut."""
     feature, cut = row.get("feature"), _number(row, "cut")
     if row.get("kind") == "number" and cut is not None:
-        return f"{feature} {'≤' if row.get('direction') == 'low' else '≥'} {cut:g}"
+        return f"{feature} {'≤' if row.get('direction') == 'low' else '≥'} {_cut(cut)}"
     return f"{feature} in a list" if row.get("kind") == "nominal" else str(row.get("rule") or feature or RULE)
+
+
+def _cut(value: float) -> str:
+    """Four digits of a threshold, and all digits of a large one."""
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 def _session_rules(recorded: Recorded, rows: Sequence[Mapping[str, Any]]) -> Standing:
@@ -285,7 +290,7 @@ def _labelled_sessions(table: str, rows: Sequence[Mapping[str, Any]]) -> Standin
         SEQUENCES_LABELLED,
         table,
         ordered,
-        protocol=f"splits by {strictest}",
+        protocol=f"{strictest} in each test part",
         lead=_lead(ordered, "f1"),
         trivial=_trivial(chosen, "model"),
         unit="session",
