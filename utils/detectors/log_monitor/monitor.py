@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from utils import settings
 from utils.datasets import require
 from utils.datasets.contract import LABEL
-from utils.detectors.log_monitor import reasons
+from utils.detectors.log_monitor import reasons, traits
 from utils.detectors.log_monitor.calibration import EVENTS, held_out_scores, repeated_share
 from utils.detectors.log_monitor.naming import KnownTemplates
 from utils.detectors.log_monitor.reading import Lines, Progress, Scanned, SessionRule, scan, tabular
@@ -21,6 +21,7 @@ from utils.detectors.novelty import FIRES
 from utils.detectors.session_vote import SessionVote
 from utils.errors import DataError, SchemaError
 from utils.evaluation.conformal import ConformalPValues
+from utils.evaluation.drift import Profile, profile_of
 from utils.evaluation.inputs import Bools, Floats, Values, as_labels, as_series, as_weights
 from utils.evaluation.thresholds import AlarmRate, Fixed, Threshold
 from utils.features.log_templates import LogTemplates
@@ -78,7 +79,11 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         n_anomalies_: 0, as anomalies are left out.
         held_out_rate_: share of held-out training sessions that reach the threshold.
         texts_: text of each template by the name of its event.
+        profile_: what normal training sessions looked like, in counts; it stands beside a stored model, not in it
+            (``None`` there).
     """
+
+    profile_: Profile | None = None
 
     def __init__(
         self,
@@ -312,6 +317,22 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         _require_sessions(sessions)
         return self._decided(_described(sessions), self.texts_ | dict(texts or {}), order, explained, most)
 
+    def monitored(self, lines: Lines) -> pl.DataFrame:
+        """Columns that drift is looked for in, those of the profile: what each session is like, in numbers.
+
+        Args:
+            lines: raw lines as :meth:`fit`, or sessions: a frame with a list column ``events``.
+
+        Raises:
+            NotFittedError: before :meth:`fit`.
+            DataError: as :meth:`sessions`.
+            SchemaError: as :meth:`sessions`.
+        """
+        check_is_fitted(self, "detector_")
+        given = tabular(lines)
+        sessions = given if isinstance(given, pl.DataFrame) and _are_sessions(given) else self.sessions(given)
+        return self._traits(self._coded(sessions))
+
     def describe(self) -> list[str]:
         """Say what the model is made of, one sentence each."""
         check_is_fitted(self, "detector_")
@@ -333,9 +354,9 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         return pl.DataFrame({"line": [text.replace("<*>", "x1") for text in texts]}, schema={"line": pl.String})
 
     def __getstate__(self) -> dict[str, object]:
-        """State without the function that is told of progress."""
+        """State without the function that is told of progress, and without the profile, which is stored beside it."""
         state: dict[str, object] = super().__getstate__()
-        return state | {"progress": None}
+        return state | {"progress": None, "profile_": None}
 
     def _fit(
         self,
@@ -358,8 +379,13 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         scores = self._calibration_scores(rows, weight)
         self.p_values_ = ConformalPValues().fit(scores)
         self.threshold_ = clone(self._threshold()).fit(scores)
-        self.held_out_rate_ = float(self.threshold_.predict(scores).mean())
+        alarms = self.threshold_.predict(scores)
+        self.held_out_rate_ = float(alarms.mean())
+        self.profile_ = profile_of(self._traits(rows), weight=weight, quiet=True).scored(scores, alarms)
         return self
+
+    def _traits(self, coded: pl.DataFrame) -> pl.DataFrame:
+        return traits.traits(coded, self.surprise_.vocabulary_, traits.watched(self.surprise_.present))
 
     def _calibration_scores(self, rows: pl.DataFrame, weight: Floats | None) -> Floats:
         """Held-out scores of the training sessions; a detector that calibrates itself has them."""

@@ -146,6 +146,11 @@ class CountSurprise(BaseEstimator):  # type: ignore[misc]
         return float(at_least[0]), int(middle), int(values[-1])
 
     @property
+    def present(self) -> Floats:
+        """Training sessions that have each event type (k,)."""
+        return self._present
+
+    @property
     def recurring(self) -> float:
         """Share of the event types that more than one training session has."""
         return float((self._present > 1).mean()) if self._present.size else 0.0

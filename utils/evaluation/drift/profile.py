@@ -6,7 +6,7 @@ each cell of the scores out of fold, and above the threshold; and the steps of t
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -15,10 +15,10 @@ import polars as pl
 
 from utils.errors import DataError, SchemaError
 from utils.evaluation.conformal import ConformalPValues
-from utils.evaluation.drift import cells, steps
+from utils.evaluation.drift import cells
 from utils.evaluation.drift.cells import Names, Numbers
 from utils.evaluation.drift.steps import Steps
-from utils.evaluation.inputs import Floats, Ints, Values, as_labels, as_scores, as_weights, observations
+from utils.evaluation.inputs import Floats, Ints, Values, as_labels, as_scores, as_series, as_weights, observations
 
 FILE = "profile.json"
 """Name of the file beside a model."""
@@ -49,12 +49,16 @@ class Counts:
 class Profile:
     """What training looked like.
 
+    A model that learned from normal rows alone is asked about anomalies, too. Its profile is a quiet one: of what is
+    asked, rows that raise an alarm are left out wherever they are compared with training, and only their share is.
+
     Attributes:
         rows: training rows.
         inputs: the columns that the model reads.
         scores: scores of rows by models that had not seen them; ``None`` where there are none.
         alarms: whether these scores reach the threshold.
         steps: p-values among the scores of normal rows; ``None`` where there are none.
+        quiet: whether only rows without an alarm are compared.
     """
 
     rows: int
@@ -62,6 +66,7 @@ class Profile:
     scores: Numbers | None = None
     alarms: Names | None = None
     steps: Steps | None = None
+    quiet: bool = False
 
     @property
     def columns(self) -> tuple[Numbers | Names, ...]:
@@ -103,8 +108,13 @@ class Profile:
         missing = [one.name for one in self.inputs if one.name not in frame.columns]
         if missing:
             raise SchemaError(f"rows must have the columns of the profile, {missing[0]!r} is missing: read them first")
-        found = [one.count(frame[one.name]) for one in self.inputs]
-        found += [one.count(values) for one, values in self._decided(frame.height, scores, decisions)]
+        told = self._decided(frame.height, scores, decisions)
+        kept = frame
+        if self.quiet and ALARM in told:
+            calm = ~told[ALARM]
+            kept, told[SCORE] = frame.filter(calm), told[SCORE].filter(calm)
+        found = [one.count(kept[one.name]) for one in self.inputs]
+        found += [one.count(told[one.name]) for one in self.columns[len(self.inputs) :]]
         return Counts(frame.height, np.concatenate([*found, np.zeros(0, dtype=np.int64)]))
 
     def none(self) -> Counts:
@@ -116,26 +126,64 @@ class Profile:
         """Where the cells of each column begin, and where the last end (columns + 1,)."""
         return np.cumsum([0, *(len(one.counts) for one in self.columns)])
 
-    def _decided(
-        self, rows: int, scores: Values | None, decisions: Values | None
-    ) -> list[tuple[Numbers | Names, pl.Series]]:
-        """Scores and alarms with the columns that count them."""
-        wanted = ((self.scores, scores, "scores"), (self.alarms, decisions, "decisions"))
-        lacking = [what for one, given, what in wanted if one is not None and given is None]
+    def scored(
+        self, scores: Values, alarms: Values | None = None, *, y: Values | None = None, weight: Values | None = None
+    ) -> "Profile":
+        """Add what the scores of training rows looked like, in any order of the rows.
+
+        Args:
+            scores: scores of training rows by models that had not seen them, HIGHER = MORE ABNORMAL (m,).
+            alarms: whether these reach the threshold (m,).
+            y: true for an anomaly (m,); p-values are calibrated on the others, on all rows without labels.
+            weight: how many rows each row stands for, or importances (m,).
+
+        Raises:
+            DataError: if lengths differ, scores are NaN, or no row is normal.
+        """
+        found = as_scores(scores)
+        given = as_weights(weight, len(found))
+        mass = observations(given, len(found))
+        steps = Steps.of(ConformalPValues().fit(found, y, given))
+        if alarms is None:
+            return replace(self, scores=Numbers.of(SCORE, pl.Series(found), mass), alarms=None, steps=steps)
+        told = as_labels(alarms, len(found))
+        shown = ~told if self.quiet else np.ones(len(found), dtype=np.bool_)
+        counted = Numbers.of(SCORE, pl.Series(found[shown]), mass[shown])
+        return replace(self, scores=counted, alarms=_alarms(told, mass), steps=steps)
+
+    def expecting(self, alarms: Values, weight: Values | None = None) -> "Profile":
+        """Expect another share of alarms than that of training rows, as in rows that hold anomalies.
+
+        Args:
+            alarms: decisions on such rows, true for an alarm (m,).
+            weight: how many rows each row stands for, or importances (m,).
+
+        Raises:
+            DataError: if there is no row, or lengths differ.
+        """
+        told = as_labels(alarms)
+        if not told.size:
+            raise DataError("a share of alarms is expected after decisions, found none: give some")
+        return replace(self, alarms=_alarms(told, observations(as_weights(weight, len(told)), len(told))))
+
+    def _decided(self, rows: int, scores: Values | None, decisions: Values | None) -> dict[str, pl.Series]:
+        """Scores and alarms as series, those that are counted."""
+        wanted = ((self.scores, scores, "scores", as_scores), (self.alarms, decisions, "decisions", as_labels))
+        lacking = [what for one, given, what, _ in wanted if one is not None and given is None]
         if lacking:
             raise DataError(f"{lacking[0]} must be counted with the rows, found none: give them")
-        read = (as_scores, as_labels)
-        return [
-            (one, pl.Series(take(given, rows)))
-            for (one, given, _), take in zip(wanted, read, strict=True)
+        return {
+            one.name: pl.Series(take(given, rows))
+            for one, given, _, take in wanted
             if one is not None and given is not None
-        ]
+        }
 
     def to_json(self) -> str:
         """Write the profile as JSON, the same text each time."""
         written = {
             "version": VERSION,
             "rows": self.rows,
+            "quiet": self.quiet,
             "inputs": [one.to_dict() for one in self.inputs],
             "scores": None if self.scores is None else self.scores.to_dict(),
             "alarms": None if self.alarms is None else self.alarms.to_dict(),
@@ -169,6 +217,7 @@ class Profile:
             scores if isinstance(scores, Numbers) else None,
             alarms if isinstance(alarms, Names) else None,
             None if written["p_values"] is None else Steps.from_dict(written["p_values"]),
+            bool(written["quiet"]),
         )
 
 
@@ -183,6 +232,7 @@ def profile_of(
     y: Values | None = None,
     weight: Values | None = None,
     columns: Sequence[str] | None = None,
+    quiet: bool = False,
 ) -> Profile:
     """Describe training rows in counts.
 
@@ -193,6 +243,7 @@ def profile_of(
         y: true for an anomaly (n,); p-values are calibrated on the others, on all rows without labels.
         weight: how many rows each row stands for, or importances (n,).
         columns: the columns that the model reads; all by default.
+        quiet: whether the rows are normal ones, so that only rows without an alarm are compared with them.
 
     Raises:
         SchemaError: if a column is missing.
@@ -208,22 +259,13 @@ def profile_of(
     inputs = tuple(made for name in chosen if (made := cells.column_of(name, frame[name], mass)) is not None)
     rows = int(np.rint(observations(mass, frame.height).sum()))
     if scores is None:
-        return Profile(rows, inputs)
-    found = as_scores(scores, frame.height)
-    told = None if alarms is None else as_labels(alarms, frame.height)
-    return Profile(
-        rows,
-        inputs,
-        Numbers.of(SCORE, pl.Series(found), observations(mass, frame.height)),
-        None if told is None else _alarms(told, observations(mass, frame.height)),
-        Steps.of(ConformalPValues().fit(found, y, mass)),
-    )
+        return Profile(rows, inputs, quiet=quiet)
+    if len(as_series(scores)) != frame.height:
+        raise DataError(f"scores must be one a row, found {len(as_series(scores)):,} for {frame.height:,}: align them")
+    return Profile(rows, inputs, quiet=quiet).scored(scores, alarms, y=y, weight=mass)
 
 
 def _alarms(told: np.ndarray, mass: Floats) -> Names:
     """Rows with and without an alarm, both known whether or not there are any."""
     flagged = float(mass[told].sum())
     return Names(ALARM, ("true", "false"), np.rint([0, 0, flagged, mass.sum() - flagged]).astype(np.int64))
-
-
-__all__ = ["FILE", "Counts", "Profile", "profile_of", "steps"]
