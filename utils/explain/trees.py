@@ -9,7 +9,6 @@ Source:
     Intelligence 2 (2020), algorithm 2.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,11 +17,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from utils.classifiers.compiled.trees import (
+    Tree,
+    base_of_xgboost,
+    learner_of_xgboost,
+    of_histogram,
+    of_scikit_learn,
+    of_xgboost,
+    share_of,
+)
 from utils.evaluation.inputs import Floats, Ints
 
 LOG_ODDS, PROBABILITY, DECISION = "log-odds", "probability", "decision value"
 PATHS = "exact Shapley values of trees, averaged over training rows along the paths"
-NO_CHILD = -1
 COST_LIGHTGBM = 1.5
 """What one step of LightGBM costs beside one of the other algorithm."""
 
@@ -45,41 +52,6 @@ class Attribution(NamedTuple):
     scale: str
     method: str
     error: Floats | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Tree:
-    """One tree: a row goes left where its number is at most the threshold; leaves have no children.
-
-    Attributes:
-        left: left child of each node, -1 for leaves.
-        right: right child.
-        default: child for missing numbers.
-        feature: column that each node looks at.
-        threshold: highest number that goes left.
-        value: what each node adds to the output.
-        cover: training rows that reached it.
-    """
-
-    left: Ints
-    right: Ints
-    default: Ints
-    feature: Ints
-    threshold: Floats
-    value: Floats
-    cover: Floats
-
-    def plain(self) -> dict[str, NDArray[Any]]:
-        """The tree in the form that the algorithm takes."""
-        return {
-            "children_left": self.left.astype(np.int32),
-            "children_right": self.right.astype(np.int32),
-            "children_default": self.default.astype(np.int32),
-            "features": np.where(self.left < 0, -2, self.feature).astype(np.int32),
-            "thresholds": self.threshold,
-            "values": self.value[:, None],
-            "node_sample_weight": self.cover,
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,12 +115,25 @@ def read(classifier: Any, matrix: Floats, target: int) -> Forest | None:  # noqa
     return None if reader is None else reader(classifier, matrix, target)
 
 
+def _plain(tree: Tree) -> dict[str, NDArray[Any]]:
+    """A tree in the form that the algorithm takes."""
+    return {
+        "children_left": tree.left.astype(np.int32),
+        "children_right": tree.right.astype(np.int32),
+        "children_default": tree.default.astype(np.int32),
+        "features": np.where(tree.left < 0, -2, tree.feature).astype(np.int32),
+        "thresholds": tree.threshold,
+        "values": tree.value[:, None],
+        "node_sample_weight": tree.cover,
+    }
+
+
 def _explained(forest: Forest, outputs: int) -> Attribution:
     """Run the algorithm on all trees and add what virtual columns got to the encoded columns they are made of."""
     import shap  # type: ignore[import-untyped]
 
     model = {
-        "trees": [tree.plain() for tree in forest.trees],
+        "trees": [_plain(tree) for tree in forest.trees],
         "input_dtype": forest.dtype,
         "internal_dtype": np.float64,
         "tree_output": "raw_value",
@@ -169,7 +154,7 @@ def _plain_forest(trees: list[Tree], scale: str, matrix: Floats, output: Floats,
 def _forest(classifier: Any, matrix: Floats, target: int) -> Forest | None:  # noqa: ANN401
     members = getattr(classifier, "estimators_", None) or [classifier]
     place = _second(classifier, target)
-    trees = [_of_scikit_learn(member.tree_, _share(member.tree_, place) / len(members)) for member in members]
+    trees = [of_scikit_learn(member.tree_, share_of(member.tree_, place) / len(members)) for member in members]
     return _plain_forest(trees, PROBABILITY, matrix, _chance(classifier, matrix, target))
 
 
@@ -180,8 +165,8 @@ def _bagging(classifier: Any, matrix: Floats, target: int) -> Forest | None:  # 
     place, trees = _second(classifier, target), []
     for member, columns in members:
         found = np.flatnonzero(np.asarray(member.classes_) == place)
-        share = _share(member.tree_, int(found[0])) if found.size else np.zeros(member.tree_.node_count)
-        trees.append(_of_scikit_learn(member.tree_, share / len(members), np.asarray(columns)))
+        share = share_of(member.tree_, int(found[0])) if found.size else np.zeros(member.tree_.node_count)
+        trees.append(of_scikit_learn(member.tree_, share / len(members), np.asarray(columns)))
     return _plain_forest(trees, PROBABILITY, matrix, _chance(classifier, matrix, target))
 
 
@@ -193,14 +178,14 @@ def _adaboost(classifier: Any, matrix: Floats, target: int) -> Forest | None:  #
     trees = []
     for member, weight in zip(members, 2 * weights / weights.sum(), strict=True):
         voted = np.asarray(member.classes_)[member.tree_.value[:, 0].argmax(axis=1)] == classifier.classes_[1]
-        trees.append(_of_scikit_learn(member.tree_, np.where(voted, weight, -weight)))
+        trees.append(of_scikit_learn(member.tree_, np.where(voted, weight, -weight)))
     return _plain_forest(trees, DECISION, matrix, np.asarray(classifier.decision_function(matrix)))
 
 
 def _gradient_boosting(classifier: Any, matrix: Floats, target: int) -> Forest | None:  # noqa: ANN401
     place = 0 if len(classifier.classes_) == 2 else target
     members = classifier.estimators_[:, place]
-    trees = [_of_scikit_learn(one.tree_, one.tree_.value[:, 0, 0] * classifier.learning_rate) for one in members]
+    trees = [of_scikit_learn(one.tree_, one.tree_.value[:, 0, 0] * classifier.learning_rate) for one in members]
     output = _decision(classifier, matrix, place)
     added = sum(np.asarray(one.predict(matrix[:1])) for one in members) * classifier.learning_rate
     return _plain_forest(trees, LOG_ODDS, matrix, output, float(np.ravel(output[:1] - added)[0]))
@@ -256,59 +241,34 @@ def _side(codes: Floats, bits: NDArray[np.uint32], missing_left: bool) -> Floats
 
 def _of_hist(predictor: Any, sides: _Sides) -> Tree:  # noqa: ANN401
     nodes = predictor.nodes
-    leaf = nodes["is_leaf"].astype(bool)
-    left, right = (np.where(leaf, NO_CHILD, nodes[side].astype(np.int64)) for side in ("left", "right"))
-    feature, threshold = nodes["feature_idx"].astype(np.int64), nodes["num_threshold"].astype(np.float64)
-    for node in np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf):
+    tree = of_histogram(nodes)
+    for node in np.flatnonzero(nodes["is_categorical"].astype(bool) & (tree.left >= 0)):
         bits = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]
-        feature[node] = sides.place(int(feature[node]), bits, bool(nodes["missing_go_to_left"][node]))
-        threshold[node] = 0.5
-    default = np.where(nodes["missing_go_to_left"].astype(bool), left, right)
-    return Tree(left, right, default, feature, threshold, nodes["value"].copy(), nodes["count"].astype(np.float64))
+        tree.feature[node] = sides.place(int(tree.feature[node]), bits, bool(nodes["missing_go_to_left"][node]))
+        tree.threshold[node] = 0.5
+    return tree
 
 
 def _xgboost(classifier: Any, matrix: Floats, target: int) -> Forest | None:  # noqa: ANN401
     """Read the trees of XGBoost; its output is added up from its own leaves in double precision."""
-    booster = classifier.get_booster()
-    rounds = getattr(classifier, "best_iteration", None) if booster.attr("best_iteration") else None
-    booster = booster if rounds is None else booster[: rounds + 1]
-    written = json.loads(bytes(booster.save_raw("json")))["learner"]
+    written = learner_of_xgboost(classifier)
     model = written["gradient_booster"].get("model")
     if model is None or any(tree.get("categories") for tree in model["trees"]):
         return None
     classes = max(1, int(written["learner_model_param"]["num_class"]))
     wanted = [place for place, group in enumerate(model["tree_info"]) if group == (target if classes > 1 else 0)]
-    trees = [_of_xgboost(model["trees"][place]) for place in wanted]
-    offset = _base_of_xgboost(written["learner_model_param"]["base_score"], classes, target)
-    output = offset + _sum_of_leaves(booster, matrix, wanted, trees)
+    trees = [of_xgboost(model["trees"][place]) for place in wanted]
+    offset = base_of_xgboost(written["learner_model_param"]["base_score"], classes, target)
+    output = offset + _sum_of_leaves(classifier, matrix, wanted, trees)
     return _plain_forest(trees, LOG_ODDS, matrix, output, offset)
 
 
-def _base_of_xgboost(written: str, classes: int, target: int) -> float:
-    """Log-odds that boosting starts from; it is written as a probability for two classes."""
-    scores = np.atleast_1d(np.asarray(json.loads(written), dtype=np.float64))
-    if classes > 1:
-        return float(scores[target] if scores.size > 1 else scores[0])
-    return float(np.log(scores[0]) - np.log1p(-scores[0]))
-
-
-def _of_xgboost(written: dict[str, Any]) -> Tree:
-    """Rows go left below the split in single precision: at most the number before it."""
-    left = np.asarray(written["left_children"], dtype=np.int64)
-    right = np.asarray(written["right_children"], dtype=np.int64)
-    split = np.asarray(written["split_conditions"], dtype=np.float32)
-    default = np.where(np.asarray(written["default_left"], dtype=bool), left, right)
-    below = np.nextafter(split, np.float32(-np.inf)).astype(np.float64)
-    feature = np.asarray(written["split_indices"], dtype=np.int64)
-    value = np.where(left < 0, split.astype(np.float64), 0.0)
-    return Tree(left, right, default, feature, below, value, np.asarray(written["sum_hessian"], dtype=np.float64))
-
-
-def _sum_of_leaves(booster: Any, matrix: Floats, wanted: list[int], trees: list[Tree]) -> Floats:  # noqa: ANN401
+def _sum_of_leaves(classifier: Any, matrix: Floats, wanted: list[int], trees: list[Tree]) -> Floats:  # noqa: ANN401
     import xgboost
 
     rows = xgboost.DMatrix(matrix.astype(np.float32))
-    leaves = np.asarray(booster.predict(rows, pred_leaf=True), dtype=np.int64).reshape(len(matrix), -1)[:, wanted]
+    found = np.asarray(classifier.get_booster().predict(rows, pred_leaf=True), dtype=np.int64)
+    leaves = found.reshape(len(matrix), -1)[:, wanted]
     return np.asarray(sum((tree.value[leaves[:, place]] for place, tree in enumerate(trees)), np.zeros(len(matrix))))
 
 
@@ -331,21 +291,6 @@ def _sizes_of_lightgbm(classifier: Any) -> tuple[Floats, Floats]:  # noqa: ANN40
     trees = classifier.booster_.dump_model()["tree_info"]
     leaves = np.asarray([tree["num_leaves"] for tree in trees], dtype=np.float64)
     return leaves, np.asarray([depth(tree["tree_structure"]) for tree in trees], dtype=np.float64)
-
-
-def _of_scikit_learn(tree: Any, value: Floats, columns: Ints | None = None) -> Tree:  # noqa: ANN401
-    left, right = tree.children_left.astype(np.int64), tree.children_right.astype(np.int64)
-    default = np.where(np.asarray(tree.missing_go_to_left, dtype=bool), left, right)
-    feature = tree.feature.astype(np.int64)
-    feature = feature if columns is None else np.where(feature >= 0, columns[np.maximum(feature, 0)], feature)
-    cover = tree.weighted_n_node_samples.astype(np.float64)
-    return Tree(left, right, default, feature, tree.threshold.astype(np.float64), value.astype(np.float64), cover)
-
-
-def _share(tree: Any, place: int) -> Floats:  # noqa: ANN401
-    """Share of a class in each node."""
-    counts = tree.value[:, 0]
-    return np.asarray(counts[:, place] / counts.sum(axis=1))
 
 
 def _depth(tree: Tree) -> int:

@@ -1,0 +1,6 @@
+"""Champions in a compiled form: records straight to a matrix, trees straight to sums."""
+
+from utils.classifiers.compiled.champion import CompiledChampion, compiled
+from utils.classifiers.compiled.parity import Parity, parity
+
+__all__ = ["CompiledChampion", "Parity", "compiled", "parity"]

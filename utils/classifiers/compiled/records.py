@@ -1,0 +1,123 @@
+"""Records straight to the matrix that a classifier reads, without a table of polars in between.
+
+Only ordinary records are read here: all columns there, numbers as numbers, names as texts. Whatever else a record
+holds is left to the champion, whose answers and complaints stay the only ones.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from types import NoneType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utils.classifiers.champion import HUGE, Champion
+from utils.classifiers.compiled.texts import Measured, measured
+from utils.classifiers.graph_ratios import GraphRatios
+from utils.errors import SettingsError
+from utils.features.flows import FlowFeatures
+from utils.features.flows.columns import Column
+from utils.features.tables.texts import TextReader
+
+Record = Mapping[str, Any]
+LARGEST_WHOLE = 1e15
+"""Whole numbers up to it are written alike as integers and as floats."""
+
+
+class RecordEncoder:
+    """Reads records as the champion's table and features do.
+
+    Args:
+        champion: fitted, with :class:`~utils.features.flows.FlowFeatures` first in its pipeline.
+
+    Raises:
+        SettingsError: if its columns are read in a way that is not known here.
+    """
+
+    def __init__(self, champion: Champion) -> None:
+        features, reader = champion.features_, champion.reader_
+        _require_known(champion)
+        self._features: FlowFeatures = features
+        self._measured: Measured | None = measured(reader) if isinstance(reader, TextReader) else None
+        self._used = frozenset(champion.input_types_)
+        self._rows = _getter(features.number_names_)
+        self._types = {int, float, NoneType} | ({bool} if "Boolean" in champion.input_types_.values() else set())
+        self._nominal = [(column.name, _reader_of_names(column)) for column in features.nominal_columns_]
+
+    def encode(self, records: Sequence[Record]) -> NDArray[Any] | None:
+        """Encode records (n, outputs); nothing where one of them is not ordinary."""
+        complete: list[Record] = []
+        for record in self._completed(records):
+            if record is None or not self._used <= record.keys():
+                return None
+            complete.append(record)
+        numbers = self._numbers(complete)
+        codes = [[code(record[name]) for record in complete] for name, code in self._nominal]
+        if numbers is None or any(code is None for column in codes for code in column):
+            return None
+        return self._features.assemble(numbers, [np.array(column, dtype=np.int64) for column in codes])
+
+    def _completed(self, records: Sequence[Record]) -> Iterator[Record | None]:
+        """Records with the columns that are made of their texts; nothing for one that cannot be read."""
+        if self._measured is None:
+            yield from records
+            return
+        for record in records:
+            yield record if self._used <= record.keys() else self._measured(record)
+
+    def _numbers(self, records: Sequence[Record]) -> NDArray[np.float64] | None:
+        rows = [self._rows(record) for record in records]
+        if not all(self._types.issuperset(map(type, row)) for row in rows):
+            return None
+        try:
+            numbers = np.array(rows, dtype=np.float64)
+        except OverflowError:
+            return None
+        magnitude = np.abs(numbers)
+        return None if ((magnitude > HUGE) & (magnitude < np.inf)).any() else numbers
+
+
+def _require_known(champion: Champion) -> None:
+    """Refuse what is read in a way that is not known here.
+
+    Raises:
+        SettingsError: if there is such a thing.
+    """
+    features, reader = champion.features_, champion.reader_
+    spans = [name for name, dtype in champion.input_types_.items() if dtype.startswith("Duration")]
+    wanted = ""
+    if type(features) not in (FlowFeatures, GraphRatios):
+        wanted = f"read columns by FlowFeatures, found {type(features).__name__}"
+    elif reader is not None and not isinstance(reader, TextReader):
+        wanted = f"read records by TextReader, found {type(reader).__name__}"
+    elif spans:
+        wanted = f"read numbers and names, found stretches of time in {spans[0]!r}"
+    if wanted:
+        raise SettingsError(f"a champion that is compiled must {wanted}: serve it plainly")
+
+
+def _getter(names: Sequence[str]) -> Callable[[Record], tuple[Any, ...]]:
+    """What takes values out of a record, always as a tuple."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda record: tuple(record[name] for name in names)
+
+
+def _reader_of_names(column: Column) -> Callable[[Any], int | None]:
+    """What makes a code of a value; nothing of one that is not ordinary."""
+    coding = column.coding()
+    if column.dtype.startswith(("Int", "UInt", "Float", "Boolean")):
+
+        def code_of_number(value: object) -> int | None:
+            if value is None or value != value:
+                return coding.missing
+            ordinary = type(value) in (int, float) and abs(value) < LARGEST_WHOLE  # type: ignore[arg-type]
+            return coding.of(str(int(value))) if ordinary else None  # type: ignore[call-overload]
+
+        return code_of_number
+
+    def code_of_text(value: object) -> int | None:
+        return coding.of(value) if value is None or type(value) is str else None
+
+    return code_of_text
