@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from utils.classifiers.champion import Champion
+from utils.classifiers.compiled import PARITY, passed
 from utils.detectors.log_monitor import LogMonitor
 from utils.errors import LabError
 from utils.serving import decisions
@@ -86,7 +87,7 @@ def served_of(loaded: Loaded, seconds: float = 0.0) -> Served:
         data={tag.removeprefix("data."): value for tag, value in version.tags.items() if tag.startswith("data.")},
         threshold=float(model.threshold_.value_),
         profile=None,
-        compiled=None,
+        compiled=passed(model, loaded.texts.get(PARITY)) if isinstance(model, Champion) else None,
         seconds=seconds,
     )
     for form in reading.forms:

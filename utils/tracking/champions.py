@@ -20,7 +20,8 @@ import polars as pl
 from utils import settings
 from utils.classifiers.champion import Champion
 from utils.classifiers.champion_trials import Trial
-from utils.errors import DataError, LabError, TrackingError
+from utils.classifiers.compiled import PARITY, compiled, parity
+from utils.errors import DataError, LabError, SettingsError, TrackingError
 from utils.evaluation import counting, drift
 from utils.evaluation.comparison import Comparison, paired_bootstrap
 from utils.evaluation.drift import Profile
@@ -220,7 +221,7 @@ def challenge(
     if winners_only and holder is not None and not takes:
         said = f"{name}: version {holder.number} stays champion, the challenger is not registered: {why}."
         return Verdict(name, False, None, holder.number, said, test, kept.size)
-    address, text = _store(run, name, champion, evidence, example, kept)
+    address, text = _store(run, name, champion, evidence, example, kept, rows)
     number = register(address, name)
     _describe(run, name, number, text, evidence)
     if takes:
@@ -499,12 +500,18 @@ def _decided(run: Run, holder: _Holder | None, test: Comparison | None) -> tuple
 
 
 def _store(
-    run: Run, name: str, champion: Decider, evidence: Evidence, example: pl.DataFrame | None, kept: Storage
+    run: Run,
+    name: str,
+    champion: Decider,
+    evidence: Evidence,
+    example: pl.DataFrame | None,
+    kept: Storage,
+    held_out: pl.DataFrame,
 ) -> tuple[str, str]:
     """Store model and card in the run; return the model's address and the card."""
     text = card(run, name, champion, evidence, kept)
     rows = _plain(champion.example() if example is None else example)
-    beside = {CARD: text} | _profile(champion)
+    beside = {CARD: text} | _profile(champion) | _parity(run, champion, held_out)
     address = run.log_model(
         cast("Predictor", champion),
         rows,
@@ -523,6 +530,19 @@ def _profile(champion: Decider) -> dict[str, str]:
     """The file that says what training looked like, where the model knows it."""
     found = getattr(champion, "profile_", None)
     return {drift.FILE: found.to_json()} if isinstance(found, Profile) else {}
+
+
+def _parity(run: Run, champion: Decider, held_out: pl.DataFrame) -> dict[str, str]:
+    """The file that says whether the compiled form decides on held-out rows as the model does."""
+    if not isinstance(champion, Champion):
+        return {}
+    try:
+        found = parity(champion, compiled(champion), held_out)
+    except SettingsError as error:
+        run.log_batch(tags={"model.compiled": str(error)})
+        return {}
+    run.log_batch(tags={"model.compiled": found.sentence})
+    return {PARITY: found.to_json()}
 
 
 def _plain(example: pl.DataFrame) -> pl.DataFrame:

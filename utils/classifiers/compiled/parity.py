@@ -11,6 +11,9 @@ from utils.classifiers.champion import Champion
 from utils.classifiers.compiled.champion import CompiledChampion
 from utils.errors import DataError
 
+PARITY = "parity.json"
+"""File beside a registered model that says what was found."""
+
 MOST = 1e-6
 """Largest difference between scores of both forms that rounding explains."""
 
@@ -90,6 +93,21 @@ def parity(champion: Champion, compiled: CompiledChampion, rows: pl.DataFrame) -
         apart = np.where(plain == fast, 0.0, np.abs(plain - fast))
     differing = champion.threshold_.predict(plain) != champion.threshold_.predict(fast)
     return Parity(rows.height, int(differing.sum()), float(apart.max(initial=0.0)), compiled.in_trees)
+
+
+def passed(champion: Champion, finding: str | None) -> CompiledChampion | None:
+    """The compiled form of a stored champion, where the finding beside it says that it may serve.
+
+    Args:
+        champion: as it was loaded.
+        finding: text of the file :data:`PARITY`, nothing where there is none.
+
+    Raises:
+        DataError: if the text is no finding.
+    """
+    if finding is None or not (found := Parity.from_json(finding)).passed:
+        return None
+    return CompiledChampion(champion, margin=found.largest)
 
 
 def _read(champion: Champion, rows: pl.DataFrame) -> pl.DataFrame:
