@@ -1,7 +1,7 @@
 """Running the notebooks in order, from Python or as ``python -m utils.runner``.
 
 Each notebook runs in a kernel of its own; its executed copy and an HTML report go to ``reports/`` and, beside the runs
-that it recorded, to the MLflow store.
+that it recorded, to the MLflow store. ``reports/index.html`` leads to all of them.
 """
 
 import time
@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 
 from utils import settings, tracking
 from utils.errors import NotebookError, TrackingError
-from utils.runner import kernel, notebooks, report
+from utils.runner import index, kernel, notebooks, report
 from utils.runner.notebooks import Notebook
 
 __all__ = ["CELL_SECONDS", "Outcome", "Watcher", "run"]
@@ -88,15 +88,19 @@ def run(
     chosen = notebooks.select(places.notebooks_dir, only, start_from)
     values = [notebooks.check(notebook, parameters or {}) for notebook in chosen]
     outcomes: list[Outcome] = []
-    for notebook, given in zip(chosen, values, strict=True):
-        if any(outcome.status == "failed" for outcome in outcomes):
-            outcomes.append(Outcome(notebook.name, "not run"))
-            continue
-        if watcher is not None:
-            watcher.begin(notebook)
-        outcomes.append(_run_one(notebook, given, places, timeout, in_place, watcher))
-        if watcher is not None:
-            watcher.end(outcomes[-1])
+    try:
+        for notebook, given in zip(chosen, values, strict=True):
+            if any(outcome.status == "failed" for outcome in outcomes):
+                outcomes.append(Outcome(notebook.name, "not run"))
+                continue
+            if watcher is not None:
+                watcher.begin(notebook)
+            outcomes.append(_run_one(notebook, given, places, timeout, in_place, watcher))
+            if watcher is not None:
+                watcher.end(outcomes[-1])
+    finally:
+        if outcomes:
+            index.write(places.reports_dir, index.readable(places.notebooks_dir), outcomes)
     return outcomes
 
 

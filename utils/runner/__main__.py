@@ -11,7 +11,7 @@ from tqdm import tqdm
 from utils import settings
 from utils.console import complain, ended_like_ctrl_c, say
 from utils.errors import LabError, NotebookError
-from utils.runner import CELL_SECONDS, Outcome, run
+from utils.runner import CELL_SECONDS, Outcome, index, run
 from utils.runner.notebooks import Notebook
 
 SLOW_CELL = 1.0
@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     for line in table(outcomes):
         say(line)
+    if (overview := settings.current().reports_dir / index.NAME).exists():
+        say(f"\nAll pages: {os.path.relpath(overview, settings.current().root)}")
     return int(any(outcome.status == "failed" for outcome in outcomes))
 
 

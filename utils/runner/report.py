@@ -37,8 +37,8 @@ thead th{border-bottom:2px solid #9aa5af}
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
-<title>{title}</title><style>{style}{colours}</style>{script}</head>
-<body>{banner}{body}</body></html>
+<title>{title}</title><style>{style}</style>{script}</head>
+<body>{body}</body></html>
 """
 _FIGURE = """<div id="{name}"></div><script>
 (function(){{var f={figure};Plotly.newPlot("{name}",f.data,f.layout,{{responsive:true,displaylogo:false}});}})();
@@ -63,15 +63,22 @@ def build(content: NotebookNode, title: str, *, interactive: bool, failure: str 
 
     shown, scripted = _with_figures(content, interactive=interactive)
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(shown)
-    return _PAGE.format(
-        policy=html.escape(_POLICY),
-        title=html.escape(title),
-        style=_STYLE,
-        colours=HtmlFormatter().get_style_defs(".highlight"),
-        script=_plotly_script() if scripted else "",
-        banner=f'<p class="failed">{html.escape(failure)}</p>' if failure else "",
-        body=body,
-    )
+    banner = f'<p class="failed">{html.escape(failure)}</p>' if failure else ""
+    colours = HtmlFormatter().get_style_defs(".highlight")
+    return frame(title, banner + body, style=colours, script=_plotly_script() if scripted else "")
+
+
+def frame(title: str, body: str, *, style: str = "", script: str = "") -> str:
+    """Put a body into a page in the look of the reports, whose own policy forbids the browser every request.
+
+    Args:
+        title: title of the page, as text.
+        body: what it shows, as HTML.
+        style: further rules of its style sheet.
+        script: elements with scripts.
+    """
+    policy = html.escape(_POLICY)
+    return _PAGE.format(policy=policy, title=html.escape(title), style=_STYLE + style, script=script, body=body)
 
 
 def live(content: NotebookNode) -> str:
