@@ -17,6 +17,8 @@ from utils.errors import LabError, SettingsError
 from utils.serving.options import HOST, KEY_VARIABLE, PORT, Options, key_from
 
 BACKLOG = 2_048
+KEPT_SECONDS = 75
+"""Time that a connection is kept open between two requests."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +77,7 @@ def serve(options: Options) -> None:
             access_log=False,
             server_header=False,
             ws="none",
+            timeout_keep_alive=KEPT_SECONDS,
             timeout_graceful_shutdown=int(options.seconds) + 1,
         )
         with ended_like_ctrl_c(), contextlib.suppress(KeyboardInterrupt):

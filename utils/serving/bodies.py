@@ -1,6 +1,8 @@
 """Bodies of requests as JSON: UTF-8, each name once, no NaN, no infinity, no depth without end."""
 
 import json
+import math
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import from_json
@@ -23,7 +25,8 @@ def parsed(body: bytes) -> Value:
     try:
         from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise invalid(f"the body must be JSON in UTF-8 without NaN and Infinity, found: {error}", "body") from None
+        place = _not_finite(body) or "body"
+        raise invalid(f"the body must be JSON in UTF-8 without NaN and Infinity, found: {error}", place) from None
     try:
         return json.loads(body, object_pairs_hook=_once)
     except DataError as error:
@@ -59,6 +62,28 @@ def _once(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
         return found
     seen: set[str] = set()
     raise DataError(next(name for name, _ in pairs if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
+
+
+def _not_finite(body: bytes) -> str:
+    """Name of the first value that is NaN or infinite; empty where that is not what is wrong."""
+    if b"NaN" not in body and b"Infinity" not in body:
+        return ""
+    try:
+        return next(_places(json.loads(body), ""), "")
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _places(value: Value, place: str) -> Iterator[str]:
+    """Names of the values that are NaN or infinite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _places(part, f"{place}.{name}".removeprefix("."))
+    elif isinstance(value, list):
+        for at, part in enumerate(value):
+            yield from _places(part, f"{place}[{at}]")
 
 
 def _missing(word: str) -> None:

@@ -42,6 +42,9 @@ QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 BROKEN = (http.client.HTTPException, OSError)
 """What a connection raises that the service does not answer."""
 
+CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
+"""What a connection raises that the service has closed."""
+
 
 class Reply(NamedTuple):
     """One answer.
@@ -108,13 +111,10 @@ class Client:
         Raises:
             OSError: if nobody answers.
         """
-        said = {"x-api-key": self.key} if self.key else {}
-        connection = self._connection()
+        said = {**({"x-api-key": self.key} if self.key else {}), **(headers or {})}
         start = time.perf_counter()
         try:
-            connection.request(method, path, body, {**said, **(headers or {})})
-            answer = connection.getresponse()
-            text = answer.read()
+            answer, text = self._asked(method, path, body, said)
         except BROKEN as error:
             self.close()
             raise error if isinstance(error, OSError) else ConnectionError(str(error)) from error
@@ -129,6 +129,27 @@ class Client:
         if connection is not None:
             connection.close()
         self._local.connection = None
+
+    def _asked(
+        self, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """Ask, and once more where a connection that was left open has been closed meanwhile."""
+        left_open = getattr(self._local, "connection", None) is not None
+        try:
+            return self._exchanged(method, path, body, headers)
+        except CLOSED:
+            self.close()
+            if not left_open or not (body is None or isinstance(body, bytes)):
+                raise
+            return self._exchanged(method, path, body, headers)
+
+    def _exchanged(
+        self, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        connection = self._connection()
+        connection.request(method, path, body, dict(headers))
+        answer = connection.getresponse()
+        return answer, answer.read()
 
     def _connection(self) -> http.client.HTTPConnection:
         found: http.client.HTTPConnection | None = getattr(self._local, "connection", None)

@@ -20,7 +20,7 @@ from utils.detectors.log_monitor import LogMonitor
 from utils.errors import LabError, TrackingError
 from utils.features import call_graph
 from utils.serving.answers import Refused, invalid
-from utils.serving.bodies import Value, inner
+from utils.serving.bodies import Value, inner, parsed
 
 Style = Literal["rows", "events", "feature"]
 Json = dict[str, Any]
@@ -34,6 +34,7 @@ Truth = Annotated[bool, Field(strict=True)]
 ROWS, LINES, SESSIONS, GRAPHS, FEATURE, EVENTS = "rows", "lines", "sessions", "call_graphs", "feature", "events"
 PAYLOAD = waf.PAYLOAD
 LONGEST_NAME = 200
+SHOWN_NAMES, SHOWN_NAME = 5, 40
 WORLD = (
     "global degrees are counted over the graphs of this request: send the graphs together that belong together, "
     "as one graph alone is a world of its own"
@@ -134,7 +135,12 @@ def reading_of(model: object, texts: Mapping[str, str] | None = None) -> Reading
         TrackingError: if it is none of both.
     """
     if isinstance(model, LogMonitor):
-        return Reading((LineForm(_example_lines(model, texts or {})), SessionForm(_known_event(model))))
+        return Reading(
+            (
+                LineForm(_example_lines(model, texts or {})),
+                SessionForm(tuple(model.surprise_.vocabulary_.events.to_list())),
+            )
+        )
     if not isinstance(model, Champion):
         found = type(model).__name__
         raise TrackingError(f"a served model must be a champion of a table or of a log, found {found}: register one")
@@ -348,10 +354,10 @@ class SessionForm:
     """Sessions as lists of event ids: ``{"sessions": [[5, 22, ...]]}``; ids such as ``"E5"`` are taken, too.
 
     Attributes:
-        known: an event of training.
+        known: the events of training.
     """
 
-    known: int | str
+    known: tuple[int | str, ...]
     key: str = SESSIONS
 
     @property
@@ -363,7 +369,7 @@ class SessionForm:
     @property
     def example(self) -> Value:
         """A session of one known event."""
-        return {self.key: [[self.known]]}
+        return {self.key: [list(self.known[:1])]}
 
     def read(self, value: Value, most: int) -> Asked:
         """Check the sessions (see :class:`Form`).
@@ -377,7 +383,21 @@ class SessionForm:
         texts = isinstance(value[0][0], str)
         events = checked(_TEXT_SESSIONS if texts else _SESSIONS, value, self.key)
         kind = pl.List(pl.String if texts else pl.Int64)
-        return Asked(pl.DataFrame({"events": events}, schema={"events": kind}))
+        return Asked(pl.DataFrame({"events": events}, schema={"events": kind}), notes=self._strangers(events))
+
+    def _strangers(self, sessions: Sequence[Sequence[int | str]]) -> tuple[str, ...]:
+        """Say which events training does not have; ``E5`` and 5 are the same where training has numbers."""
+        known = {str(event) for event in self.known}
+        numbered = all(isinstance(event, int) for event in self.known)
+        seen = {event for session in sessions for event in session}
+        strange = sorted(
+            str(event) for event in seen if str(event) not in known and not (numbered and _number(event) in known)
+        )
+        if not strange:
+            return ()
+        shown = ", ".join(name[:SHOWN_NAME] for name in strange[:SHOWN_NAMES])
+        more = " and more" if len(strange) > SHOWN_NAMES else ""
+        return (f"events that training does not have count as unseen; here: {shown}{more}",)
 
 
 def checked(adapter: TypeAdapter[Any], value: Value, field: str) -> Any:  # noqa: ANN401 - what the adapter makes
@@ -389,16 +409,31 @@ def checked(adapter: TypeAdapter[Any], value: Value, field: str) -> Any:  # noqa
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = _path(field, first["loc"])
-        raise invalid(_sentence(place, first["type"], first["msg"], first["input"]), place) from None
+        found = error.errors(include_url=False, include_context=False)
+        place = _path(field, found[0]["loc"])
+        alike = {one["type"]: one["msg"] for one in found[:2] if _path(field, one["loc"]) == place}
+        raise invalid(_sentence(place, alike, found[0]["input"]), place) from None
 
 
-def _sentence(place: str, kind: str, message: str, found: object) -> str:
-    """One sentence of ours for what is wrong."""
-    if kind == "missing":
+EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "list_type": "a list",
+    "too_short": "a list of one or more",
+}
+"""What was expected, by pydantic's name of the error."""
+
+
+def _sentence(place: str, errors: Mapping[str, str], found: object) -> str:
+    """One sentence of ours for what is wrong; of alternatives, the last one is the widest."""
+    if "missing" in errors:
         return f"{place} must be there, but is missing: add it"
-    expected = message.removeprefix("Input should be ").removeprefix("a valid ")
+    kind, message = list(errors.items())[-1]
+    expected = EXPECTED.get(kind, message.removeprefix("Input should be "))
     return f"{place} must be {expected}, found {_kind(found)}: correct it"
 
 
@@ -547,17 +582,14 @@ def _graph_rows(graphs: Sequence[Record], features: Sequence[str]) -> Sequence[R
     return table.select(pl.col(inner).alias(name) for inner, name in zip(inner_names, features, strict=True)).to_dicts()
 
 
-def _known_event(model: LogMonitor) -> int | str:
-    """An event that training has."""
-    events = model.surprise_.vocabulary_.events
-    known: int | str = events[0]
-    return known
+def _number(event: int | str) -> str:
+    """Number in the id of an event, as text: 5 for E5."""
+    digits = "".join(filter(str.isdigit, str(event)))
+    return str(int(digits)) if isinstance(event, str) and digits.isascii() and digits else ""
 
 
 def _example_lines(model: LogMonitor, texts: Mapping[str, str]) -> tuple[str, ...]:
     """Lines of the example beside the model, or made of its templates."""
-    from utils.serving.bodies import parsed
-
     try:
         stored = parsed(texts["input_example.json"].encode())
         return tuple(str(line) for (line,) in stored["data"])
