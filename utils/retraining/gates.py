@@ -9,13 +9,14 @@
 | registry | the new model may be registered at all |
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from utils.datasets.contract import NORMAL, Dataset, Roles
+from utils.datasets.contract import NORMAL, Dataset, Defect, Roles
 from utils.datasets.wording import listed
 from utils.detectors.judging import labelled_tables
 from utils.errors import DataError, LabError
@@ -81,9 +82,10 @@ def check_audit(table: str, findings: pl.DataFrame) -> None:
         return
     first = grave.row(0, named=True)
     name, more = first["data set"], f" and {grave.height - 1} more" if grave.height > 1 else ""
+    evidence, remedy = first["evidence"].rstrip("."), _lower(first["remedy"])
     raise GateClosed(
         "audit", f"no finding of severity high may stand open against the table {table!r} of {name}, found "
-        f"{first['code']} {first['what'].rstrip('.')} ({first['evidence'].rstrip('.')}){more}: {_lower(first['remedy'])}"
+        f"{first['code']} {first['what'].rstrip('.')} ({evidence}){more}: {remedy}"
     )  # fmt: skip
 
 
@@ -100,7 +102,7 @@ def check_rows(name: str, table: str, frame: pl.DataFrame, roles: Roles, *, log:
     few = [key for key in asked if counts.get(key, 0) < FEWEST and not (log and key == ("train", True))]
     if few:
         found = ", ".join(
-            f"{counts.get(key, 0):,.0f} {'anomalies' if key[1] else NORMAL} on the {key[0]} side" for key in few
+            f"{counts.get(key, 0):,.0f} {'anomalous' if key[1] else NORMAL} on the {key[0]} side" for key in few
         )
         raise GateClosed(
             "rows", f"the table {table!r} of {name} must have {FEWEST} {roles.unit}s of each class on each side, found "
@@ -108,20 +110,27 @@ def check_rows(name: str, table: str, frame: pl.DataFrame, roles: Roles, *, log:
         )  # fmt: skip
 
 
-def check_schema(name: str, holder: Any, frame: pl.DataFrame) -> None:  # noqa: ANN401 (any model that was registered)
+def check_schema(
+    name: str,
+    holder: Any,  # noqa: ANN401 (any model that was registered)
+    frame: pl.DataFrame,
+    defects: Sequence[Defect] = (),
+) -> None:
     """Let a table pass that the champion in office can read.
 
     Args:
         name: of the data set.
         holder: the champion in office.
         frame: the table.
+        defects: what was left out when the table was made.
 
     Raises:
         GateClosed: if a column that it reads is missing or has changed its type; all of them are named.
     """
-    broken = schema_breaks(expected_types(holder), frame)
+    expected = expected_types(holder)
+    broken = schema_breaks(expected, frame)
     if broken:
-        shown = "; ".join(broken)
+        shown = "; ".join([*broken, *_left_out(set(expected) - set(frame.columns), defects)])
         raise GateClosed("schema", f"the table must have what the champion of {name} reads, found {shown}: {REVIEW}")
     try:
         holder.predict(frame.head(1))
@@ -178,6 +187,11 @@ def _counts(frame: pl.DataFrame, roles: Roles) -> dict[tuple[str, bool], float]:
     split, label = pl.col(roles.split or ""), pl.col(roles.label or "")
     sums = frame.select(split.alias("side"), label.alias("label"), pl.Series("rows", each)).group_by("side", "label")
     return {(side, label): rows for side, label, rows in sums.agg(pl.col("rows").sum()).iter_rows()}
+
+
+def _left_out(columns: Collection[str], defects: Sequence[Defect]) -> list[str]:
+    """What was left out when the table was made, where it tells of some columns."""
+    return [each.what for each in defects if set(columns) & set(re.split(r"[\s,:()]+", each.what))]
 
 
 def _lower(sentence: str) -> str:

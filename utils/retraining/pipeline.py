@@ -211,7 +211,7 @@ def _passed(order: _Order, data: Dataset, made: Dataset) -> _Material:
     holder = None if order.allow_schema_change else _holder(order)
     if holder is not None:
         order.report("schema of the champion in office")
-        gates.check_schema(made.name, holder, made[table])
+        gates.check_schema(made.name, holder, made[table], made.defects)
     return _Material(order, data, made, table, findings)
 
 
