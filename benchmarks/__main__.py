@@ -14,6 +14,7 @@ from benchmarks import (  # noqa: F401 (registers the cases)
     log_windows,
     next_event,
     report,
+    serving,
     web_events,
 )
 from benchmarks.registry import CASES, Row, Scale
