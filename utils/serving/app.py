@@ -14,16 +14,20 @@ from starlette.responses import Response
 
 from utils.serving import answers, bodies, decisions, described
 from utils.serving.answers import JSON, Refused, invalid, no_champion, unknown_model
-from utils.serving.decisions import EXPLAINED, Explained
+from utils.serving.decisions import EXPLAINED, Decided, Explained
 from utils.serving.limits import FACTS, Gate, Work, body_of, check_json
 from utils.serving.observing import METRICS_TYPE, Observer
 from utils.serving.options import Options
 from utils.serving.registry import Registry, Served
+from utils.serving.requests import Asked
 
 SMALL = 16_384
 """Bytes of a body up to which a compiled champion answers at once; the way to a thread and back takes longer."""
 
 LOOK_SECONDS = 0.02
+COUNT_SECONDS = 0.25
+"""Time that rows wait until they are counted for drift."""
+
 ERRORS = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -31,8 +35,13 @@ class Result(NamedTuple):
     """An answer to a request for decisions, and what is counted of it."""
 
     body: bytes
-    rows: int
-    alarms: int
+    asked: Asked
+    decided: Decided
+
+    @property
+    def alarms(self) -> int:
+        """Number of anomalies."""
+        return sum(map(bool, self.decided.columns["decision"]))
 
 
 class Service:
@@ -43,6 +52,7 @@ class Service:
         self.observer = Observer()
         self.registry = Registry(options.models, options.watch_seconds, self.observer.told)
         self.work = Work(options)
+        self._counting: list[Served] = []
 
     @asynccontextmanager
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
@@ -73,7 +83,11 @@ class Service:
     async def metrics(self, request: Request) -> Response:
         """All metrics, for Prometheus."""
         _route(request, "/metrics")
-        return Response(self.observer.exposed(), media_type=METRICS_TYPE)
+        drifts = {name: one.drift for name, one in self.registry.served.items() if one.drift is not None}
+        text = await self.work.run(
+            lambda _: self.observer.exposed({name: one.metrics() for name, one in drifts.items()})
+        )
+        return Response(text, media_type=METRICS_TYPE)
 
     async def openapi(self, request: Request) -> Response:
         """Describe the service as OpenAPI, with the bodies of the models that are loaded."""
@@ -84,8 +98,13 @@ class Service:
         """Compare what was asked so far with what the champion learned from."""
         _route(request, "/{model}/drift")
         served = await self._served(request, request.path_params["model"])
-        said = f"version {served.version} of model {served.name!r} has no profile of its training: register it again"
-        raise Refused(404, "no_profile", said, "model")
+        if (monitor := served.drift) is None:
+            said = (
+                f"version {served.version} of model {served.name!r} has no profile of its training: register it again"
+            )
+            raise Refused(404, "no_profile", said, "model")
+        report = await self.work.run(lambda _: monitor.report())
+        return _json({"model": served.name, "version": served.version, **report})
 
     async def predict(self, request: Request) -> Response:
         """Decide on the rows of a request."""
@@ -97,7 +116,8 @@ class Service:
         task = partial(self.decide, served, body, explained)
         at_once = served.compiled is not None and len(body) <= SMALL and explained == "none"
         result = task(None) if at_once else await self.work.run(task)
-        request.scope[FACTS].update(rows=result.rows, alarms=result.alarms)
+        request.scope[FACTS].update(rows=len(result.decided.columns["decision"]), alarms=result.alarms)
+        self._count(served, result)
         return Response(result.body, media_type=JSON, headers={"x-model-version": str(served.version)})
 
     def decide(self, served: Served, body: bytes, explained: Explained, stop: threading.Event | None) -> Result:
@@ -108,8 +128,22 @@ class Service:
         """
         asked = served.reading.read(bodies.parsed(body), self.options.most_rows)
         decided = decisions.decide(served, asked.rows, explained, stop)
-        alarms = decided.columns["decision"]
-        return Result(answers.as_json(described.answer(served, asked, decided)), len(alarms), sum(map(bool, alarms)))
+        return Result(answers.as_json(described.answer(served, asked, decided)), asked, decided)
+
+    def _count(self, served: Served, result: Result) -> None:
+        """Put what was asked aside; it is counted for drift a moment later, when nobody waits for it."""
+        if served.drift is None:
+            return
+        columns = result.decided.columns
+        served.drift.add(result.asked.rows, columns["score"], columns["decision"])
+        if served not in self._counting:
+            self._counting.append(served)
+            asyncio.get_running_loop().call_later(COUNT_SECONDS, self._flush, served)
+
+    def _flush(self, served: Served) -> None:
+        self._counting.remove(served)
+        if served.drift is not None and not self.work.stopped:
+            self.work.later(served.drift.flush)
 
     async def _served(self, request: Request, name: str) -> Served:
         """The champion of a name; one that is still being loaded is loaded next and waited for.

@@ -22,20 +22,19 @@ PART = 2_000
 """Rows that are decided on at once, so that a decision that takes too long can be given up in between."""
 
 EXPLAINED_PART = 200
-LINE, EVENTS = "line", "events"
 
 
 class Profile(Protocol):
     """What is known of the scores of training."""
 
-    def p_values(self, scores: Floats) -> Floats:
-        """Share of normal training rows that score as high."""
+    def p_values(self, scores: Floats, /) -> Floats | None:
+        """Share of normal training rows that score as high; nothing where that is not known."""
 
 
 class Compiled(Protocol):
     """A champion in a form that scores records without a table."""
 
-    def score_records(self, records: Sequence[Mapping[str, Any]]) -> Floats:
+    def score_records(self, records: Sequence[Mapping[str, Any]], /) -> Floats:
         """Score; HIGHER = MORE ABNORMAL."""
 
 
@@ -97,32 +96,37 @@ def decide(served: Deciding, rows: Rows, explained: Explained = "none", stop: th
     try:
         if isinstance(model, LogMonitor):
             return Decided(_sessions(model, rows, explained, stop), threshold)
-        columns = _compiled(served, model, rows, explained) or _joined(_table(model, rows, explained, stop))
+        if served.compiled is None or explained == "all" or isinstance(rows, pl.DataFrame):
+            columns = _joined(_table(model, rows, explained, stop))
+        else:
+            columns = _fast(served.compiled, model, rows, explained)
     except GivenUp:
         raise
     except LabError as error:
-        raise invalid(str(error), LINE + "s" if isinstance(model, LogMonitor) else "rows") from error
-    profile = served.profile
+        raise invalid(str(error), "lines" if isinstance(model, LogMonitor) else "rows") from error
     scores = np.asarray(columns["score"], dtype=np.float64)
-    p_values = [None] * len(scores) if profile is None else np.asarray(profile.p_values(scores)).tolist()
-    return Decided({**columns, "p_value": p_values}, threshold)
+    p_values = None if served.profile is None else served.profile.p_values(scores)
+    return Decided({**columns, "p_value": [None] * len(scores) if p_values is None else p_values.tolist()}, threshold)
 
 
-def _compiled(
-    served: Deciding, model: Champion, rows: Rows, explained: Explained
-) -> Mapping[str, Sequence[Any]] | None:
-    """Decide by the compiled form; nothing where there is none, or more than scores are asked for."""
-    compiled = served.compiled
-    if compiled is None or explained == "all" or isinstance(rows, pl.DataFrame):
-        return None
+def _fast(
+    compiled: Compiled, model: Champion, rows: Sequence[Mapping[str, Any]], explained: Explained
+) -> Mapping[str, Sequence[Any]]:
+    """Decide by the compiled form; the champion itself gives reasons and kinds of alarms."""
     scores = compiled.score_records(rows)
     alarms = model.threshold_.predict(scores)
-    if alarms.any() and (explained == "alarms" or model.family_ is not None):
-        return None
-    columns: dict[str, Any] = {"decision": alarms.tolist(), "score": scores.tolist()}
-    if explained != "none":
+    columns: dict[str, list[Any]] = {"decision": alarms.tolist(), "score": scores.tolist()}
+    if explained == "alarms":
         columns["reasons"] = [[] for _ in rows]
-    return columns if model.family_ is None else {**columns, "kind": [None] * len(rows)}
+    if model.family_ is not None:
+        columns["kind"] = [None] * len(rows)
+    places = np.flatnonzero(alarms).tolist()
+    if places and len(columns) > 2:
+        told = model.decide(frame_of([rows[place] for place in places]), explained=explained)
+        for name in set(columns) & {"reasons", "kind"}:
+            for place, value in zip(places, told[name].to_list(), strict=True):
+                columns[name][place] = value
+    return columns
 
 
 def _table(

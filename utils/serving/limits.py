@@ -104,7 +104,9 @@ class Work:
     def __init__(self, options: Options) -> None:
         self.seconds, self.most = options.seconds, options.most_waiting
         self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="decide")
+        self._behind = ThreadPoolExecutor(1, thread_name_prefix="count")
         self._running: set[threading.Event] = set()
+        self.stopped = False
 
     async def run(self, function: Callable[[threading.Event], T]) -> T:
         """Run a function that looks at the event it is given now and then, and ends when it is set.
@@ -125,8 +127,14 @@ class Work:
             raise too_late(self.seconds)
         return future.result()
 
+    def later(self, function: Callable[[], object]) -> None:
+        """Run what nobody waits for, one after the other."""
+        self._behind.submit(function)
+
     def stop(self) -> None:
         """Give up what is running; what waits is not begun."""
+        self.stopped = True
+        self._behind.shutdown(wait=False, cancel_futures=True)
         for event in self._running:
             event.set()
         self._pool.shutdown(wait=False, cancel_futures=True)

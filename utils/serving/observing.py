@@ -3,11 +3,16 @@
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from utils.serving.drift import COUNTED, Metric
 
 LOGGER = logging.getLogger("anomaly.serving")
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -21,7 +26,7 @@ class Observer:
     The names of the metrics: ``anomaly_requests_total`` (route, model, status), ``anomaly_request_seconds`` (route,
     model), ``anomaly_rows`` (model; rows of a request), ``anomaly_decisions_total`` (model, decision),
     ``anomaly_requests_running``, ``anomaly_model_version`` (model), ``anomaly_loads_total`` (model, outcome),
-    ``anomaly_models_ready``.
+    ``anomaly_models_ready``; those of drift are named by :mod:`utils.serving.drift`.
     """
 
     def __init__(self) -> None:
@@ -89,9 +94,32 @@ class Observer:
             }
             LOGGER.log(level, "%s", json.dumps(line, ensure_ascii=True, default=str))
 
-    def exposed(self) -> bytes:
-        """All metrics in the text form of Prometheus."""
-        return generate_latest(self.registry)
+    def exposed(self, drifts: Mapping[str, Sequence[Metric]] | None = None) -> bytes:
+        """All metrics in the text form of Prometheus.
+
+        Args:
+            drifts: of each model, what is known of its drift.
+        """
+        shown = CollectorRegistry()
+        shown.register(_Drifts(drifts or {}))
+        return generate_latest(self.registry) + generate_latest(shown)
+
+
+class _Drifts(Collector):
+    """Metrics of drift, with the model as one more label."""
+
+    def __init__(self, drifts: Mapping[str, Sequence[Metric]]) -> None:
+        self._drifts = drifts
+
+    def collect(self) -> Iterable[PrometheusMetric]:
+        families: dict[str, Any] = {}
+        for model, metrics in self._drifts.items():
+            for one in metrics:
+                labels = ("model", *one.labels)
+                kind = CounterMetricFamily if one.kind == COUNTED else GaugeMetricFamily
+                family = families.setdefault(one.name, kind(one.name, one.help, labels=labels))
+                family.add_metric((model, *one.labels.values()), one.value)
+        return families.values()
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:

@@ -5,13 +5,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from utils.classifiers.champion import Champion
-from utils.classifiers.compiled import PARITY, passed
+from utils.classifiers.compiled import PARITY, CompiledChampion, passed
 from utils.detectors.log_monitor import LogMonitor
 from utils.errors import LabError
+from utils.evaluation.drift import FILE, Profile
 from utils.serving import decisions
+from utils.serving.drift import DriftMonitor
 from utils.serving.requests import Reading, reading_of
 from utils.tracking import registry as store
 from utils.tracking.registry import Loaded
@@ -23,15 +25,18 @@ Told = Callable[[str, dict[str, object]], None]
 AGAIN_SECONDS = 30.0
 """Time after which a version that could not be loaded is tried again."""
 
+MOST_WAITING = 20_000
+"""Rows that may wait to be counted for drift."""
+
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 METRIC = re.compile(rf"({NUMBER})(?: \[({NUMBER}), ({NUMBER})\])?")
 NO_METRICS = frozenset({"seed", "budget"})
 CARD = "model_card.md"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Served:
-    """A champion that answers, with all that belongs to it; never changed, only replaced.
+    """A champion that answers, with all that belongs to it; never changed, only replaced (but for what drift counts).
 
     Attributes:
         name: registered name.
@@ -44,6 +49,7 @@ class Served:
         threshold: that a score must reach.
         profile: what training looked like; ``None`` where the version has none.
         compiled: the form that scores fast; ``None`` where the version has none that passed its gate.
+        drift: compares what is asked with the profile; ``None`` where there is none.
         seconds: that loading took.
     """
 
@@ -55,8 +61,9 @@ class Served:
     metrics: Mapping[str, Mapping[str, float]]
     data: Mapping[str, str]
     threshold: float
-    profile: Any = None
-    compiled: Any = None
+    profile: Profile | None = None
+    compiled: CompiledChampion | None = None
+    drift: DriftMonitor | None = None
     seconds: float = 0.0
 
 
@@ -76,7 +83,7 @@ def served_of(loaded: Loaded, seconds: float = 0.0) -> Served:
         LabError: if it cannot be served or cannot decide.
     """
     version, model = loaded.version, loaded.model
-    reading = reading_of(model, loaded.texts)
+    reading, profile = reading_of(model, loaded.texts), _profile(loaded.texts)
     made = Served(
         name=version.name,
         version=version.number,
@@ -86,8 +93,11 @@ def served_of(loaded: Loaded, seconds: float = 0.0) -> Served:
         metrics=_metrics(version.tags),
         data={tag.removeprefix("data."): value for tag, value in version.tags.items() if tag.startswith("data.")},
         threshold=float(model.threshold_.value_),
-        profile=None,
+        profile=profile,
         compiled=passed(model, loaded.texts.get(PARITY)) if isinstance(model, Champion) else None,
+        drift=None
+        if profile is None
+        else DriftMonitor(profile, model.monitored, inline=False, most_waiting=MOST_WAITING),
         seconds=seconds,
     )
     for form in reading.forms:
@@ -222,6 +232,11 @@ class Registry:
         self._problems = {other: problem for other, problem in self._problems.items() if other != name}
         self._wanted = [other for other in self._wanted if other != name]
         self._told("loaded", facts | {"seconds": round(time.monotonic() - start, 3)})
+
+
+def _profile(texts: Mapping[str, str]) -> Profile | None:
+    """What training looked like, where the version says so."""
+    return Profile.from_json(texts[FILE]) if FILE in texts else None
 
 
 def _metrics(tags: Mapping[str, str]) -> dict[str, dict[str, float]]:
