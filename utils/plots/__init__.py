@@ -30,6 +30,7 @@ from utils.plots.explanations import (
 )
 from utils.plots.exploration import audit_map, balance, correlation_map, distributions
 from utils.plots.features import correlation_groups, log_effect, most_informative, signal_map, stability_bars
+from utils.plots.leaderboard import leaderboard_costs, leaderboard_history, leaderboard_scores
 from utils.plots.log_training import budget_curve, training_curve, work_done_once
 from utils.plots.log_trials import detector_f1, draw_spread, protocol_f1, recall_by_type, truncation
 from utils.plots.portrait import portraits
@@ -70,6 +71,9 @@ __all__ = [
     "imbalance_comparison",
     "importance_bars",
     "k_distance_curve",
+    "leaderboard_costs",
+    "leaderboard_history",
+    "leaderboard_scores",
     "learned_from_whom",
     "log_effect",
     "mistakes_plot",
