@@ -21,11 +21,14 @@ HIT = 0.95
 """Chance that a beacon shows in a window in which it should."""
 
 MOST_ACTIVE = 0.8
-LEAST_ACTIVE = 0.002
+LEAST_ACTIVE = 0.005
+LEAST_COUNT = 10.0
+"""No edge is taken to be active less often than so many times in its history."""
+
 MOST_CELLS = 1 << 28
 
 
-def beats(edge: Ints, window: Values, flows: Values, active: Floats, slots: Ints) -> Floats:
+def beats(edge: Ints, window: Values, flows: Values, active: Floats, slots: Ints, windows: float) -> Floats:
     """Score how regularly each edge has shown signs of life up to now; HIGHER = more like a beacon.
 
     Args:
@@ -33,18 +36,22 @@ def beats(edge: Ints, window: Values, flows: Values, active: Floats, slots: Ints
         window: number of the window, shape (n,); an edge stands once in a window.
         flows: flows in the window, shape (n,).
         active: chance that an edge shows by its history, shape (edges, slots).
-        slots: slot of each window from :data:`REACH` before the first to the last one, shape (windows + REACH,).
+        slots: slot of each window from :data:`REACH` before the first to the last one.
+        windows: windows of history behind ``active``: the fewer, the less a small chance is believed.
 
     Returns:
-        Logarithms of likelihood ratios, 0 for edges that are usually active and rows without a flow, shape (n,).
+        Logarithms of likelihood ratios, shape (n,); 0 for rows without a flow and for edges that are usually active or
+        have no history.
     """
-    numbers, alive = np.asarray(window, dtype=np.int64), np.asarray(flows) > 0
+    numbers, alive = np.asarray(window, dtype=np.int64), np.asarray(np.asarray(flows) > 0)
     found = np.zeros(len(edge))
     if not alive.any():
         return found
     place = numbers - numbers.min() + REACH
-    known = _Past(edge, place, alive, active, slots)
-    asked = np.flatnonzero(alive & (active[edge, slots[place]] < MOST_ACTIVE))
+    least = min(LEAST_COUNT / max(windows, 1.0), MOST_ACTIVE)
+    known = _Past(edge, place, alive, np.clip(active, least, 1 - LEAST_ACTIVE), slots)
+    usual = active[edge, slots[place]]
+    asked = np.flatnonzero(alive & (usual < MOST_ACTIVE) & active.any(axis=1)[edge])
     best = [_repeated(known, edge[asked], place[asked], period) for period in PERIODS]
     found[asked] = np.max(best, axis=0, initial=0.0)
     return found
@@ -54,8 +61,7 @@ class _Past:
     """Which windows each edge was active in, and what that says for a beacon."""
 
     def __init__(self, edge: Ints, place: Ints, alive: Bools, active: Floats, slots: Ints) -> None:
-        chance = np.clip(active, LEAST_ACTIVE, 1 - LEAST_ACTIVE)
-        self.hit, self.miss = np.log(np.maximum(HIT / chance, 1.0)), np.log((1 - HIT) / (1 - chance))
+        self.hit, self.miss = np.log(np.maximum(HIT / active, 1.0)), np.log((1 - HIT) / (1 - active))
         self.slots, self.span = slots, len(slots)
         keys = edge[alive] * self.span + place[alive]
         size = len(active) * self.span

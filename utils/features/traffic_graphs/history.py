@@ -29,6 +29,11 @@ PRIOR_ROWS = 10.0
 DISPERSIONS = (0.3, 100.0)
 MOST_SURPRISE = 300.0
 MAD_TO_SIGMA = 1.4826
+ENOUGH_ROWS = 5
+TAIL_PART = 20
+TAIL_INDEX = (1.0, 5.0)
+"""Limits of the exponent of the tail of flow counts."""
+
 LEAST_SPREAD = 0.1
 """Smallest standard deviation of a logarithm of size: a tenth, so that constant sizes do not make every byte odd."""
 
@@ -57,6 +62,7 @@ class EdgeHistory(BaseEstimator):  # type: ignore[misc]
             ``<ratio>_spread`` of each of :data:`RATIOS`.
         rate_: mean flows in a window, shape (edges + 1, 2 * slots); the last row is that of an unknown edge, 0.
         active_: probability that a window holds any flow, likewise.
+        n_windows_: windows of the time of training.
         new_rate_: chance that a row of a host's is the first of its edge, by ``src``; ``new_rate_of_all_`` for others.
     """
 
@@ -85,10 +91,12 @@ class EdgeHistory(BaseEstimator):  # type: ignore[misc]
         row, slot = self._places(edges)
         flows = edges["flows"].to_numpy().astype(np.float64)
         windows = self._windows_of_slots(edges)
+        self.n_windows_ = float(windows.sum())
         self.rate_ = self._means(row, slot, flows, windows)
         self.active_ = np.clip(self._means(row, slot, (flows > 0).astype(np.float64), windows), 0.0, 1.0)
         self._learn_spread(edges, row, flows - self.rate_[row, slot], self.rate_[row, slot], windows)
         self._learn_new_edges(edges)
+        self._learn_all_flows(row, flows)
         return self
 
     def expected(self, edges: pl.DataFrame) -> tuple[Ints, Floats, Floats]:
@@ -124,15 +132,15 @@ class EdgeHistory(BaseEstimator):  # type: ignore[misc]
 
         Returns:
             Each of shape (n,), 0 where nothing is odd: ``flows_surprise`` (-log10 of the chance of so many flows or
-            more), ``silence_surprise`` (-log10 of the chance of no flow, where there is none), ``new_edge_surprise``
-            (-log10 of the rate of new edges of the source, where the edge is unknown) and ``<ratio>_deviation`` (signed
-            robust standard deviations).
+            more; the less is known of an edge, the more it is compared with all edges), ``silence_surprise`` (-log10 of
+            the chance of no flow, where there is none), ``new_edge_surprise`` (-log10 of the rate of new edges of the
+            source, where the edge is unknown) and ``<ratio>_deviation`` (signed robust standard deviations).
         """
         row, rate, active = self.expected(edges)
         flows = edges["flows"].to_numpy().astype(np.float64)
         known = row < self.edges_.height
         found = {
-            "flows_surprise": np.where(known, self._tail(flows, rate, self._dispersion[row]), 0.0),
+            "flows_surprise": self._flows_surprise(flows, row, rate),
             "silence_surprise": np.where(known & (flows == 0), -np.log10(np.clip(1 - active, 1e-12, 1.0)), 0.0),
             "new_edge_surprise": np.where(known, 0.0, -np.log10(self._new_rates(edges))),
         }
@@ -192,7 +200,9 @@ class EdgeHistory(BaseEstimator):  # type: ignore[misc]
         everywhere = table.select(RATIOS).to_numpy()
         centre = np.median(everywhere, axis=0)
         whole = np.maximum(everywhere.std(axis=0), LEAST_SPREAD)
-        within = np.maximum(MAD_TO_SIGMA * np.median(middle.select(RATIOS).to_numpy(), axis=0), LEAST_SPREAD)
+        often = middle.filter(pl.len().over("edge") >= ENOUGH_ROWS)
+        typical = MAD_TO_SIGMA * np.median(often.select(RATIOS).to_numpy(), axis=0) if often.height else whole
+        within = np.maximum(typical, LEAST_SPREAD)
         n = by_edge["len"].to_numpy()[:, None]
         mads = MAD_TO_SIGMA * by_edge.select(f"{name}_mad" for name in RATIOS).to_numpy()
         place = by_edge["edge"].to_numpy()
@@ -202,6 +212,14 @@ class EdgeHistory(BaseEstimator):  # type: ignore[misc]
         shrunk = np.sqrt((n * mads**2 + PRIOR_ROWS * within**2) / (n + PRIOR_ROWS))
         doubt = np.sqrt(1 + 1 / n)
         self._spread[place] = np.maximum(shrunk * doubt, LEAST_SPREAD)
+
+    def _learn_all_flows(self, row: Ints, flows: Floats) -> None:
+        """Active windows of each edge, flows of all active windows, and how fast their tail falls (Hill, 1975)."""
+        self._seen = np.append(np.bincount(row[flows > 0], minlength=self.edges_.height).astype(np.float64), 0.0)
+        self._flows = np.sort(flows[flows > 0]) if (flows > 0).any() else np.ones(1)
+        highest = self._flows[-max(2, len(self._flows) // TAIL_PART) :]
+        fall = float(np.log(highest / highest[0]).mean())
+        self._tail_index = float(np.clip(1 / max(fall, 1e-9), *TAIL_INDEX))
 
     def _learn_new_edges(self, edges: pl.DataFrame) -> None:
         """How often, in the second half of the past, a row of a host was the first of its edge."""
@@ -218,13 +236,24 @@ class EdgeHistory(BaseEstimator):  # type: ignore[misc]
         rates = edges[SRC].replace_strict(self.new_rate_, default=self.new_rate_of_all_, return_dtype=pl.Float64)
         return np.asarray(np.clip(rates.to_numpy(), 1e-9, 1.0))
 
+    def _flows_surprise(self, flows: Floats, row: Ints, rate: Floats) -> Floats:
+        """-log10 of the chance of so many flows: that of the edge, and with the weight of one window that of all."""
+        doubt = 1 / (1 + self._seen[row])
+        chance = (1 - doubt) * self._tail(flows, rate, self._dispersion[row]) + doubt * self._tail_of_all(flows)
+        return np.where(flows > 0, -np.log10(np.clip(chance, 10.0**-MOST_SURPRISE, 1.0)), 0.0)
+
+    def _tail_of_all(self, flows: Floats) -> Floats:
+        """Share of active windows of all edges with so many flows or more; a Pareto tail beyond the highest number."""
+        total, top = len(self._flows), float(self._flows[-1])
+        as_many = total - np.searchsorted(self._flows, flows, side="left")
+        return np.asarray((1 + as_many) / (1 + total) * (np.maximum(flows, top) / top) ** -self._tail_index)
+
     def _tail(self, flows: Floats, rate: Floats, dispersion: Floats) -> Floats:
-        """-log10 P(X >= flows) of a negative binomial with this mean and dispersion, at most 300."""
+        """P(X >= flows) of a negative binomial with this mean and dispersion."""
         from scipy.special import betainc
 
         mean = np.maximum(rate, 1e-6)
-        chance = betainc(np.maximum(flows, 1.0), dispersion, mean / (mean + dispersion))
-        return np.where(flows > 0, -np.log10(np.clip(chance, 10.0**-MOST_SURPRISE, 1.0)), 0.0)
+        return np.asarray(betainc(np.maximum(flows, 1.0), dispersion, mean / (mean + dispersion)))
 
 
 def _smooth(cells: Floats) -> Floats:

@@ -185,7 +185,8 @@ class TrafficFeatures(BaseEstimator):  # type: ignore[misc]
             return np.zeros(0)
         slots = self.history_.slots_of_windows(edges, REACH)
         row, _, _ = self.history_.expected(edges)
-        return beats(row, edges[WINDOW].to_numpy(), edges["flows"].to_numpy(), self.history_.active_, slots)
+        past = self.history_
+        return beats(row, edges[WINDOW].to_numpy(), edges["flows"].to_numpy(), past.active_, slots, past.n_windows_)
 
     def _groups_of(self, weight: Floats) -> Ints:
         """Communities of these windows; hosts that are silent there stay in their own."""
