@@ -51,7 +51,7 @@ class Service:
         self.options = options
         self.observer = Observer()
         self.registry = Registry(options.models, options.watch_seconds, self.observer.told)
-        self.work = Work(options)
+        self.work = Work(options, self.observer.failed)
         self._counting: list[Served] = []
 
     @asynccontextmanager

@@ -6,10 +6,9 @@ import hmac
 import re
 import threading
 import time
-import traceback
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from starlette.datastructures import Headers
@@ -79,7 +78,7 @@ class Gate:
         except Refused as refused:
             await answer(refused.answer, send)
         except Exception as error:  # a client never sees a traceback
-            self.observer.say("error", {"request_id": scope[FACTS]["request_id"], "trace": _trace(error)})
+            self.observer.failed(error, {"request_id": scope[FACTS]["request_id"]})
             if not started:
                 said = "the service failed on this request: report its request id"
                 await answer(Refused(500, "internal", said).answer, send)
@@ -101,7 +100,8 @@ class Gate:
 class Work:
     """Decisions in threads, so many at a time and for so long; the event loop stays free for others."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, failed: Callable[[BaseException], object]) -> None:
+        self._failed = failed
         self.seconds, self.most = options.seconds, options.most_waiting
         self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="decide")
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="count")
@@ -128,8 +128,8 @@ class Work:
         return future.result()
 
     def later(self, function: Callable[[], object]) -> None:
-        """Run what nobody waits for, one after the other."""
-        self._behind.submit(function)
+        """Run what nobody waits for, one after the other; what fails is told to nobody but ``failed``."""
+        self._behind.submit(function).add_done_callback(self._look_at)
 
     def stop(self) -> None:
         """Give up what is running; what waits is not begun."""
@@ -138,6 +138,11 @@ class Work:
         for event in self._running:
             event.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _look_at(self, done: "Future[Any]") -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            self._failed(error)
 
     def _finished(self, done: "asyncio.Future[Any]", stop: threading.Event) -> None:
         self._running.discard(stop)
@@ -237,11 +242,3 @@ def _request_id(headers: Headers) -> str:
     """The id that the client gave, if it is one; else a new one."""
     given = headers.get(REQUEST_ID, "")
     return given if GOOD_ID.fullmatch(given) else uuid.uuid4().hex
-
-
-def _trace(error: Exception) -> list[str]:
-    """Where an error came from: types and places, no values."""
-    return [
-        type(error).__name__,
-        *(f"{at.filename}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__)[-6:]),
-    ]

@@ -3,7 +3,9 @@
 import json
 import logging
 import time
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -17,6 +19,7 @@ from utils.serving.drift import COUNTED, Metric
 LOGGER = logging.getLogger("anomaly.serving")
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 100_000)
+MOST_PLACES = 6
 METRICS_TYPE = CONTENT_TYPE_LATEST
 
 
@@ -93,6 +96,12 @@ class Observer:
                 **facts,
             }
             LOGGER.log(level, "%s", json.dumps(line, ensure_ascii=True, default=str))
+
+    def failed(self, error: BaseException, facts: Mapping[str, object] | None = None) -> None:
+        """Write where an error came from: types and places, no values."""
+        places = traceback.extract_tb(error.__traceback__)[-MOST_PLACES:]
+        trace = [type(error).__name__, *(f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in places)]
+        self.say("error", {**(facts or {}), "trace": trace}, logging.ERROR)
 
     def exposed(self, drifts: Mapping[str, Sequence[Metric]] | None = None) -> bytes:
         """All metrics in the text form of Prometheus.

@@ -102,7 +102,11 @@ def served_of(loaded: Loaded, seconds: float = 0.0) -> Served:
     )
     for form in reading.forms:
         asked = reading.read(form.example, most=1_000)
-        decisions.decide(made, asked.rows, "all")
+        columns = decisions.decide(made, asked.rows, "all").columns
+        if profile is not None:
+            tried = DriftMonitor(profile, model.monitored, inline=False)
+            tried.add(asked.rows, columns["score"], columns["decision"])
+            tried.flush()
     return made
 
 

@@ -25,6 +25,9 @@ LINE_PARTS = ("Date", "Time", "Pid", "Level", "Component", "Content")
 LINE = "{} {} {} {} {}: {}"
 """How a line of HDFS is written, of its columns in order."""
 
+ROUNDING = 1e-9
+"""Scores that differ by no more are equal: sums of the same numbers in another order."""
+
 COLUMNS: Mapping[str, type[pl.DataType]] = {
     "model": pl.String,
     "form": pl.String,
@@ -115,8 +118,8 @@ def agreement(service: Client, models: Mapping[str, Any], asked: Iterable[Asked]
 
     Returns:
         One row a model and form: ``model``, ``form``, ``version`` that answered, records ``asked`` and how many of them
-        are ``distinct``, ``alarms`` of the service, decisions that ``differ`` or whose scores are not equal to the last
-        digit, the ``largest`` difference of scores, and records ``per_second`` of the service in batches of 1,000.
+        are ``distinct``, ``alarms`` of the service, records that ``differ`` in their decision or by more than rounding
+        in their score, the ``largest`` difference of scores, and records ``per_second`` in batches of 1,000.
 
     Raises:
         DataError: if the service refuses records.
@@ -160,7 +163,7 @@ def _asked(
     rows = _drawn(test if test.height else frame, most, seed)
     labels = rows[roles.label].to_numpy() if roles.label and not rows[roles.label].null_count() else None
     if isinstance(model, LogMonitor):
-        sessions = rows.select(pl.col(EVENTS).cast(pl.List(pl.String)))
+        sessions = rows.select(EVENTS)
         return Asked(name, "sessions", sessions[EVENTS].to_list(), sessions, labels)
     raw = rows.select(columns)
     return Asked(name, "rows", _records(raw), raw, labels)
@@ -203,7 +206,7 @@ def _compared(service: Client, model: Any, asked: Asked) -> dict[str, object]:  
         "asked": len(asked.records),
         "distinct": asked.distinct,
         "alarms": int(answered["decision"].sum()),
-        "differ": client.disagreements(answered, decided).height,
+        "differ": client.disagreements(answered, decided, ROUNDING).height,
         "largest": float(apart.max() or 0.0),  # type: ignore[arg-type] # polars
         "per_second": len(asked.records) / seconds,
     }
