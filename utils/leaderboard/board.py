@@ -165,9 +165,10 @@ def _results(store: Snapshot) -> pl.DataFrame:
 
 def _chosen_standings(store: Snapshot) -> list[tuple[dict[str, Any], Standing]]:
     """Standings of each data set from one run a stage."""
-    runs = _results(store).filter(pl.col("stage").is_in(list(stages.READERS)))
     found: list[tuple[dict[str, Any], Standing]] = []
-    for _, each in runs.group_by("data_set", "stage", maintain_order=True):
+    runs = _results(store)
+    known = [stage for stage in runs["stage"].unique().drop_nulls() if stages.reader_of(stage)]
+    for _, each in runs.filter(pl.col("stage").is_in(known)).group_by("data_set", "stage", maintain_order=True):
         for run in each.head(TRIES).iter_rows(named=True):
             if standings := stages.standings(Recorded(run, store)):
                 found += [(run, one) for one in standings]
@@ -252,8 +253,8 @@ def _across(one: Standing, other: Standing) -> Lead:
 
 def _history_rows(store: Snapshot) -> Iterator[dict[str, Any]]:
     for run in _results(store).sort("started", "run").iter_rows(named=True):
-        if run["stage"] in stages.HEADLINES:
-            kind, metric, headline = stages.HEADLINES[run["stage"]]
+        if named := stages.headline_of(run["stage"]):
+            kind, metric, headline = named
             if found := headline(Recorded(run, store)):
                 yield run | {"kind": kind, "metric": metric, "name": found[0], "value": found[1]}
 

@@ -24,8 +24,9 @@ from utils.leaderboard.standings import (
 )
 
 RULE, UNLABELLED, SELECTION, LABELLED = "one rule", "no labels", "with labels, defaults", "with labels"
-SEQUENCES, SEQUENCES_LABELLED, FEWER, GRAPHS = "sequences", "sequences, with labels", "fewer features", "graphs"
-KINDS = (RULE, UNLABELLED, GRAPHS, SEQUENCES, SELECTION, FEWER, LABELLED, SEQUENCES_LABELLED)
+SEQUENCES, SEQUENCES_LABELLED = "sequences", "sequences, with labels"
+GRAPHS, GRAPHS_LABELLED, FEWER = "graphs", "graphs, with labels", "fewer features"
+KINDS = (RULE, UNLABELLED, GRAPHS, SEQUENCES, SELECTION, FEWER, LABELLED, GRAPHS_LABELLED, SEQUENCES_LABELLED)
 """Kinds of standings, from what needs least to what needs most."""
 
 TRIVIAL = frozenset({"flag everything", "dummy"})
@@ -68,9 +69,19 @@ class Recorded:
 Reader = Callable[[Recorded], Iterable[Standing]]
 
 
+def reader_of(stage: str | None) -> Reader | None:
+    """Find the reader of a stage: its own, or that of graphs for every stage that is named after them."""
+    return READERS.get(str(stage)) or (_graphs if "graph" in str(stage) else None)
+
+
+def headline_of(stage: str | None) -> "tuple[str, str, Headline] | None":
+    """Find what the history shows of a stage: its kind, the metric in words, and where it is."""
+    return HEADLINES.get(str(stage)) or ((GRAPHS, "F1", _graph_f1) if "graph" in str(stage) else None)
+
+
 def standings(recorded: Recorded) -> list[Standing]:
     """Read the standings of a run; none where its stage has no methods to compare."""
-    reader = READERS.get(str(recorded.run["stage"]))
+    reader = reader_of(recorded.run["stage"])
     return [] if reader is None else [found for found in reader(recorded) if found.entries]
 
 
@@ -239,6 +250,27 @@ def _representations(recorded: Recorded) -> Iterable[Standing]:
         yield Standing(FEWER, table, ordered, protocol=TRAINING_SPLITS, lead=_lead(ordered, "f1"), picked=len(ordered))
 
 
+def _graphs(recorded: Recorded) -> Iterable[Standing]:
+    """Every stored table of detectors with F1 and an interval: of edges, of hosts."""
+    for table, rows in recorded.tables_named(""):
+        if not {"detector", "f1", "low", "high", "roc_auc"} <= set(rows[0]) or all(_f1(row) < 0 for row in rows):
+            continue
+        trivial = _trivial(rows, "detector")
+        for kind, labelled in ((GRAPHS, False), (GRAPHS_LABELLED, True)):
+            entries = [
+                _entry(
+                    str(row.get("detector")),
+                    _limits(row) | _numbers(row, auc="roc_auc", seconds="seconds") | {"alarms": _alarms(row, "real")},
+                    str(row.get("threshold") or ""),
+                )
+                for row in rows
+                if row.get("detector") not in TRIVIAL and ("labels" in str(row.get("detector"))) == labelled
+            ]
+            ordered, protocol = _ordered(entries, "f1"), "latest part"
+            lead, picked = _lead(ordered, "f1"), len(ordered)
+            yield Standing(kind, table, ordered, protocol=protocol, lead=lead, trivial=trivial, picked=picked)
+
+
 def _sequences(recorded: Recorded) -> Iterable[Standing]:
     for table, rows in recorded.tables_named("_detectors"):
         yield _unlabelled_sessions(recorded, table, rows)
@@ -403,6 +435,11 @@ def _highest_mean(recorded: Recorded) -> tuple[str, float] | None:
     return max(found.items(), key=_second, default=None)
 
 
+def _graph_f1(recorded: Recorded) -> tuple[str, float] | None:
+    found = {name: value for name, value in recorded.metrics.items() if _EDGES.search(name) and "labels" not in name}
+    return max(found.items(), key=_second, default=None)
+
+
 def _second(pair: tuple[str, float]) -> float:
     return pair[1]
 
@@ -412,6 +449,7 @@ POINTS: Mapping[str, str] = MappingProxyType({DEFAULT_POINT: "best_F1", "new kin
 
 _DETECTOR = re.compile(r"_[A-Z]\w+_roc_auc$")
 _VIEW = re.compile(r"_(?:all_features|top_by|recursive|principal|autoencoder)\w*_\d+_f1$")
+_EDGES = re.compile(r"edges/[^/]+/f1$")
 _DRAWN = re.compile(r"_draws/[^/]+/mean$")
 
 Headline = Callable[[Recorded], tuple[str, float] | None]

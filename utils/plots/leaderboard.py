@@ -37,13 +37,14 @@ KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "with labels, defaults": (QUALITATIVE[1], "cross"),
         "fewer features": (QUALITATIVE[3], "star"),
         "with labels": (ANOMALY, "diamond"),
+        "graphs, with labels": (ANOMALY, "hexagon"),
         "sequences, with labels": (ANOMALY, "triangle-down"),
     }
 )
 """Colour and symbol of what a method learns from."""
 
 OTHER = (INK, "x")
-TEST_PART = "test part"
+SPLITS = "repeated splits of training rows"
 TRIVIAL = "flag everything"
 INTERVAL = ("data_set", "source", "table", "kind", "method", "f1", "f1_low", "f1_high", "trivial", "protocol")
 COSTS = ("data_set", "kind", "method", "f1", "seconds", "protocol")
@@ -186,7 +187,7 @@ def _kinds(shown: pl.DataFrame) -> list[str]:
 def _mark(kind: str, part: pl.DataFrame) -> dict[str, object]:
     """Filled on test rows, open on splits of training rows."""
     colour, symbol = KINDS.get(kind, OTHER)
-    symbols = [symbol if protocol == TEST_PART else f"{symbol}-open" for protocol in part["protocol"]]
+    symbols = [f"{symbol}-open" if protocol == SPLITS else symbol for protocol in part["protocol"]]
     return {"color": colour, "symbol": symbols, "size": 10}
 
 
