@@ -145,9 +145,9 @@ class _Holder:
         return int(self.version.version)
 
     @property
-    def files(self) -> set[str]:
-        """Files beside the model that a challenger may have, too."""
-        return {file for file in (drift.FILE,) if read_beside(self.version.name, file, number=self.number) is not None}
+    def has_profile(self) -> bool:
+        """Whether it is stored what training looked like."""
+        return read_beside(self.version.name, drift.FILE, number=self.number) is not None
 
     def same(self, run: Run, tag: str) -> bool:
         return (self.version.tags or {}).get(tag) == run.tags.get(tag)
@@ -214,14 +214,14 @@ def challenge(
         else _test(holder, champion, rows, y, weight, groups, metric, resamples, seed)
     )
     same = holder is not None and not holder.problem and _same(run, holder, champion, rows)
-    if holder is not None and same and holder.files >= set(_profile(champion)):
+    if holder is not None and same and (holder.has_profile or getattr(champion, "profile_", None) is None):
         said = f"{name}: version {holder.number} stays champion: the challenger scores every test row as it does."
         return Verdict(name, False, None, holder.number, said, test, kept.size)
     takes, why = (True, COMPLETES) if same else _decided(run, holder, test)
     if winners_only and holder is not None and not takes:
         said = f"{name}: version {holder.number} stays champion, the challenger is not registered: {why}."
         return Verdict(name, False, None, holder.number, said, test, kept.size)
-    address, text = _store(run, name, champion, evidence, example, kept, rows)
+    address, text = _store(run, name, champion, evidence, example, kept, rows, weight)
     number = register(address, name)
     _describe(run, name, number, text, evidence)
     if takes:
@@ -507,11 +507,12 @@ def _store(
     example: pl.DataFrame | None,
     kept: Storage,
     held_out: pl.DataFrame,
+    weight: Values | None,
 ) -> tuple[str, str]:
     """Store model and card in the run; return the model's address and the card."""
     text = card(run, name, champion, evidence, kept)
     rows = _plain(champion.example() if example is None else example)
-    beside = {CARD: text} | _profile(champion) | _parity(run, champion, held_out)
+    beside = {CARD: text} | _profile(champion, held_out, weight) | _parity(run, champion, held_out)
     address = run.log_model(
         cast("Predictor", champion),
         rows,
@@ -526,10 +527,13 @@ def _store(
     return address, text
 
 
-def _profile(champion: Decider) -> dict[str, str]:
-    """The file that says what training looked like, where the model knows it."""
+def _profile(champion: Decider, held_out: pl.DataFrame, weight: Values | None) -> dict[str, str]:
+    """The file that says what training looked like, where the model knows it, and which scores to expect."""
     found = getattr(champion, "profile_", None)
-    return {drift.FILE: found.to_json()} if isinstance(found, Profile) else {}
+    if not isinstance(found, Profile):
+        return {}
+    scores = champion.score_samples(held_out)
+    return {drift.FILE: found.expecting(scores, champion.threshold_.predict(scores), weight).to_json()}
 
 
 def _parity(run: Run, champion: Decider, held_out: pl.DataFrame) -> dict[str, str]:

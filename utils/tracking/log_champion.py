@@ -76,12 +76,9 @@ def log_champion(
     test = frame.filter(pl.col(roles.split or "") == "test")
     truth, weight = test[roles.label or ""], weight_of(test, roles)
     rows = test.select(EVENTS)
-    scores = fitted.score_samples(rows)
-    if fitted.profile_ is not None:
-        fitted.profile_ = fitted.profile_.expecting(fitted.threshold_.predict(scores), weight)
     estimates = metrics.evaluate(
         truth,
-        scores,
+        fitted.score_samples(rows),
         threshold=fitted.threshold_,
         unit="session",
         weight=weight,

@@ -1,7 +1,7 @@
 """What training looked like, in counts: enough to tell later whether a model is asked the same, and no row.
 
-A profile is written beside each registered model. It holds how many training rows lie in each cell of each column, in
-each cell of the scores out of fold, and above the threshold; and the steps of the p-values.
+A profile is written beside each registered model. It holds how many training rows lie in each cell of each column, how
+many held-out rows lie in each cell of the scores and above the threshold, and the steps of the p-values.
 """
 
 import json
@@ -55,8 +55,8 @@ class Profile:
     Attributes:
         rows: training rows.
         inputs: the columns that the model reads.
-        scores: scores of rows by models that had not seen them; ``None`` where there are none.
-        alarms: whether these scores reach the threshold.
+        scores: scores of rows that the model has not learned from; ``None`` where there are none.
+        alarms: how many of them raise an alarm; of training rows out of fold where no others are known.
         steps: p-values among the scores of normal rows; ``None`` where there are none.
         quiet: whether only rows without an alarm are compared.
     """
@@ -129,7 +129,10 @@ class Profile:
     def scored(
         self, scores: Values, alarms: Values | None = None, *, y: Values | None = None, weight: Values | None = None
     ) -> "Profile":
-        """Add what the scores of training rows looked like, in any order of the rows.
+        """Add p-values and the share of alarms, from scores out of fold in any order of the rows.
+
+        These scores are not what later scores are compared with: a model of all training rows spreads its scores wider
+        than models of a part of them do. :meth:`expecting` takes scores of the model itself.
 
         Args:
             scores: scores of training rows by models that had not seen them, HIGHER = MORE ABNORMAL (m,).
@@ -142,29 +145,31 @@ class Profile:
         """
         found = as_scores(scores)
         given = as_weights(weight, len(found))
-        mass = observations(given, len(found))
         steps = Steps.of(ConformalPValues().fit(found, y, given))
-        if alarms is None:
-            return replace(self, scores=Numbers.of(SCORE, pl.Series(found), mass), alarms=None, steps=steps)
-        told = as_labels(alarms, len(found))
-        shown = ~told if self.quiet else np.ones(len(found), dtype=np.bool_)
-        counted = Numbers.of(SCORE, pl.Series(found[shown]), mass[shown])
-        return replace(self, scores=counted, alarms=_alarms(told, mass), steps=steps)
+        told = None if alarms is None else as_labels(alarms, len(found))
+        return replace(
+            self, steps=steps, alarms=None if told is None else _alarms(told, observations(given, len(found)))
+        )
 
-    def expecting(self, alarms: Values, weight: Values | None = None) -> "Profile":
-        """Expect another share of alarms than that of training rows, as in rows that hold anomalies.
+    def expecting(self, scores: Values, alarms: Values, weight: Values | None = None) -> "Profile":
+        """Expect scores and alarms as on rows that the model has not learned from.
 
         Args:
-            alarms: decisions on such rows, true for an alarm (m,).
+            scores: of such rows by the model itself, HIGHER = MORE ABNORMAL (m,).
+            alarms: its decisions on them, true for an alarm (m,).
             weight: how many rows each row stands for, or importances (m,).
 
         Raises:
-            DataError: if there is no row, or lengths differ.
+            DataError: if there is no row, lengths differ, or scores are NaN.
         """
-        told = as_labels(alarms)
+        found = as_scores(scores)
+        told = as_labels(alarms, len(found))
         if not told.size:
-            raise DataError("a share of alarms is expected after decisions, found none: give some")
-        return replace(self, alarms=_alarms(told, observations(as_weights(weight, len(told)), len(told))))
+            raise DataError("scores are expected as on rows that were held out, found none: give some")
+        mass = observations(as_weights(weight, len(told)), len(told))
+        shown = ~told if self.quiet else np.ones(len(told), dtype=np.bool_)
+        counted = Numbers.of(SCORE, pl.Series(found[shown]), mass[shown])
+        return replace(self, scores=counted, alarms=_alarms(told, mass))
 
     def _decided(self, rows: int, scores: Values | None, decisions: Values | None) -> dict[str, pl.Series]:
         """Scores and alarms as series, those that are counted."""

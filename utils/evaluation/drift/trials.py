@@ -1,8 +1,9 @@
 """Is the watch quiet where nothing has changed, and does it wake up where something has? Tried on held-out rows.
 
-Quiet rows are drawn from the held-out rows without replacement, window by window, again and again; and once more they
-come in their own order, as bursts are what no test of independent rows is made for. A shift is made in rows that are
-drawn in the same way; it is found when the watch gives its first alarm within four windows.
+Every second held-out row says which scores and how many alarms to expect; the others are asked. Quiet rows are drawn
+from these without replacement, window by window, again and again; and once more they come in their own order, as bursts
+are what no test of independent rows is made for. A shift is made in rows that are drawn in the same way; it is found
+when the watch gives its first alarm within four windows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import polars as pl
 
 from utils.errors import DataError
 from utils.evaluation.drift.profile import Profile
-from utils.evaluation.drift.shifts import kinds_of, shifted
+from utils.evaluation.drift.shifts import EVENTS, kinds_of, shifted
 from utils.evaluation.drift.testing import ALPHA, SIZE
 from utils.evaluation.drift.watch import WINDOW, Watch
 from utils.evaluation.inputs import Bools, Floats, Values, as_labels
@@ -104,12 +105,15 @@ def drift_trial(
     labels = None if y is None else as_labels(y, rows.height)
     rng = np.random.default_rng(seed)
     options: dict[str, Any] = {"window": window, "alpha": alpha, "size": size}
-    asked = _asked(model, rows)
-    found = [_quiet(NONE, profile, asked, _drawn(rows.height, window, windows, rng), options)]
-    found.append(_quiet(IN_ORDER, profile, asked, [np.arange(rows.height // window * window)], options))
-    for kind in kinds_of(rows, labels) if kinds is None else kinds:
+    given = rows if EVENTS in rows.columns else model.monitored(rows)
+    expected, asked = _asked(model, given[::2]), _asked(model, given[1::2])
+    known, left = profile.expecting(expected.scores, expected.decisions), len(asked.scores)
+    found = [_quiet(NONE, known, asked, _drawn(left, window, windows, rng), options)]
+    found.append(_quiet(IN_ORDER, known, asked, [np.arange(left // window * window)], options))
+    y_asked = None if labels is None else labels[1::2]
+    for kind in kinds_of(given, labels) if kinds is None else kinds:
         seeds = rng.integers(1 << 31, size=repeats).tolist()
-        found.append(_shift(kind, profile, model, rows, labels, seeds, options))
+        found.append(_shift(kind, known, model, given[1::2], y_asked, seeds, options))
     return pl.DataFrame(found, schema=COLUMNS, orient="row")
 
 
