@@ -34,6 +34,7 @@ from utils.plots.leaderboard import leaderboard_costs, leaderboard_history, lead
 from utils.plots.log_training import budget_curve, training_curve, work_done_once
 from utils.plots.log_trials import detector_f1, draw_spread, protocol_f1, recall_by_type, truncation
 from utils.plots.portrait import portraits
+from utils.plots.serving import waiting_times
 from utils.plots.sessions import counts_difference, session_picture
 from utils.plots.static import svg
 from utils.plots.style import use_house_style
@@ -104,6 +105,7 @@ __all__ = [
     "training_curve",
     "truncation",
     "use_house_style",
+    "waiting_times",
     "waterfall",
     "work_done_once",
 ]

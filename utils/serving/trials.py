@@ -16,7 +16,12 @@ from utils import settings
 from utils.classifiers.champion import Champion
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.log_monitor import LogMonitor
-from utils.evaluation.inputs import Bools
+from utils.evaluation.drift import Profile, drift_trial, kinds_of, shifted
+from utils.evaluation.drift.shifts import LOG_SHIFTS, TABLE_SHIFTS
+from utils.evaluation.drift.trials import NONE
+from utils.evaluation.drift.watch import FEWEST_ROWS, WINDOW
+from utils.evaluation.inputs import Bools, Weights
+from utils.features.tables import weight_of
 from utils.serving import client
 from utils.serving.client import Client
 
@@ -25,6 +30,17 @@ LINE_PARTS = ("Date", "Time", "Pid", "Level", "Component", "Content")
 LINE = "{} {} {} {} {}: {}"
 """How a line of HDFS is written, of its columns in order."""
 
+WATCHED: Mapping[str, type[pl.DataType]] = {
+    "model": pl.String,
+    "asked": pl.Int64,
+    "as they are": pl.String,
+    "shift": pl.String,
+    "shifted": pl.String,
+    "columns": pl.String,
+}
+SHIFTS = sorted({*TABLE_SHIFTS, *LOG_SHIFTS})
+OK = 200
+MOST_COLUMNS = 3
 ROUNDING = 1e-9
 """Scores that differ by no more are equal: sums of the same numbers in another order."""
 
@@ -64,6 +80,43 @@ class Asked:
         """Number of records that differ from each other."""
         return len(set(map(repr, self.records)))
 
+    def repeated(self, least: int) -> "Asked":
+        """The same records, from the first on again where they are fewer; lines are never repeated."""
+        if self.form == "lines" or len(self.records) >= least or not self.records:
+            return self
+        places = np.resize(np.arange(len(self.records)), least).tolist()
+        labels = None if self.labels is None else self.labels[places]
+        return Asked(self.name, self.form, [self.records[place] for place in places], self.rows[places], labels)
+
+
+def served(service: Client) -> pl.DataFrame:
+    """Tell what a service serves.
+
+    Returns:
+        One row a model: ``model``, ``version``, ``learned from`` (real or simulated data), ``f1`` on its test rows with
+        the interval (``low``, ``high``; null where none is known), ``threshold``, whether it decides in a ``compiled``
+        form and gives ``p_values``, and the ``forms`` that requests may have.
+
+    Raises:
+        OSError: if nobody answers.
+    """
+    rows = []
+    for told in service.get("/models").value["models"]:
+        f1 = told["metrics"].get("f1", {})
+        rows.append(
+            {
+                "model": told["name"],
+                "version": told["version"],
+                "learned from": told["data"].get("source"),
+                **dict(zip(("f1", "low", "high"), map(f1.get, ("value", "low", "high")), strict=True)),
+                "threshold": told["threshold"],
+                "compiled": told["compiled"],
+                "p_values": told["p_values"],
+                "forms": ", ".join(told["forms"]),
+            }
+        )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
 
 def held_out(
     name: str, model: Champion | LogMonitor, processed: Dataset, *, most: int, seed: int = settings.SEED
@@ -74,8 +127,8 @@ def held_out(
         name: of the registered model.
         model: the model.
         processed: tables of its data set.
-        most: records at most; some are drawn where there are more, and all are asked again and again where there are
-            fewer.
+        most: records at most: some are drawn where there are more, and stay in their order. Where a row stands for
+            several sessions, sessions are drawn as they occur, in random order.
         seed: of the draw.
 
     Returns:
@@ -108,13 +161,14 @@ def raw_lines(name: str, model: Champion | LogMonitor, data: Dataset, *, most: i
     return Asked(name, "lines", texts, texts)
 
 
-def agreement(service: Client, models: Mapping[str, Any], asked: Iterable[Asked]) -> pl.DataFrame:
+def agreement(service: Client, models: Mapping[str, Any], asked: Iterable[Asked], *, least: int = 0) -> pl.DataFrame:
     """Ask the service and the models, and count on how many records they differ.
 
     Args:
         service: the running service.
         models: the registered models by name, as :func:`utils.tracking.models.load_model` gives them.
         asked: records of each.
+        least: where records are fewer, all are asked again and again until there are so many.
 
     Returns:
         One row a model and form: ``model``, ``form``, ``version`` that answered, records ``asked`` and how many of them
@@ -125,7 +179,8 @@ def agreement(service: Client, models: Mapping[str, Any], asked: Iterable[Asked]
         DataError: if the service refuses records.
         OSError: if nobody answers.
     """
-    return pl.DataFrame([_compared(service, models[one.name], one) for one in asked], schema=dict(COLUMNS))
+    rows = [_compared(service, models[one.name], one.repeated(least)) for one in asked]
+    return pl.DataFrame(rows, schema=dict(COLUMNS))
 
 
 def speeds(
@@ -152,6 +207,109 @@ def speeds(
     return pl.concat(measured) if measured else pl.DataFrame()
 
 
+def watched(service: Client, asked: Iterable[Asked], *, seed: int = settings.SEED) -> pl.DataFrame:
+    """Send records as they are, then with one shift made in them, and read each time what ``GET /{model}/drift`` says.
+
+    Args:
+        service: the running service, which counts whatever it was asked since it started.
+        asked: records of each model; those that cannot be shifted, or are too few, are left out.
+        seed: of the shift.
+
+    Returns:
+        One row a model: rows ``asked`` and the state ``as they are``, the ``shift``, the state ``shifted``, and the
+        ``columns`` that then differ most.
+
+    Raises:
+        DataError: if the service refuses records.
+        OSError: if nobody answers.
+    """
+    rows = []
+    for one in asked:
+        kinds = kinds_of(one.rows, one.labels) if isinstance(one.rows, pl.DataFrame) else ()
+        before = service.get(f"/{one.name}/drift")
+        if before.status != OK or not kinds:
+            continue
+        moved = shifted(one.rows, kinds[0], seed, y=one.labels)
+        client.replay(service, one.name, sent_as(one.form, moved), form=one.form)
+        after = service.get(f"/{one.name}/drift").value
+        rows.append((one.name, len(one.records), before.value["state"], kinds[0], after["state"], _drifted(after)))
+    return pl.DataFrame(rows, schema=WATCHED, orient="row")
+
+
+def drift_trials(
+    asked: Iterable[Asked],
+    models: Mapping[str, Any],
+    profiles: Mapping[str, Profile],
+    *,
+    windows: int = 300,
+    repeats: int = 10,
+    seed: int = settings.SEED,
+) -> pl.DataFrame:
+    """Measure false alarms and found shifts on the held-out records of each model.
+
+    Args:
+        asked: records of each model.
+        models: the registered models by name.
+        profiles: what their training looked like, by name.
+        windows: quiet windows that are tried.
+        repeats: times that each shift is made.
+        seed: of all draws.
+
+    Returns:
+        The tables of :func:`utils.evaluation.drift.drift_trial` with the ``model`` and the rows of a ``window`` before;
+        models without a profile, or with too few records, are left out.
+    """
+    found = []
+    for one in asked:
+        window = min(WINDOW, len(one.records) // 3)
+        if one.name not in profiles or one.form == "lines" or window < FEWEST_ROWS:
+            continue
+        table = drift_trial(
+            profiles[one.name],
+            models[one.name],
+            one.rows,
+            y=one.labels,
+            windows=windows,
+            repeats=repeats,
+            window=window,
+            seed=seed,
+        )
+        found.append(table.select(pl.lit(one.name).alias("model"), pl.lit(window).alias("window"), pl.all()))
+    return pl.concat(found) if found else pl.DataFrame()
+
+
+def results(name: str, agreed: pl.DataFrame, waited: pl.DataFrame, drifts: pl.DataFrame) -> dict[str, float]:
+    """Numbers of one model for the record of a run.
+
+    Args:
+        name: of the model.
+        agreed: as :func:`agreement` gives it.
+        waited: as :func:`speeds` gives it.
+        drifts: as :func:`drift_trials` gives it.
+
+    Returns:
+        Records ``asked`` and those that ``differ``; milliseconds of one client (``p50_ms``, ``p99_ms``) and requests
+        that ``failed``; shares of false alarms of drift (``drift_false``) and of shifts found (``drift_found``).
+    """
+    own = [table.filter(model=name) if table.height else table for table in (agreed, waited, drifts)]
+    found: dict[str, float] = {}
+    if own[0].height:
+        found |= {"asked": float(own[0]["asked"].sum()), "differ": float(own[0]["differ"].sum())}
+    if own[1].height:
+        alone = own[1].sort("clients").row(0, named=True)
+        found |= {"p50_ms": alone["p50_ms"], "p99_ms": alone["p99_ms"], "failed": float(own[1]["failed"].sum())}
+    for key, chosen in (("drift_false", pl.col("shift") == NONE), ("drift_found", pl.col("shift").is_in(SHIFTS))):
+        rows = own[2].filter(chosen) if own[2].height else own[2]
+        if rows.height and rows["tried"].sum():
+            found[key] = float(rows["alarms"].sum()) / float(rows["tried"].sum())
+    return found
+
+
+def sent_as(form: client.Form, rows: pl.DataFrame) -> list[Any]:
+    """Write rows that a model reads as the records of a request."""
+    return rows[EVENTS].to_list() if form == "sessions" else _records(rows)
+
+
 def _asked(
     name: str, model: Champion | LogMonitor, frame: pl.DataFrame, roles: Roles, most: int, seed: int
 ) -> Asked | None:
@@ -160,13 +318,15 @@ def _asked(
     if not set(columns) <= set(frame.columns):
         return None
     test = frame.filter(pl.col(roles.split) != "train") if roles.split else frame
-    rows = _drawn(test if test.height else frame, most, seed)
+    test = test if test.height else frame
+    mass = weight_of(test, roles)
+    rows = _drawn(test, None if mass is None else mass.to_numpy(), most, seed)
     labels = rows[roles.label].to_numpy() if roles.label and not rows[roles.label].null_count() else None
     if isinstance(model, LogMonitor):
         sessions = rows.select(EVENTS)
-        return Asked(name, "sessions", sessions[EVENTS].to_list(), sessions, labels)
+        return Asked(name, "sessions", sent_as("sessions", sessions), sessions, labels)
     raw = rows.select(columns)
-    return Asked(name, "rows", _records(raw), raw, labels)
+    return Asked(name, "rows", sent_as("rows", raw), raw, labels)
 
 
 def _read(model: Champion | LogMonitor) -> tuple[str, ...]:
@@ -176,10 +336,12 @@ def _read(model: Champion | LogMonitor) -> tuple[str, ...]:
     return tuple(model.reader_.inputs if model.reader_ is not None else map(str, model.feature_names_in_))
 
 
-def _drawn(frame: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
-    """As many rows as wanted: some of many, or few of them several times."""
-    order = np.random.default_rng(seed).permutation(frame.height)
-    return frame[np.resize(order, most) if frame.height else order]
+def _drawn(frame: pl.DataFrame, weight: Weights | None, most: int, seed: int) -> pl.DataFrame:
+    """Some rows in their order, or as many draws as wanted by weight."""
+    rng = np.random.default_rng(seed)
+    if weight is not None and weight.sum() > 0:
+        return frame[rng.choice(frame.height, most, p=weight / weight.sum())]
+    return frame[np.sort(rng.permutation(frame.height)[:most])]
 
 
 def _records(raw: pl.DataFrame) -> list[dict[str, Any]]:
@@ -218,3 +380,9 @@ def _decided(model: Any, asked: Asked) -> pl.DataFrame:  # noqa: ANN401 - any re
     if asked.form == "sessions":
         return model.decide_sessions(asked.rows, explained=explained)  # type: ignore[no-any-return]
     return model.decide(asked.rows, explained=explained)  # type: ignore[no-any-return]
+
+
+def _drifted(report: Mapping[str, Any]) -> str:
+    """Names of the first columns that differ."""
+    names = [column["column"] for column in report["columns"] if column["drifted"]]
+    return ", ".join(names[:MOST_COLUMNS])
