@@ -8,6 +8,7 @@
 README.
 """
 
-from utils.leaderboard.board import ACROSS, Leaderboard, build, read, scored
+from utils.leaderboard.board import ACROSS, Leaderboard, build, read
+from utils.leaderboard.shown import conclusions, costs, judged, results, scored, verdicts
 
-__all__ = ["ACROSS", "Leaderboard", "build", "read", "scored"]
+__all__ = ["ACROSS", "Leaderboard", "build", "conclusions", "costs", "judged", "read", "results", "scored", "verdicts"]

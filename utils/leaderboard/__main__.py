@@ -8,7 +8,7 @@ from pathlib import Path
 from utils import settings
 from utils.console import complain, say
 from utils.errors import LabError
-from utils.leaderboard import board, readme
+from utils.leaderboard import board, readme, shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,14 +37,14 @@ def lines(found: board.Leaderboard) -> list[str]:
     """Write the leaderboard as text, one line a data set and kind, and what its lead is worth."""
     if found.note:
         return [found.note]
-    rows = board.scored(found.best).select("data set", "source", "learns from", "F1", "AUC", "best").rows()
+    rows = shown.scored(found.best).select("data set", "source", "learns from", "F1", "AUC", "best").rows()
     table = [("data set", "source", "learns from", "F1", "AUC", "best"), *rows]
     cells = [["" if cell is None else str(cell) for cell in row] for row in table]
     widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
-    shown = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    texts = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     real = found.leads.filter("real")
     return [
-        *shown,
+        *texts,
         "",
         "Leads that are real:",
         *(f"  {row[0]}: {row[1]}" for row in real.select("data_set", "sentence").rows()),

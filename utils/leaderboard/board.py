@@ -125,21 +125,26 @@ class Leaderboard:
         return EMPTY if self.best.is_empty() else ""
 
 
-def read() -> Leaderboard:
-    """Make the leaderboard of the laboratory's store.
+def read(data_sets: Sequence[str] = (), source: str = "auto") -> Leaderboard:
+    """Make the leaderboard of the laboratory's store (arguments as :func:`build`).
 
     Raises:
-        TrackingError: if there is no store, or it cannot be read.
+        TrackingError: if the store cannot be read.
     """
-    return build(reading.read())
+    return build(reading.read(), data_sets, source)
 
 
-def build(store: Snapshot) -> Leaderboard:
+def build(store: Snapshot, data_sets: Sequence[str] = (), source: str = "auto") -> Leaderboard:
     """Make the leaderboard of a store that was read; no data set is loaded.
 
     Args:
         store: what the store holds.
+        data_sets: names; empty for all.
+        source: ``"simulated"`` for results of simulated data only; else real ones come first where there are any.
     """
+    about = pl.col("data_set").is_in(list(data_sets)) if data_sets else pl.lit(True)
+    made = pl.col("source") == "simulated" if source == "simulated" else pl.lit(True)
+    store = replace(store, runs=store.runs.filter(pl.col("data_set").is_null() | (about & made)))
     found = _completed(_chosen_standings(store))
     return Leaderboard(
         best=_framed((_best_row(store, run, one) for run, one in found), BEST),
@@ -285,39 +290,3 @@ def _executions(store: Snapshot) -> pl.DataFrame:
         )
         .sort("notebook")
     )
-
-
-def scored(best: pl.DataFrame) -> pl.DataFrame:
-    """Write the numbers of the best as people read them: value with interval, draws, alarms, cost.
-
-    Args:
-        best: as :attr:`Leaderboard.best` has it.
-
-    Returns:
-        ``data set``, ``source``, ``learns from``, ``best``, ``F1``, ``AUC``, ``trivial F1``, ``false alarms`` in 1,000,
-        ``CPU s``, ``version``.
-    """
-    return best.with_columns(_written(best, "f1").alias("F1"), _written(best, "auc").alias("AUC")).select(
-        pl.col("data_set").alias("data set"),
-        "source",
-        pl.col("kind").alias("learns from"),
-        pl.col("method").alias("best"),
-        "F1",
-        "AUC",
-        pl.col("trivial").alias("trivial F1"),
-        pl.col("alarms").alias("false alarms"),
-        pl.col("seconds").alias("CPU s"),
-        "version",
-    )
-
-
-def _written(best: pl.DataFrame, metric: str) -> pl.Series:
-    rows = best.select(metric, f"{metric}_low", f"{metric}_high").iter_rows()
-    return pl.Series([with_interval(*row) for row in rows], dtype=pl.String)
-
-
-def with_interval(value: float | None, low: float | None, high: float | None) -> str | None:
-    """Write a number to three digits, with its interval where it has one: ``0.919 [0.880, 0.954]``."""
-    if value is None:
-        return None
-    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -7,8 +7,9 @@ from typing import Any
 import polars as pl
 
 from utils.leaderboard import stages
-from utils.leaderboard.board import NOTEBOOKS, with_interval
+from utils.leaderboard.board import NOTEBOOKS
 from utils.leaderboard.reading import Snapshot
+from utils.leaderboard.shown import with_interval
 from utils.leaderboard.stages import Recorded
 from utils.leaderboard.standings import Standing
 

@@ -147,13 +147,15 @@ class Snapshot:
 
 
 def read() -> Snapshot:
-    """Read the laboratory's store, or the one that ``MLFLOW_TRACKING_URI`` names.
+    """Read the laboratory's store, or the one that ``MLFLOW_TRACKING_URI`` names; one that is not made yet is empty.
 
     Raises:
-        TrackingError: if there is no store, or it cannot be read.
+        TrackingError: if the store cannot be read.
     """
     path = store.store_file(store.store_uri())
-    return of_server(store.open_store(write=False)) if path is None else of_file(path)
+    if path is None:
+        return of_server(store.open_store(write=False))
+    return of_file(path) if path.exists() else _empty(path)
 
 
 def of_file(path: Path) -> Snapshot:
@@ -209,6 +211,11 @@ def of_server(client: "MlflowClient") -> Snapshot:
         store.store_uri(),
         _over_http,
     )
+
+
+def _empty(path: Path) -> Snapshot:
+    runs, metrics, versions = (pl.DataFrame(schema=schema) for schema in (RUNS, METRICS, VERSIONS))
+    return Snapshot(runs, metrics, versions, str(path), functools.partial(_file_beside, path.parent / FOLDER))
 
 
 def _chosen(table: str, keys: tuple[str, ...]) -> str:
