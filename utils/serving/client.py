@@ -37,6 +37,7 @@ START_SECONDS, STOP_SECONDS = 120.0, 45.0
 LOOK_SECONDS = 0.05
 ANNOUNCED = "Serving at "
 DEEP = 1_000_000
+ROUNDING = 1e-9
 MILLISECONDS = 1e3
 QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 BROKEN = (http.client.HTTPException, OSError)
@@ -275,13 +276,13 @@ def body_of(records: Sequence[Any], form: Form) -> object:
     return {form: list(records)}
 
 
-def disagreements(answered: pl.DataFrame, decided: pl.DataFrame, tolerance: float = 0.0) -> pl.DataFrame:
+def disagreements(answered: pl.DataFrame, decided: pl.DataFrame, tolerance: float = ROUNDING) -> pl.DataFrame:
     """Rows on which the service says another thing than the model in the notebook.
 
     Args:
         answered: as :func:`replay` gives it, n rows.
         decided: as ``decide`` of the model gives it, n rows: ``decision`` and ``score``.
-        tolerance: largest difference of scores that counts as none.
+        tolerance: largest difference of scores that rounding explains, as rows are scored in other batches.
 
     Returns:
         One row a disagreement: ``row``, both decisions and both scores; none where both agree on all rows.
