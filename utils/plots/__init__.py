@@ -38,6 +38,17 @@ from utils.plots.serving import waiting_times
 from utils.plots.sessions import counts_difference, session_picture
 from utils.plots.static import svg
 from utils.plots.style import use_house_style
+from utils.plots.traffic import (
+    binned,
+    edge_cloud,
+    frequencies,
+    frequency_map,
+    graph_timeline,
+    host_graph,
+    host_layout,
+    score_timeline,
+    volume_histograms,
+)
 from utils.plots.tuning import (
     calibration_curve,
     default_against_tuned,
@@ -52,6 +63,7 @@ __all__ = [
     "audit_map",
     "balance",
     "beeswarm",
+    "binned",
     "budget_curve",
     "calibration_curve",
     "chosen_where",
@@ -66,9 +78,15 @@ __all__ = [
     "detector_scoreboard",
     "distributions",
     "draw_spread",
+    "edge_cloud",
     "evidence_map",
     "explained_bars",
     "feature_space",
+    "frequencies",
+    "frequency_map",
+    "graph_timeline",
+    "host_graph",
+    "host_layout",
     "imbalance_comparison",
     "importance_bars",
     "k_distance_curve",
@@ -93,6 +111,7 @@ __all__ = [
     "score_against_cost",
     "score_distribution",
     "score_groups",
+    "score_timeline",
     "search_history",
     "session_picture",
     "signal_map",
@@ -105,6 +124,7 @@ __all__ = [
     "training_curve",
     "truncation",
     "use_house_style",
+    "volume_histograms",
     "waiting_times",
     "waterfall",
     "work_done_once",

@@ -16,6 +16,9 @@ from utils.features.tables.rows import pair_features
 from utils.features.traffic_graphs.windows import DST, PORTS, SRC, VOLUMES
 
 TREES, SAMPLE = 100, 2_048
+MOST_NORMALS = 40_000
+"""Normal rows that a classifier learns from, at equal distances in time; of anomalies it takes all."""
+
 MAD_TO_SIGMA = 1.4826
 LEAST_MAD = 0.1
 
@@ -164,9 +167,12 @@ def _classifier(traffic: Traffic, table: Floats, seed: int) -> Floats:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     guilty = traffic.edges[LABEL].to_numpy()
-    learned = learned_with_labels(traffic)
+    learned = np.flatnonzero(learned_with_labels(traffic))
+    normal = learned[~guilty[learned]]
+    normal = normal[:: max(1, len(normal) // MOST_NORMALS)]
+    rows = np.concatenate([normal, learned[guilty[learned]]])
     model = HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=seed)
-    return np.asarray(model.fit(table[learned], guilty[learned]).predict_proba(table)[:, 1])
+    return np.asarray(model.fit(table[rows], guilty[rows]).predict_proba(table)[:, 1])
 
 
 def learned_with_labels(traffic: Traffic) -> Bools:

@@ -43,7 +43,8 @@ def beats(edge: Ints, window: Values, flows: Values, active: Floats, slots: Ints
         Logarithms of likelihood ratios, shape (n,); 0 for rows without a flow and for edges that are usually active or
         have no history.
     """
-    numbers, alive = np.asarray(window, dtype=np.int64), np.asarray(np.asarray(flows) > 0)
+    numbers = np.asarray(window, dtype=np.int64)
+    alive = np.array(np.asarray(flows, dtype=np.float64) > 0, ndmin=1)
     found = np.zeros(len(edge))
     if not alive.any():
         return found
