@@ -69,7 +69,7 @@ def take_back(client: "MlflowClient", run_id: str, experiment_id: str) -> None:
     for version in client.search_model_versions(f"run_id = '{run_id}'"):
         named = client.get_model_version(version.name, version.version)
         if named.aliases:
-            kept.add(named.source.removeprefix("models:/"))
+            kept.add(str(named.source).removeprefix("models:/"))
             continue
         client.delete_model_version(version.name, version.version)
         _delete_if_empty(client, version.name)
