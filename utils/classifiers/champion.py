@@ -397,7 +397,7 @@ class Champion(ClassifierMixin, TableDetector):  # type: ignore[misc]
 
     def monitored(self, rows: Rows) -> pl.DataFrame:
         """Columns that drift is looked for in, those of the profile (arguments and errors as :meth:`table`)."""
-        return self.table(rows)
+        return self.table(rows).select(self._used)
 
     def __getstate__(self) -> dict[str, object]:
         """State without the profile, which is stored beside the model."""

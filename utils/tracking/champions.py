@@ -533,7 +533,8 @@ def _profile(champion: Decider, held_out: pl.DataFrame, weight: Values | None) -
     if not isinstance(found, Profile):
         return {}
     scores = champion.score_samples(held_out)
-    return {drift.FILE: found.expecting(scores, champion.threshold_.predict(scores), weight).to_json()}
+    frame = cast("Any", champion).monitored(held_out) if found.always else None
+    return {drift.FILE: found.expecting(scores, champion.threshold_.predict(scores), weight, frame=frame).to_json()}
 
 
 def _parity(run: Run, champion: Decider, held_out: pl.DataFrame) -> dict[str, str]:

@@ -381,7 +381,9 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         self.threshold_ = clone(self._threshold()).fit(scores)
         alarms = self.threshold_.predict(scores)
         self.held_out_rate_ = float(alarms.mean())
-        self.profile_ = profile_of(self._traits(rows), weight=weight, quiet=True).scored(scores, alarms)
+        counts = weight if weight is None or (weight % 1).any() else weight.astype(np.int64)
+        bare = profile_of(self._traits(rows), weight=counts, quiet=True, always=[traits.UNKNOWN])
+        self.profile_ = bare.scored(scores, alarms)
         return self
 
     def _traits(self, coded: pl.DataFrame) -> pl.DataFrame:

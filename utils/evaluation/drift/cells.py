@@ -58,8 +58,8 @@ class Column(Protocol):
     def sets(self) -> Bools:
         """Sets of cells that are compared, one a row (sets, cells)."""
 
-    def count(self, values: pl.Series) -> Ints:
-        """Count values in cells (cells,)."""
+    def count(self, values: pl.Series, weight: Floats | None = None) -> Ints:
+        """Count values in cells, each as often as its weight says (cells,)."""
 
     def said(self, place: int) -> str:
         """Say which values are in a set."""
@@ -96,9 +96,9 @@ class Numbers:
         edges = _edges(distinct, mass.astype(np.float64), whole)
         return cls(name, edges, _rounded(_placed(found, edges, weight)), whole)
 
-    def count(self, values: pl.Series) -> Ints:
-        """Count values in cells; what is no number is missing (k + 2,)."""
-        return _placed(floats(values), self.edges, None).astype(np.int64)
+    def count(self, values: pl.Series, weight: Floats | None = None) -> Ints:
+        """Count values in cells, each as often as its weight says; what is no number is missing (k + 2,)."""
+        return _rounded(_placed(floats(values), self.edges, weight))
 
     @cached_property
     def sets(self) -> Bools:
@@ -149,8 +149,7 @@ class Names:
     @classmethod
     def of(cls, name: str, values: pl.Series, weight: Floats) -> Self:
         """Count training values, each as often as its weight says."""
-        mass = pl.DataFrame({"value": _texts(values), "weight": weight}).group_by("value").agg(pl.col("weight").sum())
-        known = mass.drop_nulls("value")
+        known = _mass(values, weight).drop_nulls("value")
         fit = (pl.col("weight") >= FEWEST) & (pl.col("value").str.len_chars() <= LONGEST_NAME)
         kept = known.filter(fit).sort("weight", "value", descending=[True, False]).head(MOST_NAMES)
         everything, named, frequent = (
@@ -159,14 +158,12 @@ class Names:
         counts = _rounded(np.array([everything - named, named - frequent, *kept["weight"]]))
         return cls(name, tuple(kept["value"]), counts)
 
-    def count(self, values: pl.Series) -> Ints:
-        """Count values in cells (k + 2,)."""
-        texts = _texts(values)
-        found = texts.drop_nulls().value_counts(name="rows")
-        place = [self._places.get(name, 1) for name in found[found.columns[0]]]
-        counted = np.bincount(place, found["rows"].to_numpy(), minlength=len(self.counts)).astype(np.int64)
-        counted[0] = texts.null_count()
-        return counted
+    def count(self, values: pl.Series, weight: Floats | None = None) -> Ints:
+        """Count values in cells, each as often as its weight says (k + 2,)."""
+        found = _mass(values, np.ones(len(values)) if weight is None else weight)
+        place = np.array([0 if name is None else self._places.get(name, 1) for name in found["value"]], dtype=np.int64)
+        counted = np.bincount(place, found["weight"].to_numpy(), minlength=len(self.counts))
+        return _rounded(counted.astype(np.float64))
 
     @cached_property
     def sets(self) -> Bools:
@@ -236,6 +233,11 @@ def floats(values: pl.Series) -> Floats:
     if values.dtype.is_nested():
         return np.full(len(values), np.nan)
     return np.asarray(values.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy())
+
+
+def _mass(values: pl.Series, weight: Floats) -> pl.DataFrame:
+    """Names with the sum of their weights: ``value``, ``weight``."""
+    return pl.DataFrame({"value": _texts(values), "weight": weight}).group_by("value").agg(pl.col("weight").sum())
 
 
 def _texts(values: pl.Series) -> pl.Series:

@@ -59,6 +59,7 @@ class Profile:
         alarms: how many of them raise an alarm; of training rows out of fold where no others are known.
         steps: p-values among the scores of normal rows; ``None`` where there are none.
         quiet: whether only rows without an alarm are compared.
+        always: inputs that are compared in all rows even so, such as what is unknown to the model.
     """
 
     rows: int
@@ -67,6 +68,7 @@ class Profile:
     alarms: Names | None = None
     steps: Steps | None = None
     quiet: bool = False
+    always: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[Numbers | Names, ...]:
@@ -105,15 +107,13 @@ class Profile:
             SchemaError: if a column is missing.
             DataError: if scores or decisions are needed and missing, or their number is not n.
         """
-        missing = [one.name for one in self.inputs if one.name not in frame.columns]
-        if missing:
-            raise SchemaError(f"rows must have the columns of the profile, {missing[0]!r} is missing: read them first")
+        _require([one.name for one in self.inputs], frame, "rows")
         told = self._decided(frame.height, scores, decisions)
         kept = frame
         if self.quiet and ALARM in told:
             calm = ~told[ALARM]
             kept, told[SCORE] = frame.filter(calm), told[SCORE].filter(calm)
-        found = [one.count(kept[one.name]) for one in self.inputs]
+        found = [one.count((frame if one.name in self.always else kept)[one.name]) for one in self.inputs]
         found += [one.count(told[one.name]) for one in self.columns[len(self.inputs) :]]
         return Counts(frame.height, np.concatenate([*found, np.zeros(0, dtype=np.int64)]))
 
@@ -151,15 +151,19 @@ class Profile:
             self, steps=steps, alarms=None if told is None else _alarms(told, observations(given, len(found)))
         )
 
-    def expecting(self, scores: Values, alarms: Values, weight: Values | None = None) -> "Profile":
+    def expecting(
+        self, scores: Values, alarms: Values, weight: Values | None = None, *, frame: pl.DataFrame | None = None
+    ) -> "Profile":
         """Expect scores and alarms as on rows that the model has not learned from.
 
         Args:
             scores: of such rows by the model itself, HIGHER = MORE ABNORMAL (m,).
             alarms: its decisions on them, true for an alarm (m,).
             weight: how many rows each row stands for, or importances (m,).
+            frame: the columns of training, for the inputs that are always compared (m rows).
 
         Raises:
+            SchemaError: if a column is missing.
             DataError: if there is no row, lengths differ, or scores are NaN.
         """
         found = as_scores(scores)
@@ -169,7 +173,15 @@ class Profile:
         mass = observations(as_weights(weight, len(told)), len(told))
         shown = ~told if self.quiet else np.ones(len(told), dtype=np.bool_)
         counted = Numbers.of(SCORE, pl.Series(found[shown]), mass[shown])
-        return replace(self, scores=counted, alarms=_alarms(told, mass))
+        inputs = self.inputs if frame is None else tuple(self._expected(one, frame, mass) for one in self.inputs)
+        return replace(self, inputs=inputs, scores=counted, alarms=_alarms(told, mass))
+
+    def _expected(self, one: Numbers | Names, frame: pl.DataFrame, mass: Floats) -> Numbers | Names:
+        """An input with the counts of rows with and without an alarm, where these are compared."""
+        if one.name not in self.always:
+            return one
+        _require([one.name], frame, "held-out rows")
+        return replace(one, counts=one.count(frame[one.name], mass))
 
     def _decided(self, rows: int, scores: Values | None, decisions: Values | None) -> dict[str, pl.Series]:
         """Scores and alarms as series, those that are counted."""
@@ -189,6 +201,7 @@ class Profile:
             "version": VERSION,
             "rows": self.rows,
             "quiet": self.quiet,
+            "always": list(self.always),
             "inputs": [one.to_dict() for one in self.inputs],
             "scores": None if self.scores is None else self.scores.to_dict(),
             "alarms": None if self.alarms is None else self.alarms.to_dict(),
@@ -223,6 +236,7 @@ class Profile:
             alarms if isinstance(alarms, Names) else None,
             None if written["p_values"] is None else Steps.from_dict(written["p_values"]),
             bool(written["quiet"]),
+            tuple(map(str, written["always"])),
         )
 
 
@@ -238,6 +252,7 @@ def profile_of(
     weight: Values | None = None,
     columns: Sequence[str] | None = None,
     quiet: bool = False,
+    always: Sequence[str] = (),
 ) -> Profile:
     """Describe training rows in counts.
 
@@ -249,6 +264,7 @@ def profile_of(
         weight: how many rows each row stands for, or importances (n,).
         columns: the columns that the model reads; all by default.
         quiet: whether the rows are normal ones, so that only rows without an alarm are compared with them.
+        always: columns that are compared in all rows even so.
 
     Raises:
         SchemaError: if a column is missing.
@@ -258,16 +274,21 @@ def profile_of(
         raise DataError("a profile describes training rows, found none: give some")
     mass = as_weights(weight, frame.height)
     chosen = frame.columns if columns is None else list(columns)
-    unknown = [name for name in chosen if name not in frame.columns]
-    if unknown:
-        raise SchemaError(f"training rows must have the columns of the profile, {unknown[0]!r} is missing: give it")
+    _require(chosen, frame, "training rows")
     inputs = tuple(made for name in chosen if (made := cells.column_of(name, frame[name], mass)) is not None)
     rows = int(np.rint(observations(mass, frame.height).sum()))
+    bare = Profile(rows, inputs, quiet=quiet, always=tuple(always))
     if scores is None:
-        return Profile(rows, inputs, quiet=quiet)
+        return bare
     if len(as_series(scores)) != frame.height:
         raise DataError(f"scores must be one a row, found {len(as_series(scores)):,} for {frame.height:,}: align them")
-    return Profile(rows, inputs, quiet=quiet).scored(scores, alarms, y=y, weight=mass)
+    return bare.scored(scores, alarms, y=y, weight=mass)
+
+
+def _require(names: Sequence[str], frame: pl.DataFrame, what: str) -> None:
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise SchemaError(f"{what} must have the columns of the profile, {missing[0]!r} is missing: read them first")
 
 
 def _alarms(told: np.ndarray, mass: Floats) -> Names:

@@ -3,8 +3,8 @@
 Which column is hit, and which rows, is drawn by seed. Kinds of tables: a number ``"scaled"`` by 2, in another
 ``"unit"`` (times 1,000), a sensor that sends ``"zeros"`` or has ``"missing"`` values, a ``"new name"`` in every
 twentieth row, another ``"mix"`` (rows of one name, or of large numbers, three times as often), ``"attacks"`` (every
-second row an anomaly). Kinds of logs: ``"unknown events"`` in every twentieth session, an event that is ``"lost"``,
-sessions ``"twice"`` as long, attacks.
+second normal row an anomaly). Kinds of logs: ``"unknown events"`` in every twentieth session, an event that is
+``"lost"``, sessions ``"twice"`` as long, attacks.
 
 Source:
     Rabanser, Günnemann and Lipton, "Failing loudly: an empirical study of methods for detecting dataset shift", NeurIPS
@@ -57,7 +57,7 @@ def shifted(frame: pl.DataFrame, kind: str, seed: int, *, y: Values | None = Non
         y: true for an anomaly (n,), for attacks.
 
     Returns:
-        The rows with the shift; of ``"mix"`` and ``"attacks"`` some of them, in another order.
+        The rows with the shift; of ``"mix"`` half of them, in another order.
 
     Raises:
         DataError: if the kind cannot be made of these rows.
@@ -101,11 +101,11 @@ def _names(frame: pl.DataFrame) -> list[str]:
 
 
 def _attacks(frame: pl.DataFrame, anomalous: Bools, rng: np.random.Generator) -> pl.DataFrame:
-    """As many anomalies as normal rows, mixed."""
-    sides = np.flatnonzero(anomalous), np.flatnonzero(~anomalous)
-    each = min(frame.height // 2, len(sides[1])) or frame.height
-    drawn = [rng.choice(side, each, replace=each > len(side)) for side in sides if len(side)]
-    return frame[rng.permutation(np.concatenate(drawn))]
+    """Rows of which every second normal one is replaced by an anomaly."""
+    rows = np.arange(frame.height)
+    normal = rng.permutation(np.flatnonzero(~anomalous))[: int((~anomalous).sum()) // 2]
+    rows[normal] = rng.choice(np.flatnonzero(anomalous), len(normal))
+    return frame[rows]
 
 
 def _mixed(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:

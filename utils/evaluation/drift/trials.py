@@ -107,7 +107,7 @@ def drift_trial(
     options: dict[str, Any] = {"window": window, "alpha": alpha, "size": size}
     given = rows if EVENTS in rows.columns else model.monitored(rows)
     expected, asked = _asked(model, given[::2]), _asked(model, given[1::2])
-    known, left = profile.expecting(expected.scores, expected.decisions), len(asked.scores)
+    known, left = profile.expecting(expected.scores, expected.decisions, frame=expected.frame), len(asked.scores)
     found = [_quiet(NONE, known, asked, _drawn(left, window, windows, rng), options)]
     found.append(_quiet(IN_ORDER, known, asked, [np.arange(left // window * window)], options))
     y_asked = None if labels is None else labels[1::2]
