@@ -31,7 +31,7 @@ def create(name: str) -> FastAPI:
         scores = model.score_samples(frame)
         decisions = model.threshold_.predict(scores)
         return {
-            "results": [
+            "decisions": [
                 {"decision": bool(one), "score": float(score)} for one, score in zip(decisions, scores, strict=True)
             ]
         }
@@ -42,5 +42,6 @@ def create(name: str) -> FastAPI:
 if __name__ == "__main__":
     config = uvicorn.Config(create(sys.argv[1]), host="127.0.0.1", port=0, access_log=False, log_level="warning")
     listening = config.bind_socket()
+    listening.listen(2048)
     print(f"Serving at http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
     uvicorn.Server(config).run(sockets=[listening])

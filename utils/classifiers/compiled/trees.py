@@ -174,7 +174,8 @@ def base_of_xgboost(written: str, classes: int, target: int) -> float:
     scores = np.atleast_1d(np.asarray(json.loads(written), dtype=np.float32))
     if classes > 1:
         return float(scores[target] if scores.size > 1 else scores[0])
-    return float(-np.log(np.float32(1.0) / scores[0] - np.float32(1.0)))
+    odds = np.float32(1.0) / scores[0] - np.float32(1.0)
+    return float(np.float32(-np.log(np.float64(odds))))
 
 
 _NONE = np.empty(0, dtype=np.int64)
