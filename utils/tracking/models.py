@@ -159,7 +159,7 @@ def register(model: str, name: str, *, alias: str | None = None) -> int:
     from mlflow.exceptions import MlflowException
 
     client = open_store()
-    with stored(f"model {name!r}"):
+    with stored(f"model {name!r}"), _quiet("mlflow.store.model_registry.abstract_store"):
         try:
             client.create_registered_model(name)
         except MlflowException as error:
