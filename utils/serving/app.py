@@ -127,7 +127,12 @@ class Service:
             Refused: if it cannot be used.
         """
         asked = served.reading.read(bodies.parsed(body), self.options.most_rows)
-        decided = decisions.decide(served, asked.rows, explained, stop)
+        try:
+            decided = decisions.decide(served, asked.rows, explained, stop)
+        except Refused as error:
+            if isinstance(error.__cause__, decisions.UNREADABLE):
+                self.observer.failed(error.__cause__, {"model": served.name, "version": served.version})
+            raise
         return Result(answers.as_json(described.answer(served, asked, decided)), asked, decided)
 
     def _count(self, served: Served, result: Result) -> None:

@@ -22,6 +22,8 @@ PART = 2_000
 """Rows that are decided on at once, so that a decision that takes too long can be given up in between."""
 
 EXPLAINED_PART = 200
+UNREADABLE = (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError, ArithmeticError)
+"""What a model raises on values that its checks let pass."""
 
 
 class Profile(Protocol):
@@ -103,10 +105,17 @@ def decide(served: Deciding, rows: Rows, explained: Explained = "none", stop: th
     except GivenUp:
         raise
     except LabError as error:
-        raise invalid(str(error), "lines" if isinstance(model, LogMonitor) else "rows") from error
+        raise invalid(str(error), _field(model)) from error
+    except UNREADABLE as error:
+        said = f"the rows must be ones that the model can read, found values that it cannot ({type(error).__name__})"
+        raise invalid(f"{said}: send values like those of training", _field(model)) from error
     scores = np.asarray(columns["score"], dtype=np.float64)
     p_values = None if served.profile is None else served.profile.p_values(scores)
     return Decided({**columns, "p_value": [None] * len(scores) if p_values is None else p_values.tolist()}, threshold)
+
+
+def _field(model: object) -> str:
+    return "lines" if isinstance(model, LogMonitor) else "rows"
 
 
 def _fast(

@@ -5,6 +5,7 @@ table, ``lines`` or ``sessions`` for a log, ``call_graphs``, and the forms of ea
 ``feature``.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
@@ -26,8 +27,12 @@ Style = Literal["rows", "events", "feature"]
 Json = dict[str, Any]
 Record = Mapping[str, Any]
 
+LONGEST_SECONDS = 9e9
+"""What nanoseconds in 64 bits can hold: 285 years."""
+
 Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LONGEST_SECONDS, le=LONGEST_SECONDS)]
 Text = Annotated[str, Field(strict=True)]
 Truth = Annotated[bool, Field(strict=True)]
 
@@ -165,12 +170,14 @@ class RowForm:
         raw: checks raw records, of which the model makes these columns itself; ``None`` where it does not.
         usual: one row of usual values.
         used: names of the columns of training.
+        spans: those of stretches of time, in seconds.
     """
 
     columns: TypeAdapter[list[Record]]
     raw: TypeAdapter[list[Record]] | None
     usual: Record
     used: frozenset[str]
+    spans: frozenset[str] = frozenset()
     key: str = ROWS
 
     @property
@@ -194,7 +201,13 @@ class RowForm:
         first = value[0]
         whole = self.raw is None or (isinstance(first, dict) and self.used <= set(first))
         adapter = self.columns if whole or self.raw is None else self.raw
-        return Asked(checked(adapter, value, self.key))
+        rows = checked(adapter, value, self.key)
+        return Asked([self._timed(row) for row in rows] if self.spans and adapter is self.columns else rows)
+
+    def _timed(self, row: Record) -> Record:
+        """A row with stretches of time, to the nearest microsecond, in place of seconds."""
+        spans = {name: dt.timedelta(seconds=row[name]) for name in self.spans if row[name] is not None}
+        return {**row, **spans}
 
 
 @dataclass(frozen=True)
@@ -496,7 +509,8 @@ def _row_form(model: Champion) -> RowForm:
     if model.reader_ is not None:
         raw = _table_adapter("Record", dict.fromkeys(model.reader_.inputs, Text | None))
         usual = dict.fromkeys(model.reader_.inputs, "12")
-    return RowForm(_table_adapter("Row", types), raw, usual, frozenset(types))
+    spans = frozenset(name for name, dtype in model.input_types_.items() if dtype.startswith("Duration"))
+    return RowForm(_table_adapter("Row", types), raw, usual, frozenset(types), spans)
 
 
 def _may_miss(model: Champion) -> set[str]:
@@ -517,7 +531,7 @@ def _column_type(dtype: str, missing: bool) -> Any:  # noqa: ANN401 - a type
     elif dtype == "Boolean":
         kind = Truth
     else:
-        kind = Number if dtype.startswith(("Float", "Duration")) else Text
+        kind = Number if dtype.startswith("Float") else Seconds if dtype.startswith("Duration") else Text
     return kind | None if missing else kind
 
 
