@@ -276,7 +276,7 @@ def _sequences(recorded: Recorded) -> Iterable[Standing]:
         yield _unlabelled_sessions(recorded, table, rows)
     labelled = recorded.rows("with_labels")
     for table in dict.fromkeys(str(row.get("table")) for row in labelled):
-        yield _labelled_sessions(table, [row for row in labelled if row.get("table") == table])
+        yield _labelled_sessions(table, [row for row in labelled if str(row.get("table")) == table])
 
 
 def _unlabelled_sessions(recorded: Recorded, table: str, rows: Sequence[Mapping[str, Any]]) -> Standing:
