@@ -62,13 +62,13 @@ def serve(options: Options) -> None:
     Raises:
         SettingsError: if the address cannot be listened on.
     """
-    import uvicorn
-
-    from utils.serving.app import create
-    from utils.serving.observing import log_to_stderr
-
-    log_to_stderr()
     with contextlib.closing(_listening(options)) as listening:
+        import uvicorn
+
+        from utils.serving.app import create
+        from utils.serving.observing import log_to_stderr
+
+        log_to_stderr()
         host, port = listening.getsockname()[:2]
         say(f"Serving at http://{f'[{host}]' if ':' in host else host}:{port}")
         config = uvicorn.Config(

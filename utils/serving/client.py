@@ -301,8 +301,9 @@ def disagreements(answered: pl.DataFrame, decided: pl.DataFrame, tolerance: floa
             "notebook_score": decided["score"].cast(pl.Float64),
         }
     ).with_row_index("row")
-    apart = (pl.col("service_score") - pl.col("notebook_score")).abs()
-    return both.filter((pl.col("service") != pl.col("notebook")) | (apart > tolerance) | apart.is_nan())
+    first, second = pl.col("service_score"), pl.col("notebook_score")
+    alike = first.eq_missing(second) | ((first - second).abs() <= tolerance).fill_null(False)
+    return both.filter(pl.col("service").ne_missing(pl.col("notebook")) | ~alike)
 
 
 def latency(
