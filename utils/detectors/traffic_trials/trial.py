@@ -1,7 +1,7 @@
 """What detectors of edges and hosts find on the latest part of the traffic, by kind of anomaly."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +97,7 @@ def run(
     *,
     rate: float | None = None,
     labels: bool = True,
+    only: Collection[str] = (),
     resamples: int = 200,
     seed: int = settings.SEED,
     report: Report | None = None,
@@ -108,6 +109,7 @@ def run(
         rate: nominal alarm rate; thresholds are chosen for it on the held rows. By default :data:`RATE`, or more where
             there are too few held rows to vouch for so little.
         labels: let classifiers learn from the labels of the past, for comparison, where there are any.
+        only: names of the detectors of edges that are wanted; all by default.
         resamples: bootstrap draws of intervals.
         seed: of forests, classifiers and draws.
         report: told what comes next.
@@ -119,10 +121,12 @@ def run(
     described = features.edges(traffic.edges)
     scorers = candidates.edge_scores(traffic, described, seed)
     supervised = candidates.labelled_scores(traffic, described, seed) if labels and _teaches(traffic) else {}
-    scores, seconds = _timed(scorers | supervised, tell)
+    wanted = {name: score for name, score in (scorers | supervised).items() if not only or name in only}
+    scores, seconds = _timed(wanted, tell)
     thresholds = {name: _threshold(traffic, name, each, rate, name in supervised) for name, each in scores.items()}
-    scores[candidates.PUBLISHED_K], seconds[candidates.PUBLISHED_K] = scores[candidates.PUBLISHED], 0.0
-    thresholds[candidates.PUBLISHED_K] = Fixed(3.0, "k = 3, as published").fit(scores[candidates.PUBLISHED])
+    if candidates.PUBLISHED in scores:
+        scores[candidates.PUBLISHED_K], seconds[candidates.PUBLISHED_K] = scores[candidates.PUBLISHED], 0.0
+        thresholds[candidates.PUBLISHED_K] = Fixed(3.0, "k = 3, as published").fit(scores[candidates.PUBLISHED])
     alarms = {name: thresholds[name].predict(each[traffic.judged]) for name, each in scores.items()}
     judged = traffic.edges.filter(pl.Series(traffic.judged))
     board = _board(
@@ -288,7 +292,8 @@ def _hosts(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Judge hosts in windows: a host is anomalous if an anomalous edge leaves it; edges lend it their highest score."""
     hosts = features.hosts(traffic.edges)
-    names = [candidates.PUBLISHED, candidates.RAW_FOREST, candidates.FOREST, candidates.COMBINED]
+    lend = (candidates.PUBLISHED, candidates.RAW_FOREST, candidates.FOREST, candidates.COMBINED)
+    names = [name for name in lend if name in scores]
     sent = traffic.edges.with_columns(
         pl.Series("learned", traffic.learned),
         pl.Series("past", traffic.past),

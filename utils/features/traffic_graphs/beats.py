@@ -44,7 +44,7 @@ def beats(edge: Ints, window: Values, flows: Values, active: Floats, slots: Ints
         have no history.
     """
     numbers = np.asarray(window, dtype=np.int64)
-    alive = np.array(np.asarray(flows, dtype=np.float64) > 0, ndmin=1)
+    alive = np.asarray(np.asarray(flows, dtype=np.float64) > 0)
     found = np.zeros(len(edge))
     if not alive.any():
         return found
@@ -52,7 +52,7 @@ def beats(edge: Ints, window: Values, flows: Values, active: Floats, slots: Ints
     least = min(LEAST_COUNT / max(windows, 1.0), MOST_ACTIVE)
     known = _Past(edge, place, alive, np.clip(active, least, 1 - LEAST_ACTIVE), slots)
     usual = active[edge, slots[place]]
-    asked = np.flatnonzero(alive & (usual < MOST_ACTIVE) & active.any(axis=1)[edge])
+    asked = np.flatnonzero(alive & (usual < MOST_ACTIVE) & (active.sum(axis=1)[edge] > 0))
     best = [_repeated(known, edge[asked], place[asked], period) for period in PERIODS]
     found[asked] = np.max(best, axis=0, initial=0.0)
     return found
