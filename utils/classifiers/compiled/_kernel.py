@@ -63,3 +63,39 @@ def single_logistic(sums: Array) -> Array:
     for row in range(len(sums)):
         found[row] = one / (np.float32(math.exp(min(-sums[row], most))) + one)
     return found
+
+
+@njit(cache=True, nogil=True)
+def characters(data: Array, kinds: Array, digit: int, upper: int, lower: int, special: int) -> tuple[Array, Array]:
+    """Count what :mod:`utils.features.web_events.bytewise` counts in the bytes of one text.
+
+    Args:
+        data: UTF-8 bytes (n,).
+        kinds: kind of each byte (256,).
+        digit: the kinds of bytes whose runs are measured; upper and lower case are one.
+        upper: of upper case.
+        lower: of lower case.
+        special: of special characters.
+
+    Returns:
+        How often each byte occurs (256,), and stretches after slashes, the longest runs of digits, of letters, of
+        special characters and of one byte (5,).
+    """
+    histogram, seen = np.zeros(256, dtype=np.int64), np.zeros(5, dtype=np.int64)
+    runs = np.zeros(256, dtype=np.int64)
+    run, same, before, last = 0, 0, -1, -1
+    for place in range(len(data)):
+        byte = data[place]
+        kind = kinds[byte]
+        if kind == upper:
+            kind = lower
+        slash = byte == 47 or byte == 92
+        seen[0] += (last == 47 or last == 92) and not slash
+        run = run + 1 if kind == before else 1
+        same = same + 1 if byte == last else 1
+        before, last = kind, byte
+        runs[kind] = max(runs[kind], run)
+        seen[4] = max(seen[4], same)
+        histogram[byte] += 1
+    seen[1], seen[2], seen[3] = runs[digit], runs[lower], runs[special]
+    return histogram, seen

@@ -1,11 +1,15 @@
 """What is seen of the texts of one web event, as :func:`utils.features.web_events.traits` sees those of many."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
+
 from utils.features.tables.texts import TextReader
-from utils.features.web_events import featuriser, lexical
-from utils.features.web_events.columns import Texts, present
+from utils.features.web_events import bytewise, featuriser, lexical
+from utils.features.web_events.columns import present
+from utils.features.web_events.decoding import DELIMITER, canonical, decode_all
 
 Measured = Callable[[Mapping[str, Any]], dict[str, Any] | None]
 """Adds what is made of its texts to a record; nothing where the record is not ordinary."""
@@ -16,11 +20,12 @@ def measured(reader: TextReader) -> Measured:
 
     Ordinary are records with all inputs, texts as texts or missing, numbers as texts, whole numbers or missing.
     """
-    parts: list[tuple[str, bool, Callable[[Texts], Any]]] = [
-        (name, False, lexical.measure) for name in reader.columns.texts
+    parts: list[tuple[str, bool, Callable[[str | None], Sequence[float]]]] = [
+        (name, False, traits) for name in reader.columns.texts
     ]
     for role, name in present(reader.columns, without=("address",)).items():
-        parts.append((name, name in reader.columns.numbers, featuriser.SINGLE_TRAITS[role][1]))
+        of_many = featuriser.SINGLE_TRAITS[role][1]
+        parts.append((name, name in reader.columns.numbers, partial(_of_one, of_many)))
 
     def complete(record: Mapping[str, Any]) -> dict[str, Any] | None:
         values: list[float] = []
@@ -29,7 +34,43 @@ def measured(reader: TextReader) -> Measured:
             text = str(text) if numeric and type(text) is int else text
             if text is not None and type(text) is not str:
                 return None
-            values += measure([text])[0].tolist()
+            values += measure(text)
         return {**record, **dict(zip(reader.names, values, strict=True))}
 
     return complete
+
+
+def traits(value: str | None) -> list[float]:
+    """Measure one text as :func:`utils.features.web_events.lexical.measure` measures many."""
+    from utils.classifiers.compiled import _kernel
+
+    if value is None:
+        return [np.nan] * len(lexical.NAMES)
+    text, depth, escapes = decode_all([value])[0]
+    data = np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8)
+    kinds = bytewise.DIGIT, bytewise.UPPER, bytewise.LOWER, bytewise.SPECIAL
+    histogram, seen = _kernel.characters(data, bytewise.KIND_OF, *kinds)
+    segments, *runs = seen.tolist()
+    marks = histogram[lexical.MARK_BYTES].tolist()
+    count = dict(zip(lexical.MARKS, marks, strict=True))
+    return [
+        int(histogram @ lexical.IS_CHARACTER),
+        value.count(DELIMITER) + 1 if value else 0,
+        segments,
+        int(np.count_nonzero(histogram)),
+        *(histogram @ lexical.KIND_TABLE / max(len(data), 1)).tolist(),
+        float(bytewise.entropy(histogram[None])[0]),
+        *runs,
+        depth,
+        escapes,
+        count["single_quotes"] % 2,
+        count["double_quotes"] % 2,
+        abs(count["opening_parentheses"] - count["closing_parentheses"]),
+        *marks,
+        *lexical.BANK.count([canonical(text)])[0].tolist(),
+    ]
+
+
+def _of_one(of_many: Callable[..., Any], value: str | None) -> list[float]:
+    found: list[float] = of_many([value])[0].tolist()
+    return found

@@ -205,7 +205,7 @@ class FlowFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             block = slice(start, start + BLOCK)
             self._write_block(numbers[block], out[block])
         done = len(self._numeric.shown) + len(self._numeric.flagged)
-        for column, found in zip(self.nominal_columns_, codes, strict=True):
+        for column, found in zip(self.nominal_columns_ if codes else (), codes, strict=True):
             done += self._write_codes(found, column, out, done)
         return out
 
