@@ -152,11 +152,14 @@ class TestBench:
         with pytest.raises(SettingsError, match=r"a detector must be one of .*, found 'oracle'"):
             bench.fitted("oracle", sessions)
 
-    def test_networks_have_fewer_members_with_a_small_budget(self, sessions, bench):
-        full = log_trials.Bench(settings.budget("full"))
-        assert bench.fitted(LSTM, sessions).detector.members == 1
-        assert bench.fitted(OPEN_LSTM, sessions).detector.network_.members == 1
-        assert full.fitted(LSTM, sessions).detector.members == NextEvent().members
+    def test_networks_are_less_work_with_a_small_budget(self, sessions, bench):
+        full, usual = log_trials.Bench(settings.budget("full")), NextEvent()
+        for network in (bench.fitted(LSTM, sessions).detector, bench.fitted(OPEN_LSTM, sessions).detector.network_):
+            assert network.members == network.interleavings == 1
+            assert network.epochs == 5 * FAST.epochs < usual.epochs
+        found = full.fitted(LSTM, sessions).detector
+        assert (found.members, found.interleavings) == (usual.members, usual.interleavings)
+        assert found.epochs == usual.epochs
 
     def test_thresholds_of_counts_come_from_held_out_sessions(self, sessions, bench):
         fitted = bench.fitted("invariants of counts", sessions)

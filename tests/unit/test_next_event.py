@@ -49,8 +49,8 @@ def random_arrays(cell, units, embedding, codes, seed=0):
 
 
 def one_by_one(network, events, border, unseen_share):
-    """Probabilities of each step of one session by the plain loop, and its ranks."""
-    state, chances, ranks = network.begin(), [], []
+    """Probabilities of each step of one session by the plain loop, its ranks, and the entropy of what was expected."""
+    state, chances, ranks, entropies = network.begin(), [], [], []
     for before, after in zip([border, *events], [*events, border], strict=True):
         state = network.step(state, np.array([before]))
         expected = network.probabilities(state)[0].astype(np.float64)
@@ -59,7 +59,9 @@ def one_by_one(network, events, border, unseen_share):
         unseen = after == border - 1
         chances.append(expected[after] * (1 if unseen else 1 - unseen_share))
         ranks.append(border + 1 if unseen else 1 + int((expected > expected[after]).sum()))
-    return chances, ranks
+        every = [*possible / possible.sum() * (1 - unseen_share), expected[border - 1]]
+        entropies.append(-sum(share * np.log(share) for share in every if share > 0))
+    return chances, ranks, entropies
 
 
 # ---------------------------------------------------------------- what is learned from
@@ -156,9 +158,10 @@ def test_every_step_is_judged_as_by_the_plain_loop(sessions, cell, members, most
     (found,) = prefixes.steps_of(sequences, nets[:1], 0.01, most=most)
     for place, row in enumerate(found.sequences):
         steps = slice(found.offsets[place], found.offsets[place + 1])
-        chances, ranks = one_by_one(nets[0], sequences[int(row)].tolist(), border, 0.01)
+        chances, ranks, entropies = one_by_one(nets[0], sequences[int(row)].tolist(), border, 0.01)
         assert found.probability[steps] == pytest.approx(chances, rel=1e-3, abs=1e-6)
         assert np.abs(found.rank[steps] - ranks).max() <= 1
+        assert found.entropy[steps] == pytest.approx(entropies, rel=1e-3, abs=1e-5)
         assert found.expected[steps].shape == (len(chances), most)
         assert (np.diff(found.chances[steps], axis=1) <= 0).all()
     (both,) = prefixes.steps_of(sequences, [*nets, nets[0]], 0.01)
@@ -228,7 +231,7 @@ def test_odd_sessions_are_more_surprising_than_usual_ones(fitted):
     odd = frame([["a", "b", "c", "d"], ["a", "b", "b", "c", "d"], ["a", "b", "c"], ["d", "a", "b", "c"], ["a", "x"]],
                 TEXTS)  # fmt: skip
     scores = fitted.scores(odd)
-    assert scores.columns == ["rank", "surprise", "mean", "place", "combined"]
+    assert scores.columns == ["rank", "surprise", "mean", "excess", "place", "combined"]
     surprise = scores["surprise"].to_numpy()
     assert surprise[0] < surprise[1] < min(surprise[2:])
     assert scores["rank"][0] == 1
@@ -240,10 +243,17 @@ def test_odd_sessions_are_more_surprising_than_usual_ones(fitted):
     assert flagged[2:].all()
 
 
+def test_excess_is_what_no_entropy_explains(fitted, normal):
+    """A usual session has none, and each odd step of another adds to it."""
+    odd = fitted.scores(frame([["a", "b", "c", "d"], ["a", "c", "d"], ["a", "d", "c", "c"]], TEXTS))
+    excess, surprise = odd["excess"], odd["surprise"]
+    assert excess[0] < 0 < excess[1] < surprise[2] < excess[2]
+
+
 def test_a_score_is_chosen_by_name(fitted, normal):
     table = fitted.scores(normal)
     assert fitted.score_samples(normal).tolist() == table["combined"].to_list()
-    for name in ("surprise", "mean"):
+    for name in ("surprise", "mean", "excess"):
         detector = pickle.loads(pickle.dumps(fitted)).set_params(score=name)
         assert detector.score_samples(normal).tolist() == table[name].to_list()
     ranks = pickle.loads(pickle.dumps(fitted)).set_params(score="rank").score_samples(normal)
@@ -255,7 +265,7 @@ def test_a_score_is_chosen_by_name(fitted, normal):
 def test_combined_scores_are_fisher_sums_of_p_values(fitted, normal):
     held_out, table = fitted.held_out_, fitted.scores(normal.head(20))
     total = 1e-4 * table["surprise"].to_numpy()
-    for name in ("rank", "surprise", "mean"):
+    for name in ("rank", "excess"):
         known, asked = (np.asarray(one[name], float) for one in (held_out, table))
         if name == "rank":
             known, asked = (
@@ -299,7 +309,7 @@ def test_steps_say_what_was_expected(fitted):
 def test_held_out_scores_are_those_of_sessions_a_member_has_not_learned_from(fitted, normal):
     held_out = fitted.held_out_
     assert held_out["sessions"].sum() == pytest.approx(2 / 5 * normal.height, abs=2)
-    assert set(held_out) == {"rank", "surprise", "mean", "sessions", "combined"}
+    assert set(held_out) == {"rank", "surprise", "mean", "excess", "sessions", "combined"}
     chosen = fitted.threshold(0.1)
     assert chosen.point_.false_alarm_rate <= 0.1
     assert chosen.n_normals_ == held_out["sessions"].sum()
@@ -412,7 +422,7 @@ def test_weights_that_are_no_counts_divide_sequences():
     ("wrong", "text"),
     [
         ({"cell": "rnn"}, "lstm or gru"),
-        ({"score": "max"}, "combined or rank or surprise or mean"),
+        ({"score": "max"}, "combined or rank or surprise or mean or excess"),
         ({"units": ()}, "name a layer"),
         ({"units": (0,)}, "units"),
         ({"epochs": 0}, "epochs"),

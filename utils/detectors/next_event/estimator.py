@@ -22,10 +22,11 @@ from utils.features import log_sessions
 from utils.features.log_sessions import Distinct, Sequences, Vocabulary
 from utils.settings import SEED
 
-Score = Literal["combined", "rank", "surprise", "mean"]
+Score = Literal["combined", "rank", "surprise", "mean", "excess"]
 
-PARTS: tuple[Score, ...] = ("rank", "surprise", "mean")
+PARTS: tuple[Score, ...] = ("rank", "surprise", "mean", "excess")
 SCORES: tuple[Score, ...] = ("combined", *PARTS)
+COMBINED: tuple[Score, ...] = ("rank", "excess")
 TIE = 1e-4
 """Combined scores that are equal are ordered by so much of the surprise."""
 
@@ -51,17 +52,18 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
     probabilities, what comes next, the end of the session included. It learns from distinct sequences weighted by the
     number of sessions that have them; with a ``count_power`` of 1 that is the loss over all sessions. The few sequences
     that most sessions share are learned from their first hundred copies, so the default lets the rare ones, which are
-    those that raise false alarms, weigh more. Nothing is padded with symbols that no
-    network can predict: a short session is surprising only if it ends where none should.
+    those that raise false alarms, weigh more. Nothing is padded with symbols that no network can predict: a short
+    session is surprising only if it ends where none should.
 
     A step is judged by its surprise, the negative logarithm of the probability of what came, and by its rank among
     all that might have come (1 = most probable; an event never seen in training has the last rank). ``score`` chooses
     what :meth:`score_samples` gives for a session: the worst ``"rank"``, which is the top-k rule of Du et al. (flagged
     if it exceeds k; a fraction below 1 orders equal ranks by surprise, so a score of k + 1 or more is flagged), the
-    highest ``"surprise"``, its ``"mean"`` over the steps, or all three ``"combined"``: Fisher's sum of the negative
-    logarithms of their conformal p-values among held-out normal sessions. Each of the three misses what another finds:
-    how improbable the improbable is, networks say badly; ranks say nothing of how much was known; and a session may be
-    odd in many small ways.
+    highest ``"surprise"``, its ``"mean"`` over the steps, its ``"excess"``: the surprise of all steps less what the
+    network expects it to be, its entropy (0 on the average of sessions that the network knows: a test of whether the
+    session is typical), or rank and excess ``"combined"``: Fisher's sum of the negative logarithms of their conformal
+    p-values among held-out normal sessions. Each of the two misses what the other finds: how improbable the improbable
+    is, networks say badly, which ranks do not ask; and a session may be odd in several places, of which ranks see one.
 
     With several ``members`` the probabilities of as many networks are averaged. The training sessions are divided at
     random into parts; each member learns from all parts but one, and that one says when to stop and what scores normal
@@ -110,9 +112,9 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         unseen_share_: probability of an event type that training did not have, at any step.
         history_: for each member the loss on its held-out sessions after each epoch, in nats a step.
         epochs_: for each member the epoch that was kept.
-        held_out_: ``rank``, ``surprise``, ``mean`` and ``combined`` scores of normal sessions, each by the one member
-            that has not learned from it, and how many ``sessions`` have these scores, each of shape (k,); empty if
-            there were too few.
+        held_out_: ``rank``, ``surprise``, ``mean``, ``excess`` and ``combined`` scores of normal sessions, each by the
+            one member that has not learned from it, and how many ``sessions`` have these scores, each of shape (k,);
+            empty if there were too few.
         n_sessions_: sessions that were learned from.
 
     Sources:
@@ -120,8 +122,9 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         the estimation of population parameters", Biometrika 40 (1953) (unseen events); Lakshminarayanan, Pritzel,
         Blundell, "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017 (members);
         Vovk, "Cross-conformal predictors", Annals of Mathematics and AI 74 (2015) (held-out scores); Fisher,
-        "Statistical Methods for Research Workers", 1925, section 21.1 (combination); Mazurkiewicz, "Concurrent program
-        schemes and their interpretations", DAIMI PB-78 (1977) (interleavings).
+        "Statistical Methods for Research Workers", 1925, section 21.1 (combination); Shannon, "A mathematical theory of
+        communication", Bell System Technical Journal 27 (1948), section 7 (typical sequences); Mazurkiewicz,
+        "Concurrent program schemes and their interpretations", DAIMI PB-78 (1977) (interleavings).
     """
 
     def __init__(
@@ -133,12 +136,12 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         embedding: int | None = None,
         dropout: float = 0.3,
         window: int | None = None,
-        epochs: int = 30,
+        epochs: int = 50,
         batch: int = 64,
         learning_rate: float = 0.01,
         count_power: float = 0.5,
         patience: int = 8,
-        members: int = 5,
+        members: int = 2,
         trusted: int = 8,
         rare: float = 0.0015,
         interleavings: int = 3,
@@ -211,7 +214,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
             X: n sessions.
 
         Returns:
-            Scores from 0 on, float64, shape (n,).
+            Scores, float64, shape (n,).
 
         Raises:
             SchemaError: if the column is missing or holds events of another kind than in training.
@@ -226,8 +229,9 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
 
         Returns:
             One row a session: ``rank`` (worst of any step), ``surprise`` (highest of any step, in nats), ``mean``
-            (surprise of a step), ``place`` (step with the highest surprise, from 0; the number of events if the session
-            should not have ended) and ``combined``.
+            (surprise of a step), ``excess`` (surprise of all steps above what was expected, in nats; negative where
+            less came), ``place`` (step with the highest surprise, from 0; the number of events if the session should
+            not have ended) and ``combined``.
 
         Raises:
             SchemaError: as :meth:`score_samples`.
@@ -430,16 +434,17 @@ def unseen_share(seen: Distinct) -> float:
 def _summary(sequences: Sequences, blocks: Iterator[Steps]) -> pl.DataFrame:
     """Scores of each sequence."""
     rank, place = np.zeros((2, len(sequences)), np.int64)
-    highest, mean = np.zeros((2, len(sequences)))
+    highest, mean, excess = np.zeros((3, len(sequences)))
     for steps in blocks:
         begins, lengths, rows = steps.offsets[:-1], np.diff(steps.offsets), steps.sequences
         surprise = -np.log(steps.probability)
         rank[rows] = np.maximum.reduceat(steps.rank, begins)
         highest[rows] = np.maximum.reduceat(surprise, begins)
         mean[rows] = np.add.reduceat(surprise, begins) / lengths
+        excess[rows] = np.add.reduceat(surprise - steps.entropy, begins)
         places = np.where(surprise == np.repeat(highest[rows], lengths), np.arange(len(surprise)), len(surprise))
         place[rows] = np.minimum.reduceat(places, begins) - begins
-    return pl.DataFrame({"rank": rank, "surprise": highest, "mean": mean, "place": place})
+    return pl.DataFrame({"rank": rank, "surprise": highest, "mean": mean, "excess": excess, "place": place})
 
 
 def _scored(table: Mapping[str, Any] | pl.DataFrame, score: Score) -> Floats:
@@ -455,12 +460,12 @@ def _scored(table: Mapping[str, Any] | pl.DataFrame, score: Score) -> Floats:
 def _combined(
     table: Mapping[str, Any] | pl.DataFrame, held_out: Mapping[str, NDArray[Any]], *, own: bool = False
 ) -> Floats:
-    """Fisher's statistic of the conformal p-values of all scores; the surprise alone where nothing was held out.
+    """Fisher's statistic of the conformal p-values of rank and excess; the surprise alone where nothing was held out.
 
     With ``own`` the rows are the held-out ones themselves, each compared with the others.
     """
     total = TIE * np.asarray(table["surprise"], dtype=np.float64)
-    for name in PARTS if held_out["sessions"].size else ():
+    for name in COMBINED if held_out["sessions"].size else ():
         known = ConformalPValues().fit(_scored(held_out, name), weight=held_out["sessions"])
         as_high = known.as_high(_scored(table, name) - ALIKE)
         total -= np.log((as_high + (0 if own else 1)) / (1 + known.n_calibration_))
@@ -469,7 +474,7 @@ def _combined(
 
 def _gathered(found: list[tuple[pl.DataFrame, Floats]]) -> dict[str, NDArray[Any]]:
     """Held-out scores of all members as arrays; sessions with equal scores once."""
-    kinds = {"rank": pl.Int64, "surprise": pl.Float64, "mean": pl.Float64, "sessions": pl.Float64}
+    kinds = {"rank": pl.Int64, **dict.fromkeys((*PARTS[1:], "sessions"), pl.Float64)}
     parts = [table.select(PARTS).with_columns(sessions=pl.Series(counts)) for table, counts in found]
     table = pl.concat(parts) if parts else pl.DataFrame(schema=kinds)
     table = table.group_by(PARTS, maintain_order=True).agg(pl.col("sessions").sum())

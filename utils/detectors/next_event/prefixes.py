@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import entr
 
 from utils.detectors.next_event.recurrence import Network, Singles, State, gathered
 from utils.evaluation.inputs import Floats
@@ -32,6 +33,7 @@ class Steps:
         offsets: where the steps of each begin, and the end of the last, shape (m + 1,).
         probability: of what came, shape (n_steps,).
         rank: of what came: 1 if nothing was more probable, the number of outputs for an unseen event, (n_steps,).
+        entropy: of what was expected, in nats: the surprise that the networks expect of the step, shape (n_steps,).
         expected: the most probable outputs of each step, shape (n_steps, most).
         chances: their probabilities, shape (n_steps, most).
     """
@@ -40,6 +42,7 @@ class Steps:
     offsets: Ints
     probability: Floats
     rank: Ints
+    entropy: Floats
     expected: Ints
     chances: Singles
 
@@ -49,7 +52,8 @@ class Steps:
         offsets = np.concatenate([[0], np.cumsum(sequences.lengths[rows] + 1)])
         size = int(offsets[-1])
         expected = np.zeros((size, most), np.int64)
-        return cls(rows, offsets, np.zeros(size), np.zeros(size, np.int64), expected, expected.astype(np.float32))
+        probability, rank, entropy = np.zeros(size), np.zeros(size, np.int64), np.zeros(size)
+        return cls(rows, offsets, probability, rank, entropy, expected, expected.astype(np.float32))
 
     def note(self, places: Ints, beginnings: Ints, tokens: Ints, expected: Singles, unseen_share: float) -> None:
         """Fill in some steps.
@@ -66,6 +70,7 @@ class Steps:
         beginning, token = np.divmod(pairs, outputs)
         probability, rank = _judged(expected, beginning, token, unseen_share)
         self.probability[places], self.rank[places] = probability[steps], rank[steps]
+        self.entropy[places] = entr(expected).sum(axis=1)[beginnings]
         if most := min(self.expected.shape[1], outputs):
             best = np.argsort(-expected, axis=1, kind="stable")[:, :most]
             self.expected[places, :most] = best[beginnings]
