@@ -213,6 +213,23 @@ def test_a_champion_stands_at_the_threshold_that_its_registered_version_carries(
     assert (tuned["leader"], tuned["real"]) == ("tuned", True)
 
 
+def test_a_retrained_model_stands_on_the_board_where_it_holds_the_title():
+    retrained = run("net", "retraining", tables={"flows_operating_points": POINTS["flows_operating_points"][:1]})
+    retrained["metrics"] = {"flows_best_F1_f1": 0.90}
+    kept = leaderboard.build(snapshot(TUNING_RUN, retrained, versions=[("net", 1, "r0", True, None)]))
+    won = leaderboard.build(snapshot(TUNING_RUN, retrained, versions=[("net", 2, "r1", True, None)]))
+    assert (best(kept, stages.LABELLED)["run"], best(kept, stages.LABELLED)["version"]) == ("r0", 1)
+    assert (best(won, stages.LABELLED)["run"], best(won, stages.LABELLED)["version"]) == ("r1", 2)
+    assert best(won, stages.LABELLED)["real"] is None
+    assert kept.history.height == 2
+
+
+def test_a_line_of_the_readme_speaks_of_one_table():
+    events = run("net", "baseline", tables={}, metrics={"events_rule_f1": 0.99} | RULE_METRICS)
+    text = readme.table(leaderboard.build(snapshot(events, DETECTOR_RUN)), {})
+    assert "| .700 [.650, .750] `one rule` | .950 [.940, .960] one class SVM |" in text
+
+
 def test_sequences_are_ranked_by_their_mean_over_all_draws_and_tested_over_them():
     found = leaderboard.build(snapshot(run("logs", "sequences", tables=SEQUENCES)))
     row = best(found, stages.SEQUENCES, "logs")

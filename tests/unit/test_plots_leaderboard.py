@@ -30,11 +30,11 @@ def test_scores_stand_by_data_set_and_kind_with_intervals_and_the_trivial_answer
     assert list(drawn["one rule"].marker.symbol) == ["square", "square"]
     assert list(drawn["with labels, defaults"].marker.symbol) == ["cross-open"]
     assert list(figure.layout.yaxis.ticktext) == [
-        "<b>net</b>   one rule",
+        "<b>net</b> flows   one rule",
         "no labels",
         "with labels, defaults",
         "with labels",
-        "<b>hosts</b>, simulated   one rule",
+        "<b>hosts</b> flows, simulated   one rule",
     ]
     assert list(figure.layout.yaxis.categoryarray)[-1] == figure.layout.yaxis.tickvals[0]
 

@@ -173,7 +173,10 @@ def _chosen_standings(store: Snapshot) -> list[tuple[dict[str, Any], Standing]]:
     found: list[tuple[dict[str, Any], Standing]] = []
     runs = _results(store)
     known = [stage for stage in runs["stage"].unique().drop_nulls() if stages.reader_of(stage)]
-    for _, each in runs.filter(pl.col("stage").is_in(known)).group_by("data_set", "stage", maintain_order=True):
+    titled = pl.col("run").is_in(store.versions.filter("champion")["run"].drop_nulls().to_list())
+    runs = runs.filter(pl.col("stage").is_in(known), titled | (pl.col("stage") != stages.RETRAINING))
+    same = pl.col("stage").replace({stages.RETRAINING: stages.TUNING}).alias("same")
+    for _, each in runs.group_by("data_set", same, maintain_order=True):
         for run in each.head(TRIES).iter_rows(named=True):
             if standings := stages.standings(Recorded(run, store)):
                 found += [(run, one) for one in standings]

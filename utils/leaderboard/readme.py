@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
+
 from utils.errors import DataError
 from utils.leaderboard import stages
 from utils.leaderboard.board import Leaderboard
@@ -92,9 +94,7 @@ def table(board: Leaderboard, words: Mapping[str, Words]) -> str:
         board: the leaderboard.
         words: what people wrote, by data set.
     """
-    best: dict[tuple[str, str], Row] = {}
-    for row in board.best.iter_rows(named=True):
-        best.setdefault((row["data_set"], row["kind"]), row)
+    best = _of_one_table(board.best)
     data = {row["data_set"]: row for row in board.data.iter_rows(named=True)}
     names = list(dict.fromkeys([*data, *(name for name, _ in best)]))
     columns = ["one rule: F1", "no labels: best AUC", "with labels: F1"]
@@ -108,6 +108,21 @@ def table(board: Leaderboard, words: Mapping[str, Words]) -> str:
             _line([f"`{name}`", *_data_cells(data.get(name, {}), words.get(name, Words())), *cells[: 3 + graphs]])
         )
     return "\n".join(lines) + "\n"
+
+
+def _of_one_table(best: pl.DataFrame) -> dict[tuple[str, str], Row]:
+    """Rows by data set and kind: of the table with most kinds, so that one line speaks of one table; graphs beside."""
+    graphs = pl.col("kind").is_in([stages.GRAPHS, stages.GRAPHS_LABELLED])
+    kinds = best.filter(~graphs).group_by("data_set", "table", maintain_order=True).agg(pl.len().alias("n"))
+    chosen = kinds.sort("n", descending=True, maintain_order=True).unique("data_set", keep="first", maintain_order=True)
+    shown = best.filter(
+        pl.struct("data_set", "table").is_in(chosen.select(pl.struct("data_set", "table")).to_series().implode())
+        | graphs
+    )
+    found: dict[tuple[str, str], Row] = {}
+    for row in shown.iter_rows(named=True):
+        found.setdefault((row["data_set"], row["kind"]), row)
+    return found
 
 
 def rule_cell(reached: Mapping[str, Row]) -> str:

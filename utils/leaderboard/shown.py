@@ -18,11 +18,11 @@ def scored(best: pl.DataFrame) -> pl.DataFrame:
         best: as :attr:`utils.leaderboard.Leaderboard.best`.
 
     Returns:
-        ``data set``, ``source``, ``learns from``, ``best``, ``F1``, ``AUC``, ``trivial F1``, ``false alarms`` in 1,000
-        normal units, ``CPU s``, ``version`` of the champion.
+        ``data set`` and table, ``source``, ``learns from``, ``best``, ``F1``, ``AUC``, ``trivial F1``, ``false alarms``
+        in 1,000 normal units, ``CPU s``, ``version`` of the champion.
     """
     return best.with_columns(_written(best, "f1").alias("F1"), _written(best, "auc").alias("AUC")).select(
-        pl.col("data_set").alias("data set"),
+        _where().alias("data set"),
         "source",
         pl.col("kind").alias("learns from"),
         pl.col("method").alias("best"),
@@ -42,8 +42,7 @@ def judged(best: pl.DataFrame) -> pl.DataFrame:
         best: as :attr:`utils.leaderboard.Leaderboard.best`.
     """
     return best.select(
-        pl.col("data_set").alias("data set"),
-        "table",
+        _where().alias("data set"),
         pl.col("kind").alias("learns from"),
         "protocol",
         "unit",
@@ -60,7 +59,8 @@ def verdicts(leads: pl.DataFrame) -> pl.DataFrame:
         leads: as :attr:`utils.leaderboard.Leaderboard.leads`.
 
     Returns:
-        ``data set``, ``learns from``, ``leader``, ``follower``, ``by``, ``interval``, ``p``, ``verdict``, ``test``.
+        ``data set`` and table, ``learns from``, ``leader``, ``follower``, ``by``, ``interval``, ``p``, ``verdict``,
+        ``test``.
     """
     words = [
         VERDICTS[real] if real is not False or high is None or high >= 0 else "really worse"
@@ -70,7 +70,7 @@ def verdicts(leads: pl.DataFrame) -> pl.DataFrame:
         None if low is None else f"[{low:+.4f}, {high:+.4f}]" for low, high in leads.select("low", "high").iter_rows()
     ]
     return leads.select(
-        pl.col("data_set").alias("data set"),
+        _where().alias("data set"),
         pl.col("kind").alias("learns from"),
         "leader",
         "follower",
@@ -123,6 +123,11 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
     if value is None:
         return None
     return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _where() -> pl.Expr:
+    """Data set and table, as in the notebooks that judged them."""
+    return pl.concat_str("data_set", "table", separator=" ")
 
 
 def _written(best: pl.DataFrame, metric: str) -> pl.Series:

@@ -197,14 +197,15 @@ def _rows(part: pl.DataFrame) -> list[str]:
 
 
 def _named_rows(figure: go.Figure, shown: pl.DataFrame) -> go.Figure:
-    """Name each row by its kind, the first of each data set by the data set too, and part data sets by lines."""
+    """Name each row by its kind, the first of each table by data set and table too, and part tables by lines."""
     keys, texts = _rows(shown), shown["kind"].to_list()
-    first = shown.select(pl.col("data_set").ne_missing(pl.col("data_set").shift())).to_series().to_list()
-    names = shown.select("data_set", simulated=pl.col("source") == "simulated").rows()
-    for place, (name, simulated) in enumerate(names):
-        if first[place]:
-            texts[place] = f"<b>{html.escape(name)}</b>{', simulated' * bool(simulated)}   {texts[place]}"
+    before = None
+    for place, (name, table, source) in enumerate(shown.select("data_set", "table", "source").rows()):
+        if (name, table) != before:
+            simulated = ", simulated" * (source == "simulated")
+            texts[place] = f"<b>{html.escape(name)}</b> {html.escape(table)}{simulated}   {texts[place]}"
             figure.add_hline(y=len(keys) - 0.5 - place, line={"color": "#C3CCD5", "width": 1})
+        before = (name, table)
     return figure.update_yaxes(**rows_named(keys), tickmode="array", tickvals=keys, ticktext=texts, showgrid=False)
 
 
