@@ -91,8 +91,8 @@ def test_the_gate_of_rows_is_open_just_where_each_class_has_enough_on_each_side(
 
 
 def test_a_row_counts_as_often_as_it_stands():
-    frame = sides(1, 1, 1, 1).with_columns(sessions=pl.lit(gates.FEWEST))
-    weighted = replace(ROLES, withheld={"sessions": "how many sessions have this sequence"})
+    frame = sides(1, 1, 1, 1).with_columns(n_sessions=pl.lit(gates.FEWEST))
+    weighted = replace(ROLES, withheld={"n_sessions": "how many sessions have this sequence"})
     gates.check_rows("shop", "rows", frame, weighted, log=False)
     with pytest.raises(GateClosed):
         gates.check_rows("shop", "rows", frame, ROLES, log=False)
