@@ -15,7 +15,7 @@ from tests.service.small import ask, asked
 from utils.classifiers.compiled import CompiledChampion, parity
 from utils.errors import SettingsError, TrackingError
 from utils.evaluation.drift import profile_of
-from utils.serving import decisions
+from utils.serving import decisions, observing
 from utils.serving.app import create
 from utils.serving.observing import LOGGER
 from utils.serving.options import Options, key_from
@@ -409,3 +409,24 @@ def test_the_key_comes_from_a_file_or_from_the_environment(tmp_path, monkeypatch
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="no UTF-8"):
         key_from(file)
+
+
+def test_lines_are_written_by_a_thread_and_dropped_where_too_many_wait(capsys, monkeypatch):
+    held, begun = threading.Event(), threading.Event()
+
+    def emit(handler, record):
+        begun.set()
+        held.wait(5)
+        written.append(handler.format(record))
+
+    written = []
+    monkeypatch.setattr(observing, "MOST_LINES", 3)
+    monkeypatch.setattr(logging.StreamHandler, "emit", emit)
+    with observing.logged_to_stderr():
+        observer = observing.Observer()
+        for number in range(9):
+            observer.say("line", {"number": number})
+            begun.wait(5)
+        held.set()
+    assert [json.loads(line)["number"] for line in written] == [0, 1, 2, 3]
+    assert LOGGER.propagate

@@ -66,9 +66,8 @@ def serve(options: Options) -> None:
         import uvicorn
 
         from utils.serving.app import create
-        from utils.serving.observing import log_to_stderr
+        from utils.serving.observing import logged_to_stderr
 
-        log_to_stderr()
         host, port = listening.getsockname()[:2]
         say(f"Serving at http://{f'[{host}]' if ':' in host else host}:{port}")
         config = uvicorn.Config(
@@ -80,7 +79,7 @@ def serve(options: Options) -> None:
             timeout_keep_alive=KEPT_SECONDS,
             timeout_graceful_shutdown=int(options.seconds) + 1,
         )
-        with ended_like_ctrl_c(), contextlib.suppress(KeyboardInterrupt):
+        with logged_to_stderr(), ended_like_ctrl_c(), contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
     say("Stopped.")
 

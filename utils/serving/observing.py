@@ -1,10 +1,13 @@
 """What can be watched: metrics for Prometheus, and one line of JSON a request. Contents of requests are in neither."""
 
+import contextlib
 import json
 import logging
+import queue
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,11 @@ LOGGER = logging.getLogger("anomaly.serving")
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 100_000)
 MOST_PLACES = 6
+MOST_LINES = 10_000
+"""Lines that may wait to be written."""
+
+LAST_SECONDS = 2.0
+
 METRICS_TYPE = CONTENT_TYPE_LATEST
 
 
@@ -131,13 +139,41 @@ class _Drifts(Collector):
         return families.values()
 
 
-def log_to_stderr(level: int = logging.INFO) -> None:
-    """Write the lines to standard error as they are."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    LOGGER.handlers[:] = [handler]
+class _Dropping(QueueHandler):
+    """Hands lines to a thread that writes them; a line more than fit is dropped, so that no request waits for a log."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(queue.Full):
+            self.queue.put_nowait(record)
+
+
+class _Writing(QueueListener):
+    """Writes the lines that wait; whoever does not read them cannot keep the service from ending."""
+
+    def stop(self) -> None:
+        with contextlib.suppress(queue.Full):
+            self.queue.put(self._sentinel, timeout=LAST_SECONDS)  # type: ignore[attr-defined]
+        if self._thread is not None:
+            self._thread.join(LAST_SECONDS)
+
+
+@contextlib.contextmanager
+def logged_to_stderr(level: int = logging.INFO) -> Iterator[None]:
+    """Write the lines to standard error as they are, in a thread of their own, until the block ends."""
+    writing = logging.StreamHandler()
+    writing.setFormatter(logging.Formatter("%(message)s"))
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(MOST_LINES)
+    listener = _Writing(lines, writing)
+    listener.start()
+    LOGGER.handlers[:] = [_Dropping(lines)]
     LOGGER.setLevel(level)
     LOGGER.propagate = False
+    try:
+        yield
+    finally:
+        listener.stop()
+        LOGGER.handlers.clear()
+        LOGGER.propagate = True
 
 
 def _names(found: object) -> Iterable[str]:
