@@ -570,7 +570,7 @@ def test_a_readme_without_marks_or_a_store_without_results_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
-def test_graphs_ranked_by_auc_show_it():
+def test_graphs_without_f1_show_their_auc():
     row = {"auc": 0.9, "auc_low": None, "auc_high": None, "f1": None, "method": "g"}
     assert readme.graphs_cell({stages.GRAPHS: row}) == "AUC .900 g"
     assert readme.graphs_cell({}) == readme.rule_cell({}) == "–"

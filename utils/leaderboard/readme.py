@@ -159,7 +159,7 @@ def graphs_cell(reached: Mapping[str, Row]) -> str:
     row = reached.get(stages.GRAPHS)
     if row is None:
         return NOTHING
-    metric = "auc" if row["auc"] is not None else "f1"
+    metric = "f1" if row["f1"] is not None else "auc"
     return f"{'AUC' if metric == 'auc' else 'F1'} {_value(row, metric)} {row['method']}"
 
 
