@@ -60,7 +60,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
     what :meth:`score_samples` gives for a session: the worst ``"rank"``, which is the top-k rule of Du et al. (flagged
     if it exceeds k; a fraction below 1 orders equal ranks by surprise, so a score of k + 1 or more is flagged), the
     highest ``"surprise"``, its ``"mean"`` over the steps, its ``"excess"``: the surprise of all steps less what the
-    network expects it to be, its entropy (0 on the average of sessions that the network knows: a test of whether the
+    network expects it to be, its entropy (0 on average if the network's probabilities are right: a test of whether the
     session is typical), or rank and excess ``"combined"``: Fisher's sum of the negative logarithms of their conformal
     p-values among held-out normal sessions. Each of the two misses what the other finds: how improbable the improbable
     is, networks say badly, which ranks do not ask; and a session may be odd in several places, of which ranks see one.
