@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,14 +9,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tests.conftest import REPOSITORY
-from utils import retraining, settings, tracking
+from utils import retraining, tracking
 from utils.classifiers import candidates, champion_trials
 from utils.classifiers.candidates import Candidate
 from utils.retraining import __main__ as command
 from utils.retraining import leftovers, pipeline
 from utils.tracking import champions, models
 
-ENTRY = """
+ENTRY = r"""
 [shop]
 kind = "table"
 files = ["own/shop.csv"]
@@ -29,6 +28,14 @@ kind = "table"
 files = ["own/parts.csv"]
 columns = { label = "verdict", split = "part", group = "user" }
 normal = ["ok"]
+
+[app]
+kind = "log"
+files = ["own/app.log"]
+header = '(?P<time>\S+ \S+) (?P<level>\w+) (?P<content>.*)'
+session = 'req-\d+'
+labels = "own/app_labels.csv"
+anomaly = ["bad"]
 """
 QUICK = Candidate("logistic regression", lambda seed, threads: LogisticRegression(), "quick")
 
@@ -352,15 +359,21 @@ def test_what_a_killed_registration_left_is_taken_back_by_the_next_retraining(ch
     assert leftovers.sweep("no such data set") == 0
 
 
-def test_a_log_is_retrained_by_the_model_of_its_sessions(store, monkeypatch):
-    small = replace(settings.BUDGETS["fast"], simulated={"hdfs": 900}, bootstrap=50)
-    monkeypatch.setattr(settings, "budget", lambda name: small)
+def test_a_log_is_retrained_by_the_model_of_its_sessions(shop, store):
+    lines, labels = [], ["session,label"]
+    for place in range(160):
+        bad = place % 4 == 3
+        said = ["open door", "read page", "close door"] if not bad else ["open door", "broke lock", "broke lock"]
+        lines += [f"2024-05-01 08:00:{place % 60:02d} INFO req-{place} {what}" for what in said]
+        labels += [f"req-{place},{'bad' if bad else 'good'}"]
+    own = store.parent / "data" / "own"
+    (own / "app.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (own / "app_labels.csv").write_text("\n".join(labels) + "\n", encoding="utf-8")
     told = []
-    first = retraining.retrain("hdfs", "simulated", report=told.append)
+    first = retraining.retrain("app", report=told.append)
     assert (first.status, first.version) == ("champion", 1)
-    assert told[-2:] == ["audit of the table sequences", "training and registry"]
-    (again,) = retraining.retrain_all(["hdfs"], "simulated")
-    assert again.status == "kept"
-    assert versions("hdfs") == [1]
-    assert tracking.load_model("hdfs").describe()
-    assert {run.data.tags["stage"] for run in runs("hdfs")} == {"retraining"}
+    assert told[-2:] == ["audit of the table sessions", "training and registry"]
+    (again,) = retraining.retrain_all(["app"])
+    assert (again.status, versions("app")) == ("kept", [1])
+    assert tracking.load_model("app").decide(own / "app.log").height == 160
+    assert {run.data.tags["stage"] for run in runs("app")} == {"retraining"}

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from utils import settings
 from utils.datasets import require
 from utils.datasets.contract import LABEL
-from utils.detectors.log_monitor import reasons, traits
+from utils.detectors.log_monitor import made_up, reasons, traits
 from utils.detectors.log_monitor.calibration import EVENTS, held_out_scores, repeated_share
 from utils.detectors.log_monitor.naming import KnownTemplates
 from utils.detectors.log_monitor.reading import Lines, Progress, Scanned, SessionRule, scan, tabular
@@ -351,7 +351,8 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
         """A line for each known template with made-up values: an input that is nobody's log."""
         check_is_fitted(self, "detector_")
         texts = list(dict.fromkeys(self.texts_.values()))
-        return pl.DataFrame({"line": [text.replace("<*>", "x1") for text in texts]}, schema={"line": pl.String})
+        rule = {"header": self.header, "session": self.session, "time_format": self.time_format}
+        return pl.DataFrame({"line": [made_up.line(text, **rule) for text in texts]}, schema={"line": pl.String})
 
     def __getstate__(self) -> dict[str, object]:
         """State without the function that is told of progress, and without the profile, which is stored beside it."""
