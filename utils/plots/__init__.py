@@ -10,6 +10,7 @@ from utils.plots.clusters import (
     sweep_map,
 )
 from utils.plots.detectors import detector_scoreboard, learned_from_whom, reason_bars, recall_map, score_groups
+from utils.plots.drift import drift_columns, drift_power, drift_shifts
 from utils.plots.evaluation import (
     alarm_rates,
     chosen_where,
@@ -78,6 +79,9 @@ __all__ = [
     "detector_scoreboard",
     "distributions",
     "draw_spread",
+    "drift_columns",
+    "drift_power",
+    "drift_shifts",
     "edge_cloud",
     "evidence_map",
     "explained_bars",

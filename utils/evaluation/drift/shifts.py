@@ -133,7 +133,9 @@ def _lost(frame: pl.DataFrame, rng: np.random.Generator) -> pl.Series:
     """Sessions without one of the event types that most of them have."""
     types = frame.select(pl.col(EVENTS).list.unique()).explode(EVENTS)[EVENTS].drop_nulls().value_counts()
     usual = types.filter(pl.col("count") >= VARIED * frame.height).sort(EVENTS)[EVENTS].to_list()
-    gone = usual[int(rng.integers(len(usual)))] if usual else None
+    if not usual:
+        return frame[EVENTS]
+    gone = usual[int(rng.integers(len(usual)))]
     return frame.select(pl.col(EVENTS).list.eval(pl.element().filter(pl.element() != gone)))[EVENTS]
 
 
