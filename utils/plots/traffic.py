@@ -30,6 +30,10 @@ CHARACTER = 5.6
 """Pixels of a character of a label."""
 
 MOST_LABELS = 40
+LABEL_GAP = 0.11
+"""Least distance of two names on the circle of radius 1."""
+
+MOST_ARROWS = 40
 MOST_EDGES = 160
 NODE_SIZES = (6.0, 26.0)
 WIDTHS = (0.6, 1.4, 2.6, 4.4)
@@ -354,10 +358,16 @@ def _labelled(
     """Hosts that are named: all if there is room, else those with flagged edges and the busiest."""
     if len(layout) <= MOST_LABELS:
         return set(layout)
-    flagged = pl.concat([rows.filter("flagged").select("bytes", SRC, DST) for rows in drawn]).sort("bytes")
-    named = list(dict.fromkeys([*flagged[SRC].to_list(), *flagged[DST].to_list()]))
+    flagged = pl.concat([rows.filter("flagged").select(SRC, DST) for rows in drawn])
+    senders = flagged[SRC].value_counts(sort=True)[SRC].to_list()
     busiest = sorted(((load, host) for each in loads for host, load in each.items()), reverse=True)
-    return set([*named, *dict.fromkeys(host for _, host in busiest)][:MOST_LABELS])
+    wanted = dict.fromkeys([*senders, *(host for _, host in busiest), *flagged[DST].to_list()])
+    named: list[str] = []
+    for host in (host for host in wanted if host in layout):
+        gaps = [np.hypot(layout[host][0] - layout[other][0], layout[host][1] - layout[other][1]) for other in named]
+        if min(gaps, default=2.0) >= LABEL_GAP:
+            named.append(host)
+    return set(named[:MOST_LABELS])
 
 
 def _draw_edges(
@@ -380,12 +390,14 @@ _SIZES = ("edge, fewer bytes", "more", "many", "most bytes")
 def _draw_flagged(
     figure: go.Figure, edges: pl.DataFrame, layout: Mapping[str, tuple[float, float]], column: int
 ) -> None:
-    """Anomalous edges, dark red and dashed, with an arrow head near the destination."""
+    """Anomalous edges, dark red and dashed, with an arrow head near the destination; thin and plain where many."""
     if edges.is_empty():
         return
     xs, ys = _lines(edges, layout)
+    few = edges.height <= MOST_ARROWS
+    line = {"width": 2.2 if few else 0.8, "color": ANOMALY, "dash": "5px,2px" if few else "solid"}
     figure.add_scatter(
-        x=xs, y=ys, mode="lines", line={"width": 2.2, "color": ANOMALY, "dash": "5px,2px"}, name="anomalous edge",
+        x=xs, y=ys, mode="lines", line=line, name="anomalous edge",
         legendgroup="anomalous", hoverinfo="skip", row=1, col=column,
     )  # fmt: skip
     ends = [
@@ -397,7 +409,7 @@ def _draw_flagged(
     angles = [float(np.degrees(np.arctan2(b[0] - a[0], b[1] - a[1]))) for a, b, *_ in ends]
     figure.add_scatter(
         x=[tip[0] for tip in tips], y=[tip[1] for tip in tips], mode="markers", showlegend=False,
-        marker={"symbol": "arrow", "size": 10, "angle": angles, "color": ANOMALY},
+        marker={"symbol": "arrow", "size": 10 if few else 0, "angle": angles, "color": ANOMALY},
         hovertext=[f"{a} to {b}: {n:,.0f} bytes" for *_, a, b, n in ends], hoverinfo="text", row=1, col=column,
     )  # fmt: skip
 

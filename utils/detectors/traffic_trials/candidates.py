@@ -139,8 +139,10 @@ def combined(features: pl.DataFrame, held: Bools, names: Sequence[str]) -> Float
 
 def _mean_plus_sigma(edges: pl.DataFrame, learned: Bools, volumes: Sequence[str]) -> Floats:
     usual = edges.filter(pl.Series(learned))
-    rule = MeanPlusSigma(3.0, features=[name for name in volumes if usual[name].n_unique() > 1])
-    return rule.fit(usual).score_samples(edges)
+    varying = [name for name in volumes if usual[name].n_unique() > 1]
+    if not varying:
+        return np.zeros(edges.height)
+    return MeanPlusSigma(3.0, features=varying).fit(usual).score_samples(edges)
 
 
 def _robust(edges: pl.DataFrame, learned: Bools) -> Floats:
@@ -165,6 +167,7 @@ def _forest(table: Floats, learned: Bools, seed: int) -> Floats:
 
 def _classifier(traffic: Traffic, table: Floats, seed: int) -> Floats:
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     guilty = traffic.edges[LABEL].to_numpy()
     learned = np.flatnonzero(learned_with_labels(traffic))
@@ -172,7 +175,8 @@ def _classifier(traffic: Traffic, table: Floats, seed: int) -> Floats:
     normal = normal[:: max(1, len(normal) // MOST_NORMALS)]
     rows = np.concatenate([normal, learned[guilty[learned]]])
     model = HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=seed)
-    return np.asarray(model.fit(table[rows], guilty[rows]).predict_proba(table)[:, 1])
+    with threadpool_limits(1):
+        return np.asarray(model.fit(table[rows], guilty[rows]).predict_proba(table)[:, 1])
 
 
 def learned_with_labels(traffic: Traffic) -> Bools:
