@@ -206,6 +206,9 @@ def test_what_does_not_exist_is_refused_before_anything_is_loaded(lab, capsys):
     assert "there is no data set 'apy'" in capsys.readouterr().err
     assert command.main(["api", "--source", "fake"]) == 2
     assert command.main(["api", "--budget", "huge"]) == 2
+    assert command.main(["api", "--seed", "-1"]) == 2
+    assert command.main(["api", "--seed", str(2**32)]) == 2
+    assert "the seed must be in 0..4294967295, found 4294967296: choose another one" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         command.main([])
     assert ended.value.code == 2

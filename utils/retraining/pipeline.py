@@ -14,7 +14,7 @@ from utils.classifiers import champion_trials, threads
 from utils.classifiers.champion_trials import Trial
 from utils.datasets import catalog, require
 from utils.datasets.contract import Dataset, Roles
-from utils.errors import LabError, TrackingError
+from utils.errors import LabError, SettingsError, TrackingError
 from utils.features import tables
 from utils.retraining import gates, leftovers
 from utils.retraining.gates import GateClosed
@@ -30,6 +30,9 @@ FAILED: tuple[Status, ...] = ("stopped", "failed")
 
 REGISTRY = "registry"
 """The gate that closes after training, inside the run that it marks."""
+
+MOST_SEED = 2**32 - 1
+"""Largest seed that NumPy and scikit-learn take."""
 
 Report = Callable[[str], object]
 """Told what is done next."""
@@ -119,7 +122,7 @@ def retrain(
     Raises:
         LabError: if there is no such data set, it cannot be loaded, or the store cannot be used.
     """
-    settings.budget(budget)
+    _check(source, budget, seed)
     order = _Order(name, source, budget, seed, allow_schema_change, dry_run, report or _silent)
     began = time.perf_counter()
     data = datasets.load_all([name], source, seed=seed, budget=budget)[name]
@@ -158,11 +161,22 @@ def retrain_all(
         LabError: if a name, the budget or the source does not exist: before anything is loaded.
     """
     asked = tuple(dict.fromkeys(names))
-    settings.budget(str(options.get("budget", "fast")))
-    require.choice("source", source, settings.SOURCES)
+    _check(source, options.get("budget", "fast"), options.get("seed", settings.SEED))
     wanted = asked or datasets.names()
     catalog.read(settings.current().catalog_file).require(wanted)
     return (_tolerated(name, source, bool(asked), report, options) for name in wanted)
+
+
+def _check(source: str, budget: str, seed: int) -> None:
+    """Check what is asked before anything is loaded.
+
+    Raises:
+        SettingsError: if there is no such source, budget or seed.
+    """
+    require.choice("source", source, settings.SOURCES)
+    settings.budget(budget)
+    if not 0 <= seed <= MOST_SEED:
+        raise SettingsError(f"the seed must be in 0..{MOST_SEED}, found {seed}: choose another one")
 
 
 def _tolerated(
