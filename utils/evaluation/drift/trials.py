@@ -98,10 +98,9 @@ def drift_trial(
     Raises:
         DataError: if there are too few rows, or a kind cannot be made of them.
     """
-    if rows.height < window:
-        raise DataError(
-            f"a trial needs {window:,} held-out rows at least, found {rows.height:,}: take a shorter window"
-        )
+    if rows.height < 2 * window:
+        found = f"found {rows.height:,}"
+        raise DataError(f"a trial needs twice {window:,} held-out rows, {found}: take a shorter window")
     labels = None if y is None else as_labels(y, rows.height)
     rng = np.random.default_rng(seed)
     options: dict[str, Any] = {"window": window, "alpha": alpha, "size": size}
