@@ -13,6 +13,7 @@ import pytest
 from tests.service import small
 from tests.service.small import ask, asked
 from utils.classifiers.compiled import CompiledChampion, parity
+from utils.detectors.log_monitor import LogMonitor
 from utils.errors import SettingsError, TrackingError
 from utils.evaluation.drift import profile_of
 from utils.serving import decisions, observing
@@ -379,6 +380,63 @@ def test_models_that_cannot_answer(name, status, code, words):
         "broken": "failed",
         "late": "loading",
     }
+
+
+def test_data_sets_of_the_catalogue_may_have_a_champion_one_day(lab):
+    app = create(Options(seconds=0.05))
+    registry = app.state.service.registry
+    registry._looked = True
+    assert ask(app, "POST", "/waf/predict", {})[1]["error"]["code"] == "no_champion"
+    assert ask(app, "POST", "/nobody/predict", {})[1]["error"]["code"] == "unknown_model"
+    lab.catalog_file.write_text("this is no catalogue")
+    assert ask(app, "POST", "/waf/predict", {})[1]["error"]["code"] == "unknown_model"
+
+
+def test_a_store_that_is_not_there_is_told_at_once():
+    app = create(Options(models=("waf",), seconds=20))
+    app.state.service.registry.problem = "there is no MLflow store"
+    status, value, _ = ask(app, "POST", "/waf/predict", {})
+    assert (status, value["error"]["code"]) == (503, "no_champion")
+    assert "there is no MLflow store" in value["error"]["message"]
+    assert ask(app, "GET", "/health")[1] == {
+        "live": True,
+        "ready": False,
+        "models": {"waf": {"state": "no champion", "version": None, "why": "there is no MLflow store"}},
+        "store": "there is no MLflow store",
+    }
+
+
+def test_a_log_of_the_user_is_served_with_lines_that_it_can_read_or_without_an_example():
+    frame = pl.DataFrame({"events": [[1, 2, 3], [1, 2, 2, 3]] * 30}, schema={"events": pl.List(pl.Int64)})
+    templates = pl.DataFrame({"EventId": ["1", "2", "3"], "EventTemplate": ["open <*>", "read <*>", "close <*>"]})
+    monitor = LogMonitor(session=r"s\d+").fit_sessions(frame, templates=templates)
+    lines = {"columns": ["line"], "data": [["open s1"], ["read s1"], ["close s1"]]}
+    told = reading_of(monitor, {"input_example.json": json.dumps(lines)})
+    assert told.forms[0].example == {"lines": ["open s1", "read s1", "close s1"]}
+    served = small.served(monitor, 1, {"input_example.json": json.dumps(lines)}, name="log")
+    status, value, _ = ask(application(served), "POST", "/log/predict", {"lines": ["open s7", "read s7", "close s7"]})
+    assert (status, value["decisions"][0]["session"], value["decisions"][0]["decision"]) == (200, "s7", False)
+    assert ask(application(served), "POST", "/log/predict", {"lines": ["no session"]})[0] == 422
+    picky = LogMonitor(session=r"s\d+", header=r"(?P<n>\d{9}) (?P<content>.*)").fit_sessions(frame, templates=templates)
+    monkeyed = reading_of(picky, {"input_example.json": "{}"})
+    shown = monkeyed.forms[0].example
+    assert shown is None or len(shown["lines"]) > 0
+    application(small.served(picky, 1, {}, name="log"))
+
+
+def test_a_model_that_is_dropped_is_no_longer_shown():
+    observer = observing.Observer()
+    observer.told("loaded", {"model": "mine", "version": 3})
+    assert 'anomaly_model_version{model="mine"} 3.0' in observer.exposed().decode()
+    observer.told("dropped", {"models": ["mine"]})
+    assert 'anomaly_model_version{model="mine"}' not in observer.exposed().decode()
+
+
+def test_work_that_nobody_waits_for_is_given_up(mine):
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(decisions.GivenUp):
+        decisions.decide(mine, FRAME, stop=stop)
 
 
 def test_what_is_no_champion_is_not_served():

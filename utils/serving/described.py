@@ -121,7 +121,7 @@ def _predict(served: Served) -> Json:
     """How decisions of one model are asked for."""
     choice = {"type": "string", "enum": list(EXPLAINED), "default": "none"}
     explain = {"name": "explain", "in": "query", "schema": choice, "description": "which rows get reasons"}
-    examples = {form.key: {"value": form.example} for form in served.reading.forms}
+    examples = {form.key: {"value": form.example} for form in served.reading.forms if form.example is not None}
     content = {"application/json": {"schema": served.reading.schema, "examples": examples}}
     return {
         "operationId": f"predict_{served.name}",

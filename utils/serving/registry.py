@@ -1,5 +1,6 @@
 """Champions in memory: loaded one after the other in the background, swapped as a whole when the alias moves."""
 
+import contextlib
 import re
 import threading
 import time
@@ -7,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from utils import settings
 from utils.classifiers.champion import Champion
 from utils.classifiers.compiled import PARITY, CompiledChampion, passed
+from utils.datasets import catalog
 from utils.detectors.log_monitor import LogMonitor
 from utils.errors import LabError
 from utils.evaluation.drift import FILE, Profile
@@ -100,8 +103,8 @@ def served_of(loaded: Loaded, seconds: float = 0.0) -> Served:
         else DriftMonitor(profile, model.monitored, inline=False, most_waiting=MOST_WAITING),
         seconds=seconds,
     )
-    for form in reading.forms:
-        asked = reading.read(form.example, most=1_000)
+    for example in (form.example for form in reading.forms if form.example is not None):
+        asked = reading.read(example, most=1_000)
         columns = decisions.decide(made, asked.rows, "all").columns
         if profile is not None:
             tried = DriftMonitor(profile, model.monitored, inline=False)
@@ -160,7 +163,9 @@ class Registry:
 
     def knows(self, name: str) -> bool:
         """Whether a name is one that this service may answer for, now or later."""
-        return name in self.models or (not self.models and name in {*self._registered, *self._holders, *self._served})
+        if self.models:
+            return name in self.models
+        return name in {*self._registered, *self._holders, *self._served} or name in _data_sets()
 
     def state(self, name: str) -> tuple[State, str]:
         """How far a model is, and what stands against it."""
@@ -169,9 +174,11 @@ class Registry:
             return "ready", f"version {problem.version} cannot be used: {problem.why}" if problem else ""
         if problem := self._problems.get(name):
             return "failed", f"version {problem.version} cannot be used: {problem.why}"
+        if self.problem and not self._looked:
+            return "no champion", self.problem
         if self._looked and name not in self._holders:
             return "no champion", self.problem or "no version holds the alias: run the notebook that registers it"
-        return "loading", self.problem
+        return "loading", ""
 
     def want(self, name: str) -> None:
         """Let a model be loaded next."""
@@ -236,6 +243,14 @@ class Registry:
         self._problems = {other: problem for other, problem in self._problems.items() if other != name}
         self._wanted = [other for other in self._wanted if other != name]
         self._told("loaded", facts | {"seconds": round(time.monotonic() - start, 3)})
+
+
+def _data_sets() -> frozenset[str]:
+    """Names of the data sets in the catalogue: each may have a champion one day."""
+    with contextlib.suppress(LabError):
+        listed = catalog.read(settings.current().catalog_file)
+        return frozenset({*listed.project, *listed.own})
+    return frozenset()
 
 
 def _profile(texts: Mapping[str, str]) -> Profile | None:

@@ -5,7 +5,9 @@ table, ``lines`` or ``sessions`` for a log, ``call_graphs``, and the forms of ea
 ``feature``.
 """
 
+import contextlib
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
@@ -21,7 +23,7 @@ from utils.detectors.log_monitor import LogMonitor
 from utils.errors import LabError, TrackingError
 from utils.features import call_graph
 from utils.serving.answers import Refused, invalid
-from utils.serving.bodies import Value, inner, parsed
+from utils.serving.bodies import Value, inner
 
 Style = Literal["rows", "events", "feature"]
 Json = dict[str, Any]
@@ -38,6 +40,7 @@ Truth = Annotated[bool, Field(strict=True)]
 
 ROWS, LINES, SESSIONS, GRAPHS, FEATURE, EVENTS = "rows", "lines", "sessions", "call_graphs", "feature", "events"
 PAYLOAD = waf.PAYLOAD
+EXAMPLE = "input_example.json"
 LONGEST_NAME = 200
 SHOWN_NAMES, SHOWN_NAME = 5, 40
 WORLD = (
@@ -75,7 +78,7 @@ class Form(Protocol):
 
     @property
     def example(self) -> Value:
-        """A body that is nobody's."""
+        """A body that is nobody's; ``None`` where none is known."""
 
     def read(self, value: Value, most: int) -> Asked:
         """Read the value; ``most`` rows are taken."""
@@ -336,7 +339,7 @@ class LineForm:
     """Raw lines of a log, complete sessions of them: ``{"lines": [...]}``.
 
     Attributes:
-        shown: lines of an example.
+        shown: lines of an example; none where no example is known.
     """
 
     shown: tuple[str, ...]
@@ -350,7 +353,7 @@ class LineForm:
     @property
     def example(self) -> Value:
         """Lines that are nobody's log."""
-        return {self.key: list(self.shown)}
+        return {self.key: list(self.shown)} if self.shown else None
 
     def read(self, value: Value, most: int) -> Asked:
         """Check the lines (see :class:`Form`).
@@ -603,12 +606,21 @@ def _number(event: int | str) -> str:
 
 
 def _example_lines(model: LogMonitor, texts: Mapping[str, str]) -> tuple[str, ...]:
-    """Lines of the example beside the model, or made of its templates."""
+    """Lines of the example beside the model, or made of its templates; none where it cannot read them itself."""
+    made = model.example()["line"].to_list()
+    for lines in (_stored_lines(texts), made):
+        with contextlib.suppress(LabError):
+            if lines and model.decide(pl.DataFrame({"line": lines}), explained="none").height:
+                return tuple(lines)
+    return ()
+
+
+def _stored_lines(texts: Mapping[str, str]) -> list[str]:
+    """Lines of the example that is stored beside a model."""
     try:
-        stored = parsed(texts["input_example.json"].encode())
-        return tuple(str(line) for (line,) in stored["data"])
-    except (KeyError, TypeError, ValueError, Refused):
-        return tuple(model.example()["line"].to_list()) or ("line",)
+        return [str(line) for (line,) in json.loads(texts[EXAMPLE])["data"]]
+    except (KeyError, TypeError, ValueError):
+        return []
 
 
 _NUMBERS: TypeAdapter[list[Any]] = TypeAdapter(list[Whole | Number])
