@@ -15,6 +15,7 @@ import pytest
 from utils import tracking
 from utils.classifiers import zoo
 from utils.classifiers.champion import Champion
+from utils.leaderboard import reading
 from utils.tracking import champions
 
 DECIDE = """import json, os, sys
@@ -88,6 +89,16 @@ def test_runs_are_recorded_over_http_too(moved_store, lab, monkeypatch):
     stored = moved_store.folder / f"mlartifacts/api/{run.id}/artifacts/note.txt"
     assert stored.read_text() == "over http"
     assert not lab.store_file.exists()
+
+
+def test_the_leaderboard_reads_a_server_as_it_reads_its_file(moved_store, lab, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", moved_store.address)
+    served, filed = reading.read(), reading.of_file(moved_store.folder / "mlflow.db")
+    assert served.runs.equals(filed.runs)
+    assert served.metrics.sort("run", "metric").equals(filed.metrics.sort("run", "metric"))
+    run = served.runs.row(by_predicate=pl.col("run") == moved_store.run_id, named=True)
+    assert served.table(run, "columns") == filed.table(run, "columns") == [{"column": "size", "nulls": 3}]
+    assert served.table(run, "none") == []
 
 
 def test_a_champion_decides_on_raw_rows_in_a_fresh_process_after_the_move(store, tmp_path):
