@@ -265,7 +265,7 @@ def test_a_score_is_chosen_by_name(fitted, normal):
 def test_combined_scores_are_fisher_sums_of_p_values(fitted, normal):
     held_out, table = fitted.held_out_, fitted.scores(normal.head(20))
     total = 1e-4 * table["surprise"].to_numpy()
-    for name in ("rank", "excess"):
+    for name, share in (("rank", 1), ("excess", 2)):
         known, asked = (np.asarray(one[name], float) for one in (held_out, table))
         if name == "rank":
             known, asked = (
@@ -273,7 +273,7 @@ def test_combined_scores_are_fisher_sums_of_p_values(fitted, normal):
                 for base, one in ((known, held_out), (asked, table))
             )
         above = ((known[None, :] >= asked[:, None] - 1e-4) * held_out["sessions"]).sum(axis=1)
-        total -= np.log((1 + above) / (1 + held_out["sessions"].sum()))
+        total -= share * np.log((1 + above) / (1 + held_out["sessions"].sum()))
     assert table["combined"].to_numpy() == pytest.approx(total)
 
 

@@ -26,7 +26,9 @@ Score = Literal["combined", "rank", "surprise", "mean", "excess"]
 
 PARTS: tuple[Score, ...] = ("rank", "surprise", "mean", "excess")
 SCORES: tuple[Score, ...] = ("combined", *PARTS)
-COMBINED: tuple[Score, ...] = ("rank", "excess")
+COMBINED: Mapping[Score, float] = {"rank": 1.0, "excess": 2.0}
+"""Weights of the scores that are combined: the excess counts twice, or events after the end, which few ranks set apart,
+would need a rank as odd as theirs (simulated logs)."""
 TIE = 1e-4
 """Combined scores that are equal are ordered by so much of the surprise."""
 
@@ -62,8 +64,9 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
     highest ``"surprise"``, its ``"mean"`` over the steps, its ``"excess"``: the surprise of all steps less what the
     network expects it to be, its entropy (0 on average if the network's probabilities are right: a test of whether the
     session is typical), or rank and excess ``"combined"``: Fisher's sum of the negative logarithms of their conformal
-    p-values among held-out normal sessions. Each of the two misses what the other finds: how improbable the improbable
-    is, networks say badly, which ranks do not ask; and a session may be odd in several places, of which ranks see one.
+    p-values among held-out normal sessions, that of the excess twice. Each of the two misses what the other finds: how
+    improbable the improbable is, networks say badly, which ranks do not ask; and a session may be odd in several
+    places, of which ranks see one.
 
     With several ``members`` the probabilities of as many networks are averaged. The training sessions are divided at
     random into parts; each member learns from all parts but one, and that one says when to stop and what scores normal
@@ -122,7 +125,8 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         the estimation of population parameters", Biometrika 40 (1953) (unseen events); Lakshminarayanan, Pritzel,
         Blundell, "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017 (members);
         Vovk, "Cross-conformal predictors", Annals of Mathematics and AI 74 (2015) (held-out scores); Fisher,
-        "Statistical Methods for Research Workers", 1925, section 21.1 (combination); Shannon, "A mathematical theory of
+        "Statistical Methods for Research Workers", 1925, section 21.1 (combination), with weights: Good,
+        Journal of the Royal Statistical Society B 17 (1955); Shannon, "A mathematical theory of
         communication", Bell System Technical Journal 27 (1948), section 7 (typical sequences); Mazurkiewicz,
         "Concurrent program schemes and their interpretations", DAIMI PB-78 (1977) (interleavings).
     """
@@ -460,15 +464,15 @@ def _scored(table: Mapping[str, Any] | pl.DataFrame, score: Score) -> Floats:
 def _combined(
     table: Mapping[str, Any] | pl.DataFrame, held_out: Mapping[str, NDArray[Any]], *, own: bool = False
 ) -> Floats:
-    """Fisher's statistic of the conformal p-values of rank and excess; the surprise alone where nothing was held out.
+    """Fisher's statistic of the p-values of :data:`COMBINED`; the surprise alone where nothing was held out.
 
     With ``own`` the rows are the held-out ones themselves, each compared with the others.
     """
     total = TIE * np.asarray(table["surprise"], dtype=np.float64)
-    for name in COMBINED if held_out["sessions"].size else ():
+    for name, share in COMBINED.items() if held_out["sessions"].size else ():
         known = ConformalPValues().fit(_scored(held_out, name), weight=held_out["sessions"])
         as_high = known.as_high(_scored(table, name) - ALIKE)
-        total -= np.log((as_high + (0 if own else 1)) / (1 + known.n_calibration_))
+        total -= share * np.log((as_high + (0 if own else 1)) / (1 + known.n_calibration_))
     return total
 
 
