@@ -40,7 +40,8 @@ WIDTHS = (0.6, 1.4, 2.6, 4.4)
 GREYS = ("#D3D9DF", "#B3BCC5", "#8796A5", "#5D6B78")
 SHORT_LABEL = 16
 BINS = 50
-MOST_WINDOWS = 2_100
+MOST_POINTS = 336
+"""Most points of a line over time; windows are joined where there are more."""
 
 
 def host_layout(hosts: Sequence[str], groups: Mapping[str, int] | None = None) -> dict[str, tuple[float, float]]:
@@ -113,7 +114,7 @@ def edge_cloud(
         SchemaError: if the table lacks a column.
     """
     require.columns(edges, (*VOLUMES, "kind"), TABLE)
-    figure = new_figure(title, height=620, margin_t=88)
+    figure = new_figure(title, width=680, height=480, margin_t=64)
     kinds = [NORMAL_KIND, *sorted(set(edges["kind"].to_list()) - {NORMAL_KIND})]
     marks = marks_of(kinds)
     for kind in kinds:
@@ -288,7 +289,7 @@ def score_timeline(
     """
     require.columns(rows, (WINDOW, TIME), TABLE)
     known = rows.with_columns(pl.Series("score", finite_scores(scores)))
-    kinds = _kinds_over_time(known, threshold)
+    kinds = _kinds_over_time(known, threshold, _step(known))
     figure = make_subplots(
         2, 1, shared_xaxes=True, vertical_spacing=0.04, row_heights=[0.52, 0.48] if kinds else [0.97, 0.03]
     )
@@ -296,7 +297,7 @@ def score_timeline(
     windows = known.group_by(WINDOW).agg(pl.col(TIME).first(), pl.col("score").max()).sort(WINDOW)
     if not windows.height:
         return nothing_to_show(figure, "no window to show")
-    step = -(-windows.height // MOST_WINDOWS)
+    step = _step(windows)
     thinned = windows.group_by(pl.col(WINDOW) // step, maintain_order=True).agg(
         pl.col(TIME).first(), pl.col("score").max()
     )
@@ -316,7 +317,7 @@ def score_timeline(
 def graph_timeline(
     graph: pl.DataFrame, columns: Mapping[str, str], *, title: str = "How does the whole graph change?"
 ) -> go.Figure:
-    """Numbers that describe the graph of each window over time, one panel each.
+    """Numbers that describe the graph of each window over time, one panel each; joined windows show the highest count.
 
     Args:
         graph: ``time`` and the columns, one row a window.
@@ -329,8 +330,11 @@ def graph_timeline(
     require.columns(graph, (TIME, *columns), TABLE)
     figure = make_subplots(max(len(columns), 1), 1, shared_xaxes=True, vertical_spacing=0.05)
     figure.update_layout(new_figure(title, height=120 + 110 * max(len(columns), 1), margin_t=70).layout)
-    step = max(1, -(-graph.height // MOST_WINDOWS))
-    shown = graph.gather_every(step)
+    counts = [name for name in columns if graph.schema[name].is_integer()]
+    joined = [pl.col(name).max() if name in counts else pl.col(name).mean() for name in columns]
+    step = max(1, -(-graph.height // MOST_POINTS))
+    places = pl.int_range(pl.len()) // step
+    shown = graph.group_by(places.alias("part"), maintain_order=True).agg(pl.col(TIME).first(), *joined)
     for row, (column, words) in enumerate(columns.items(), start=1):
         line = {"color": INK if row % 2 else "#5F8DAE", "width": 1}
         figure.add_scatter(x=shown[TIME].to_list(), y=compact(shown[column]), name=words, mode="lines", line=line,
@@ -459,12 +463,21 @@ def _draw_hosts(
         )
 
 
-def _kinds_over_time(rows: pl.DataFrame, threshold: float) -> dict[str, tuple[list[object], list[int]]]:
+def _step(rows: pl.DataFrame) -> int:
+    """How many windows are joined into a point of a line over time."""
+    if rows.is_empty():
+        return 1
+    first, last = rows.select(pl.col(WINDOW).min().alias("first"), pl.col(WINDOW).max().alias("last")).row(0)
+    return max(1, -(-(int(last) - int(first) + 1) // MOST_POINTS))
+
+
+def _kinds_over_time(rows: pl.DataFrame, threshold: float, step: int) -> dict[str, tuple[list[object], list[int]]]:
     """Windows of each kind, in time order, and whether any row of the kind was flagged there (2) or not (1)."""
     if "anomaly_type" not in rows.columns:
         return {}
     odd = rows.filter(pl.col("anomaly_type") != NORMAL_KIND)
-    found = odd.group_by("anomaly_type", WINDOW).agg(pl.col(TIME).first(), (pl.col("score") >= threshold).any())
+    part = (pl.col(WINDOW) // step).alias(WINDOW)
+    found = odd.group_by("anomaly_type", part).agg(pl.col(TIME).first(), (pl.col("score") >= threshold).any())
     parts = found.sort("anomaly_type", WINDOW).partition_by("anomaly_type", as_dict=True)
     return {
         str(kind): (part[TIME].to_list(), (part["score"].cast(pl.Int64) + 1).to_list())
