@@ -20,7 +20,7 @@ from tests.unit import small_data
 from utils import tracking
 from utils.classifiers.champion import Champion
 from utils.errors import DataError, TrackingError
-from utils.evaluation import metrics
+from utils.evaluation import drift, metrics
 from utils.evaluation.thresholds import Fixed
 from utils.features import tables
 from utils.features.flows import FlowFeatures
@@ -266,3 +266,39 @@ def test_there_is_no_card_without_a_model(store):
     assert champions.current("none") is None
     with pytest.raises(TrackingError, match=r"models:/none@champion does not exist"):
         champions.card_of("none")
+
+
+def test_what_training_looked_like_stands_beside_the_model_with_the_scores_to_expect(store):
+    challenge(GOOD)
+    (file,) = (store.parent / "mlartifacts/tiny/models").glob("m-*/artifacts/profile.json")
+    profile = champions.profile_of("tiny")
+    assert profile.to_json() == file.read_text() == models.read_beside("tiny", drift.FILE, number=1)
+    assert [one.name for one in profile.inputs] == COLUMNS
+    assert profile.rows == 300
+    assert profile.scores.counts.sum() == TEST.height
+    assert profile.alarms.counts[2] == GOOD.predict(TEST).sum()
+    assert np.array_equal(profile.p_values([0.9]), GOOD.profile_.p_values([0.9]))
+    assert not drift.drift(profile, profile.count(GOOD.monitored(TEST), GOOD.score_samples(TEST), GOOD.predict(TEST)))[
+        "drifted"
+    ].any()
+    assert models.load_model("tiny").profile_ is None
+
+
+def test_the_same_model_is_stored_again_where_its_profile_was_not(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(champions, "_profile", lambda *_: {})
+        challenge(GOOD)
+    assert champions.profile_of("tiny") is None
+    verdict = challenge(GOOD)
+    assert (verdict.champion, verdict.version) == (True, 2)
+    assert str(verdict).startswith("tiny: version 2 is champion: it scores every test row as the champion does")
+    assert champions.profile_of("tiny") is not None
+    again = challenge(GOOD)
+    assert (again.champion, again.version, again.holder) == (False, None, 2)
+
+
+def test_a_file_of_no_version_is_refused(store):
+    with pytest.raises(TrackingError, match=r"profile\.json of model models:/none@champion cannot be read"):
+        champions.profile_of("none")
+    with pytest.raises(TrackingError, match="models:/none/3 cannot be read"):
+        models.read_beside("none", "x", number=3)

@@ -99,8 +99,7 @@ def drift_trial(
         DataError: if there are too few rows, or a kind cannot be made of them.
     """
     if rows.height < 2 * window:
-        found = f"found {rows.height:,}"
-        raise DataError(f"a trial needs twice {window:,} held-out rows, {found}: take a shorter window")
+        raise DataError(f"a trial needs twice {window:,} held-out rows, found {rows.height:,}: shorten the window")
     labels = None if y is None else as_labels(y, rows.height)
     rng = np.random.default_rng(seed)
     options: dict[str, Any] = {"window": window, "alpha": alpha, "size": size}
