@@ -39,8 +39,8 @@ def write(rows: Sequence[Row], folder: Path) -> tuple[Path, Path]:
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.case,
-        f"{row.ours:.3f} s",
-        "" if row.baseline is None else f"{row.baseline:.3f} s",
+        _duration(row.ours),
+        "" if row.baseline is None else _duration(row.baseline),
         "" if row.ratio is None else f"{row.ratio:.0f}x",
         str(row.bar or ""),
         {None: "", True: "yes", False: "NO"}[row.met],
@@ -48,6 +48,10 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.data,
         "" if row.peak_mb is None else f"{row.peak_mb:,.0f} MB",
     )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.3f} s" if seconds >= 0.1 else f"{1e3 * seconds:.3g} ms"
 
 
 def _conditions() -> dict[str, Any]:
