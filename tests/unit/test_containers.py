@@ -5,12 +5,12 @@ import re
 from fnmatch import fnmatch
 
 import pytest
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import REPOSITORY
 from utils.serving.observing import Observer
 
+yaml = pytest.importorskip("yaml", reason="PyYAML, which MLflow brings, reads the files")
 DEPLOY = REPOSITORY / "deploy"
 DOCKERFILES = (REPOSITORY / "Dockerfile", DEPLOY / "tracking.Dockerfile")
 COMPOSE = yaml.safe_load((REPOSITORY / "compose.yaml").read_text(encoding="utf-8"))
