@@ -283,13 +283,14 @@ class Slow:
 def test_a_decision_that_takes_too_long_is_given_up_and_health_answers_meanwhile(mine, monkeypatch):
     slow = Slow(mine, threading.Event())
     monkeypatch.setattr(decisions, "decide", slow)
-    app = application(mine, seconds=0.3)
+    app = application(mine, seconds=0.3, threads=1)
 
     async def both():
         late = asyncio.create_task(asked(app, "POST", "/mine/predict", rows_of(FRAME[:1])))
         while not slow.begun.is_set():
             await asyncio.sleep(0.005)
         health = await asyncio.wait_for(asked(app, "GET", "/health"), 0.25)
+        assert (await asked(app, "GET", "/metrics"))[0] == 200
         return health, await late
 
     health, (status, value, headers) = asyncio.run(both())

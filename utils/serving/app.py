@@ -84,8 +84,8 @@ class Service:
         """All metrics, for Prometheus."""
         _route(request, "/metrics")
         drifts = {name: one.drift for name, one in self.registry.served.items() if one.drift is not None}
-        text = await self.work.run(
-            lambda _: self.observer.exposed({name: one.metrics() for name, one in drifts.items()})
+        text = await self.work.aside(
+            lambda: self.observer.exposed({name: one.metrics() for name, one in drifts.items()})
         )
         return Response(text, media_type=METRICS_TYPE)
 
@@ -103,7 +103,7 @@ class Service:
                 f"version {served.version} of model {served.name!r} has no profile of its training: register it again"
             )
             raise Refused(404, "no_profile", said, "model")
-        report = await self.work.run(lambda _: monitor.report())
+        report = await self.work.aside(monitor.report)
         return _json({"model": served.name, "version": served.version, **report})
 
     async def predict(self, request: Request) -> Response:

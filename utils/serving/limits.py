@@ -127,6 +127,10 @@ class Work:
             raise too_late(self.seconds)
         return future.result()
 
+    async def aside(self, function: Callable[[], T]) -> T:
+        """Run a function in a thread that decisions never keep busy."""
+        return await asyncio.get_running_loop().run_in_executor(self._behind, function)
+
     def later(self, function: Callable[[], object]) -> None:
         """Run what nobody waits for, one after the other; what fails is told to nobody but ``failed``."""
         self._behind.submit(function).add_done_callback(self._look_at)
