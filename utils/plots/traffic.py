@@ -497,7 +497,7 @@ def _draw_kinds(figure: go.Figure, kinds: Mapping[str, tuple[list[object], list[
             ys += [names[kind]] * len(at)
         marker = {"symbol": "line-ns", "size": size, "color": colour, "line": {"width": width, "color": colour}}
         figure.add_scatter(x=xs, y=ys, mode="markers", marker=marker, name=f"anomaly, {words}", row=2, col=1)
-    figure.update_yaxes(**rows_named(names.values()), showgrid=True, row=2, col=1)
+    figure.update_yaxes(**rows_named(names.values()), dtick=1, showgrid=True, row=2, col=1)
 
 
 def _power(exponent: int) -> str:
