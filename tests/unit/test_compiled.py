@@ -22,6 +22,7 @@ from utils.classifiers.compiled.forest import forest_of, scores_of
 from utils.classifiers.compiled.trees import of_lightgbm
 from utils.classifiers.graph_ratios import GraphRatios
 from utils.errors import DataError, LabError, SchemaError, SettingsError
+from utils.evaluation.inputs import as_scores
 from utils.evaluation.scoring import abnormality
 from utils.evaluation.thresholds import BestF1
 from utils.features.flows import FlowFeatures
@@ -394,3 +395,12 @@ def test_another_reader_of_records_is_not_known(reading_texts):
             compiled(champion.reading(Reader()))
     finally:
         champion.reading(before)
+
+
+@pytest.mark.parametrize(("scores", "rows"), [(np.zeros(5), 0), (np.zeros(5), 4), (np.zeros((2, 2)), 2)])
+def test_scores_that_are_an_array_are_checked_as_others_are(scores, rows):
+    with pytest.raises(DataError):
+        as_scores(scores, rows)
+    assert as_scores(np.array([0.0, np.inf]), 2).tolist() == [0.0, math.inf]
+    with pytest.raises(DataError, match="NaN in 1 of 2"):
+        as_scores(np.array([0.0, np.nan]))

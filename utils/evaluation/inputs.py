@@ -76,8 +76,15 @@ def as_scores(scores: Values, rows: int | None = None, what: str = "scores") -> 
     Raises:
         DataError: if there are not ``rows`` scores, or one is missing, NaN or no number.
     """
-    plain = isinstance(scores, np.ndarray) and scores.dtype == np.float64 and scores.shape == (rows or len(scores),)
-    values = np.asarray(scores) if plain else _numbers(_series(scores, rows, what), what, "numbers")
+    if (
+        isinstance(scores, np.ndarray)
+        and scores.dtype == np.float64
+        and scores.ndim == 1
+        and rows in (None, len(scores))
+    ):
+        values: Floats = scores
+    else:
+        values = _numbers(_series(scores, rows, what), what, "numbers")
     if nan := int(np.isnan(values).sum()):
         found = f"found NaN in {nan:,} of {values.size:,} rows"
         raise DataError(f"{what} must be numbers, {found}: score these rows or leave them out")
