@@ -34,13 +34,13 @@ LABEL_GAP = 0.11
 """Least distance of two names on the circle of radius 1."""
 
 MOST_ARROWS = 40
-MOST_EDGES = 160
+MOST_EDGES = 100
 NODE_SIZES = (6.0, 26.0)
 WIDTHS = (0.6, 1.4, 2.6, 4.4)
 GREYS = ("#D3D9DF", "#B3BCC5", "#8796A5", "#5D6B78")
 SHORT_LABEL = 16
 BINS = 50
-MOST_POINTS = 336
+MOST_POINTS = 200
 """Most points of a line over time; windows are joined where there are more."""
 
 
@@ -114,7 +114,7 @@ def edge_cloud(
         SchemaError: if the table lacks a column.
     """
     require.columns(edges, (*VOLUMES, "kind"), TABLE)
-    figure = new_figure(title, width=680, height=480, margin_t=64)
+    figure = new_figure(title, width=460, height=380, margin_t=56)
     kinds = [NORMAL_KIND, *sorted(set(edges["kind"].to_list()) - {NORMAL_KIND})]
     marks = marks_of(kinds)
     for kind in kinds:
@@ -129,7 +129,7 @@ def edge_cloud(
             name=kind.replace("_", " "),
             mode="markers",
             marker={
-                "size": 2.5 if usual else 4.5,
+                "size": 2 if usual else 3.2,
                 "color": "#B9C4CE" if usual else marks[kind].colour,
                 "symbol": marks[kind].symbol_3d,
                 "opacity": 0.55 if usual else 0.95,
@@ -138,12 +138,15 @@ def edge_cloud(
         )
     powers = {"tickmode": "array", "tickvals": list(range(13)), "ticktext": [_power(n) for n in range(13)]}
     axes = {
-        axis: powers | {"title": name, "gridcolor": GRID, "backgroundcolor": "white"}
+        axis: powers
+        | {"title": name, "gridcolor": GRID, "backgroundcolor": "white", "tickfont_size": 9, "title_font_size": 11}
         for axis, name in zip(("xaxis", "yaxis", "zaxis"), VOLUMES, strict=True)
     }
     camera = {"eye": {"x": 1.35, "y": -1.5, "z": 0.55}, "center": {"z": -0.1}}
     figure.update_layout(scene=axes | {"camera": camera, "aspectmode": "cube"}, margin={"l": 0, "r": 0, "b": 0})
-    return figure.update_layout(legend={"orientation": "v", "x": 1.0, "xanchor": "right", "y": 0.92, "yanchor": "top"})
+    return figure.update_layout(
+        legend={"orientation": "v", "x": 1.0, "xanchor": "right", "y": 0.95, "yanchor": "top", "font_size": 10}
+    )
 
 
 def volume_histograms(

@@ -162,7 +162,7 @@ def shows(trial: Trial, rate: float = SHOW_RATE) -> pl.DataFrame:
 
     Args:
         trial: a labelled trial.
-        rate: alarm rate of each feature.
+        rate: alarm rate of each feature, or more where too few held rows vouch for so little.
 
     Returns:
         One row a kind, best found first: ``kind``, ``rows``, ``recall`` (of the combination), ``shows in`` (up to three
@@ -170,6 +170,7 @@ def shows(trial: Trial, rate: float = SHOW_RATE) -> pl.DataFrame:
         active then anyway, in 0..1).
     """
     traffic = trial.traffic
+    rate = max(rate, 3 / (int(traffic.held.sum()) + 1))
     names = [*candidates.OF_HISTORY, *candidates.OF_GRAPH]
     names += [name for name in trial.described.columns if name.startswith("ports")]
     table = candidates.signed_away(trial.described.select(names)).to_numpy()
