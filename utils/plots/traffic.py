@@ -34,13 +34,13 @@ LABEL_GAP = 0.11
 """Least distance of two names on the circle of radius 1."""
 
 MOST_ARROWS = 40
-MOST_EDGES = 100
+MOST_EDGES = 70
 NODE_SIZES = (6.0, 26.0)
 WIDTHS = (0.6, 1.4, 2.6, 4.4)
 GREYS = ("#D3D9DF", "#B3BCC5", "#8796A5", "#5D6B78")
 SHORT_LABEL = 16
 BINS = 50
-MOST_POINTS = 200
+MOST_POINTS = 150
 """Most points of a line over time; windows are joined where there are more."""
 
 
