@@ -265,7 +265,7 @@ def test_a_score_is_chosen_by_name(fitted, normal):
 def test_combined_scores_are_fisher_sums_of_p_values(fitted, normal):
     held_out, table = fitted.held_out_, fitted.scores(normal.head(20))
     total = 1e-4 * table["surprise"].to_numpy()
-    for name, share in (("rank", 1), ("excess", 2)):
+    for name in ("rank", "excess"):
         known, asked = (np.asarray(one[name], float) for one in (held_out, table))
         if name == "rank":
             known, asked = (
@@ -273,7 +273,7 @@ def test_combined_scores_are_fisher_sums_of_p_values(fitted, normal):
                 for base, one in ((known, held_out), (asked, table))
             )
         above = ((known[None, :] >= asked[:, None] - 1e-4) * held_out["sessions"]).sum(axis=1)
-        total -= share * np.log((1 + above) / (1 + held_out["sessions"].sum()))
+        total -= np.log((1 + above) / (1 + held_out["sessions"].sum()))
     assert table["combined"].to_numpy() == pytest.approx(total)
 
 
@@ -381,6 +381,14 @@ def test_event_types_of_a_handful_of_sessions_count_as_unseen(trusted, rare, kno
     assert seen.counts.tolist() == counts
     unseen = sum(event not in known for event in "abazyazzb")
     assert (seen.sequences.codes == len(known)).sum() == unseen
+
+
+def test_sessions_with_unseen_events_decide_no_threshold():
+    usual, strange = [["a", "b"]] * 900, [["a", name] for name in "xyz"]
+    detector = NextEvent(**TINY, trusted=2, rare=0.01).fit(frame([*usual, *strange], TEXTS))
+    assert detector.event_types_ == ["a", "b"]
+    assert detector.held_out_["rank"].max() < 4
+    assert 175 <= detector.held_out_["sessions"].sum() <= 181
 
 
 @pytest.mark.parametrize("window", [None, 4])

@@ -16,7 +16,7 @@ from utils.detectors.next_event.prefixes import Steps
 from utils.detectors.next_event.recurrence import CELLS, Arrays, Cell, Network
 from utils.errors import DataError, SettingsError
 from utils.evaluation.conformal import ConformalPValues
-from utils.evaluation.inputs import Floats, Values, as_series, normal_rows, observations
+from utils.evaluation.inputs import Bools, Floats, Values, as_series, normal_rows, observations
 from utils.evaluation.thresholds import AlarmRate
 from utils.features import log_sessions
 from utils.features.log_sessions import Distinct, Sequences, Vocabulary
@@ -26,9 +26,7 @@ Score = Literal["combined", "rank", "surprise", "mean", "excess"]
 
 PARTS: tuple[Score, ...] = ("rank", "surprise", "mean", "excess")
 SCORES: tuple[Score, ...] = ("combined", *PARTS)
-COMBINED: Mapping[Score, float] = {"rank": 1.0, "excess": 2.0}
-"""Weights of the scores that are combined: the excess counts twice, or events after the end, which few ranks set apart,
-would need a rank as odd as theirs (simulated logs)."""
+COMBINED: tuple[Score, ...] = ("rank", "excess")
 TIE = 1e-4
 """Combined scores that are equal are ordered by so much of the surprise."""
 
@@ -64,7 +62,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
     highest ``"surprise"``, its ``"mean"`` over the steps, its ``"excess"``: the surprise of all steps less what the
     network expects it to be, its entropy (0 on average if the network's probabilities are right: a test of whether the
     session is typical), or rank and excess ``"combined"``: Fisher's sum of the negative logarithms of their conformal
-    p-values among held-out normal sessions, that of the excess twice. Each of the two misses what the other finds: how
+    p-values among held-out normal sessions. Each of the two misses what the other finds: how
     improbable the improbable is, networks say badly, which ranks do not ask; and a session may be odd in several
     places, of which ranks see one.
 
@@ -117,7 +115,8 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         epochs_: for each member the epoch that was kept.
         held_out_: ``rank``, ``surprise``, ``mean``, ``excess`` and ``combined`` scores of normal sessions, each by the
             one member that has not learned from it, and how many ``sessions`` have these scores, each of shape (k,);
-            empty if there were too few.
+            empty if there were too few. Sessions with events that count as unseen are left out: they are alarms by
+            rule, at any threshold, and a handful of them must not decide how odd all others may be.
         n_sessions_: sessions that were learned from.
 
     Sources:
@@ -125,8 +124,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         the estimation of population parameters", Biometrika 40 (1953) (unseen events); Lakshminarayanan, Pritzel,
         Blundell, "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017 (members);
         Vovk, "Cross-conformal predictors", Annals of Mathematics and AI 74 (2015) (held-out scores); Fisher,
-        "Statistical Methods for Research Workers", 1925, section 21.1 (combination), with weights: Good,
-        Journal of the Royal Statistical Society B 17 (1955); Shannon, "A mathematical theory of
+        "Statistical Methods for Research Workers", 1925, section 21.1 (combination); Shannon, "A mathematical theory of
         communication", Bell System Technical Journal 27 (1948), section 7 (typical sequences); Mazurkiewicz,
         "Concurrent program schemes and their interpretations", DAIMI PB-78 (1977) (interleavings).
     """
@@ -268,7 +266,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         """Choose a threshold for the scores of :meth:`score_samples` by :attr:`held_out_`.
 
         Args:
-            rate: highest share of normal sessions that may be flagged.
+            rate: highest share of normal sessions that may be flagged, those with unseen events aside.
 
         Returns:
             The fitted threshold.
@@ -293,7 +291,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
         self.networks_: list[Arrays] = []
         self.history_: list[list[float]] = []
         self.epochs_: list[int] = []
-        held_out = []
+        known, held_out = _known(seen.sequences), []
         for member, seed in enumerate(seeds):
             out = parts[member] if parts else np.zeros(0)
             found = self._trained(seen, out, member, seed)
@@ -301,7 +299,7 @@ class NextEvent(BaseEstimator):  # type: ignore[misc]
             self.history_.append(found.history)
             self.epochs_.append(found.epoch)
             if parts:
-                rows = np.flatnonzero(out)
+                rows = np.flatnonzero(np.where(known, out, 0))
                 others = seen.sequences.take(rows)
                 held_out.append((_summary(others, self._steps(others, [found.arrays])), out[rows]))
         self.held_out_ = _gathered(held_out)
@@ -435,6 +433,13 @@ def unseen_share(seen: Distinct) -> float:
     return (once + nulls + 0.5) / (steps + 1)
 
 
+def _known(sequences: Sequences) -> Bools:
+    """Whether every event of each sequence is of a type that was learned, shape (n,)."""
+    strange = sequences.rows[sequences.codes >= sequences.vocabulary.unseen]
+    unseen: Bools = np.bincount(strange, minlength=len(sequences)) > 0
+    return ~unseen
+
+
 def _summary(sequences: Sequences, blocks: Iterator[Steps]) -> pl.DataFrame:
     """Scores of each sequence."""
     rank, place = np.zeros((2, len(sequences)), np.int64)
@@ -469,10 +474,10 @@ def _combined(
     With ``own`` the rows are the held-out ones themselves, each compared with the others.
     """
     total = TIE * np.asarray(table["surprise"], dtype=np.float64)
-    for name, share in COMBINED.items() if held_out["sessions"].size else ():
+    for name in COMBINED if held_out["sessions"].size else ():
         known = ConformalPValues().fit(_scored(held_out, name), weight=held_out["sessions"])
         as_high = known.as_high(_scored(table, name) - ALIKE)
-        total -= share * np.log((as_high + (0 if own else 1)) / (1 + known.n_calibration_))
+        total -= np.log((as_high + (0 if own else 1)) / (1 + known.n_calibration_))
     return total
 
 
