@@ -5,7 +5,8 @@
 READY := .venv/ready
 PY := .venv/bin/python
 NOTEBOOKS := $(if $(ONLY),--only $(ONLY)) $(if $(FROM),--from $(FROM))
-PARAMETERS := $(if $(SOURCE),--source $(SOURCE)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(DATASETS),--datasets $(DATASETS)) $(if $(SEED),--seed $(SEED))
+ALIKE := $(if $(SOURCE),--source $(SOURCE)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEED),--seed $(SEED))
+PARAMETERS := $(ALIKE) $(if $(DATASETS),--datasets $(DATASETS))
 
 # The tests have a worker on every core: libraries that start a thread a core would only wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1 TF_NUM_INTRAOP_THREADS=1
@@ -23,7 +24,7 @@ run: $(READY) ## Run the notebooks in order; reports/ and the MLflow store hold 
 	@$(PY) -m utils.runner $(NOTEBOOKS) $(PARAMETERS)
 
 train: $(READY) ## Retrain the champion of a data set, MODEL=api, or MODEL=all; it takes over only if it is better
-	@$(PY) -m utils.retraining $(MODEL) $(PARAMETERS)
+	@$(PY) -m utils.retraining $(MODEL) $(ALIKE)
 
 serve: $(READY) ## Serve the champions over HTTP on this machine (PORT=8000)
 	@$(PY) -m utils.serving $(if $(PORT),--port $(PORT))
@@ -45,6 +46,7 @@ data: $(READY) ## Fetch every data file that can be had and say what is missing 
 
 reference: $(READY) ## Run all on real data with the full budget and refresh the committed outputs
 	@$(PY) -m utils.runner --source real --budget full --in-place
+	@$(PY) -m utils.leaderboard readme
 
 bench: $(READY) ## Measure the speed claims side by side with their baselines
 	@$(PY) -m benchmarks
