@@ -426,9 +426,9 @@ def _steps(champion: Decider) -> list[Any]:
 
 
 def _version(name: str, alias: str = CHAMPION) -> "ModelVersion | None":
+    client = open_store()  # it imports MLflow, quietly
     from mlflow.exceptions import MlflowException
 
-    client = open_store()
     try:
         return client.get_model_version_by_alias(name, alias)
     except MlflowException:
