@@ -125,10 +125,11 @@ def _run_one(
     )
     seconds = time.monotonic() - started
     page = _write_reports(notebook, content, places.reports_dir, failure)
-    if in_place and failure is None:
+    written_back = in_place and failure is None
+    if written_back:
         notebooks.write(notebooks.restore(content, notebook, given), notebook.path)
     error = None if failure is None else NotebookError(failure.summary)
-    unrecorded = _record(notebook, content, given, session, seconds, error)
+    unrecorded = _record(notebook, content, given, session, seconds, written_back, error)
     error = error or unrecorded
     return Outcome(
         notebook.name, "failed" if error else "ok", seconds, page, error, "" if failure is None else failure.details
@@ -149,15 +150,16 @@ def _record(
     given: Mapping[str, object],
     session: str,
     seconds: float,
+    written_back: bool,
     error: NotebookError | None,
 ) -> NotebookError | None:
-    """Put the executed notebook beside its runs, and return what prevented it."""
+    """Put the executed notebook and its page beside its runs, and return what prevented it."""
     effective: dict[str, Any] = {**notebook.parameters, **given}
     try:
         tracking.log_notebook(
             notebook.name,
             session=session,
-            executed=report.live(content),
+            executed=None if written_back else report.live(content),
             page=report.build(content, notebook.name, interactive=False, failure=str(error or "")),
             params=effective,
             seconds=seconds,

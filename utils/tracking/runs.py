@@ -366,7 +366,7 @@ def log_notebook(
     name: str,
     *,
     session: str,
-    executed: str,
+    executed: str | None,
     page: str,
     params: Mapping[str, object],
     seconds: float,
@@ -380,7 +380,7 @@ def log_notebook(
     Args:
         name: file name of the notebook without its ending.
         session: the session tag that the execution gave its runs.
-        executed: the executed notebook as text.
+        executed: the executed notebook as text; nothing where it was written back into its own file.
         page: the report as a page that needs no network.
         params: the parameters that the notebook ran with.
         seconds: how long it took.
@@ -394,7 +394,8 @@ def log_notebook(
     with contextlib.suppress(_Failed), opened as run:
         end_left_running(session, str(error or "the notebook ended before the run did"))
         run.log_metrics({"seconds": seconds})
-        run.log_text(executed, f"{name}.ipynb")
+        if executed is not None:
+            run.log_text(executed, f"{name}.ipynb")
         run.log_text(page, f"{name}.html")
         link = f"#/experiments/{run.experiment_id}/runs/{run.id}/artifacts/{name}.html"
         for other in runs_of_session(session):
