@@ -17,7 +17,7 @@ LARGEST_FILE = 3_000_000
 MOST_OUTPUTS = 15_000_000
 """Bytes of what runs produced: store, artefacts and executed notebooks."""
 
-LARGEST_TREE = 20_000_000
+LARGEST_TREE = 22_000_000
 
 
 @pytest.fixture(scope="module")
