@@ -13,6 +13,7 @@ from utils.detectors.log_monitor import LogMonitor
 from utils.errors import LabError
 from utils.evaluation.inputs import Floats
 from utils.serving.answers import invalid
+from utils.serving.remembered import EVENTS, Remembered
 
 Explained = Literal["none", "alarms", "all"]
 EXPLAINED: tuple[Explained, ...] = ("none", "alarms", "all")
@@ -54,6 +55,10 @@ class Deciding(Protocol):
     @property
     def compiled(self) -> Compiled | None:
         """The compiled form, if it passed its gate."""
+
+    @property
+    def remembered(self) -> Remembered:
+        """Verdicts on sessions that were asked before."""
 
 
 class GivenUp(LabError):
@@ -97,7 +102,7 @@ def decide(served: Deciding, rows: Rows, explained: Explained = "none", stop: th
     threshold = float(model.threshold_.value_)
     try:
         if isinstance(model, LogMonitor):
-            return Decided(_sessions(model, rows, explained, stop), threshold)
+            return Decided(_sessions(served, model, rows, explained, stop), threshold)
         if served.compiled is None or explained == "all" or isinstance(rows, pl.DataFrame):
             columns = _joined(_table(model, rows, explained, stop))
         else:
@@ -152,11 +157,18 @@ def _table(
 
 
 def _sessions(
-    model: LogMonitor, rows: Rows, explained: Explained, stop: threading.Event | None
+    served: Deciding, model: LogMonitor, rows: Rows, explained: Explained, stop: threading.Event | None
 ) -> Mapping[str, Sequence[Any]]:
-    """Decide on the sessions of a log."""
+    """Decide on the sessions of a log; those that are lists of events and were asked before are known."""
     _go_on(stop)
     frame = rows if isinstance(rows, pl.DataFrame) else frame_of(rows)
+    if explained == "none" and EVENTS in frame.columns:
+        return served.remembered.columns(frame, lambda part: _judged(model, part, explained))
+    return _judged(model, frame, explained)
+
+
+def _judged(model: LogMonitor, frame: pl.DataFrame, explained: Explained) -> Mapping[str, Sequence[Any]]:
+    """Let the model decide on lines or sessions."""
     decided = model.decide(frame, explained=explained).drop("threshold")
     shown = decided.drop("reasons") if explained == "none" else decided
     temporal = [name for name, dtype in shown.schema.items() if dtype.is_temporal()]

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from utils import settings
@@ -17,6 +17,7 @@ from utils.errors import LabError
 from utils.evaluation.drift import FILE, Profile
 from utils.serving import decisions
 from utils.serving.drift import DriftMonitor
+from utils.serving.remembered import Remembered
 from utils.serving.requests import Reading, reading_of
 from utils.tracking import registry as store
 from utils.tracking.registry import Loaded
@@ -54,6 +55,7 @@ class Served:
         compiled: the form that scores fast; ``None`` where the version has none that passed its gate.
         drift: compares what is asked with the profile; ``None`` where there is none.
         seconds: that loading took.
+        remembered: verdicts on sessions of a log that were asked before.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Served:
     compiled: CompiledChampion | None = None
     drift: DriftMonitor | None = None
     seconds: float = 0.0
+    remembered: Remembered = field(default_factory=Remembered, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
