@@ -5,11 +5,13 @@ import plotly.graph_objects as go
 import polars as pl
 
 from utils.datasets import require
-from utils.evaluation.drift.trials import IN_ORDER, NONE
 from utils.plots.marks import SYMBOLS, add_shares, compact, rows_named, short
 from utils.plots.style import ANOMALY, INK, TRAIN, UNCLASSIFIED, new_figure
 
 TABLE = "the table of the figure"
+QUIET = "none"
+"""How tries without a shift begin in the tables of drift."""
+
 ROW = 34
 """Height of one line of a figure, in pixels."""
 BELOW_TITLE = {"margin_t": 88, "legend_yanchor": "bottom", "legend_y": 1.01}
@@ -76,7 +78,7 @@ def drift_shifts(
     """
     require.columns(trials, (by, "shift", "share", "rows"), TABLE)
     groups, kinds = (list(dict.fromkeys(trials[name].cast(pl.String))) for name in (by, "shift"))
-    kinds.sort(key=lambda kind: kind not in (NONE, IN_ORDER))
+    kinds.sort(key=lambda kind: not kind.startswith(QUIET))
     cells, rows = np.full((2, len(kinds), len(groups)), np.nan)
     for group, kind, share, waited in trials.select(pl.col(by).cast(pl.String), "shift", "share", "rows").iter_rows():
         place = kinds.index(kind), groups.index(group)
@@ -101,7 +103,7 @@ def drift_power(trials: pl.DataFrame, *, title: str = "After how many rows is a 
         SchemaError: if the table lacks a column.
     """
     require.columns(trials, ("window", "shift", "share", "rows"), TABLE)
-    found = trials.filter(~pl.col("shift").is_in([NONE, IN_ORDER]) & pl.col("rows").is_not_null())
+    found = trials.filter(~pl.col("shift").str.starts_with(QUIET) & pl.col("rows").is_not_null())
     figure = new_figure(title, "rows of a window", "median rows until the alarm").update_layout(**BELOW_TITLE)
     for place, (kind, part) in enumerate(found.sort("window").group_by("shift", maintain_order=True)):
         figure.add_scatter(
