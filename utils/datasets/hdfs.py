@@ -34,6 +34,9 @@ TRUTH = (
 )
 
 BLOCK_PATTERN = r"blk_-?\d+"
+LINE_PARTS = ("Date", "Time", "Pid", "Level", "Component", "Content")
+"""Columns that a line of the log is written of."""
+
 EVENT_IDS = range(1, 31)
 ANOMALY = "anomaly"
 SPLIT = "split"
@@ -147,6 +150,12 @@ def distinct(labelled: pl.DataFrame, sequences: pl.DataFrame) -> pl.DataFrame:
         *((pl.col(SPLIT) == split).sum().alias(f"n_{split}") for split in ("train", "test")), pl.len().alias("n")
     )
     return counts.sort(SEQUENCE_ID, LABEL).join(sequences, on=SEQUENCE_ID, how="left", maintain_order="left")
+
+
+def raw_line() -> pl.Expr:
+    """A line as it stands in the log, of :data:`LINE_PARTS`: ``Date Time Pid Level Component: Content``."""
+    head = pl.concat_str(*LINE_PARTS[:-1], separator=" ")
+    return pl.concat_str(head, pl.lit(": "), LINE_PARTS[-1]).alias("line")
 
 
 def _read_session_file(path: Path, name: str) -> pl.DataFrame:

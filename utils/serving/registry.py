@@ -20,6 +20,7 @@ from utils.serving.drift import DriftMonitor
 from utils.serving.remembered import Remembered
 from utils.serving.requests import Reading, reading_of
 from utils.tracking import registry as store
+from utils.tracking.models import CARD
 from utils.tracking.registry import Loaded
 
 State = Literal["loading", "ready", "failed", "no champion"]
@@ -35,7 +36,6 @@ MOST_WAITING = 20_000
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 METRIC = re.compile(rf"({NUMBER})(?: \[({NUMBER}), ({NUMBER})\])?")
 NO_METRICS = frozenset({"seed", "budget"})
-CARD = "model_card.md"
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,14 @@ the notebook, which has no compiled form and never sees the service.
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
 from utils import settings
 from utils.classifiers.champion import Champion
+from utils.datasets import hdfs
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.log_monitor import LogMonitor
 from utils.evaluation.drift import Profile, drift_trial, kinds_of, profile_of, shifted
@@ -26,10 +27,6 @@ from utils.serving import client
 from utils.serving.client import Client
 
 EVENTS, LINES = "events", "lines"
-LINE_PARTS = ("Date", "Time", "Pid", "Level", "Component", "Content")
-LINE = "{} {} {} {} {}: {}"
-"""How a line of HDFS is written, of its columns in order."""
-
 WATCHED: Mapping[str, type[pl.DataType]] = {
     "model": pl.String,
     "asked": pl.Int64,
@@ -161,10 +158,9 @@ def raw_lines(name: str, model: Champion | LogMonitor, data: Dataset, *, most: i
         The lines; nothing where the model reads no lines, or the data set has none in parts.
     """
     lines = data.frames.get(LINES)
-    if not isinstance(model, LogMonitor) or lines is None or not set(LINE_PARTS) <= set(lines.columns):
+    if not isinstance(model, LogMonitor) or lines is None or not set(hdfs.LINE_PARTS) <= set(lines.columns):
         return None
-    written = lines.head(most).select(pl.format(LINE, *(pl.col(part).cast(pl.String) for part in LINE_PARTS)))
-    texts = written.to_series().to_list()
+    texts = lines.head(most).select(hdfs.raw_line()).to_series().to_list()
     return Asked(name, "lines", texts, texts)
 
 
@@ -394,10 +390,8 @@ def _compared(service: Client, model: Any, asked: Asked) -> dict[str, object]:  
 
 def _decided(model: Any, asked: Asked) -> pl.DataFrame:  # noqa: ANN401 - any registered model
     """Decisions of the model in this process."""
-    explained: Literal["none"] = "none"
-    if asked.form == "sessions":
-        return model.decide_sessions(asked.rows, explained=explained)  # type: ignore[no-any-return]
-    return model.decide(asked.rows, explained=explained)  # type: ignore[no-any-return]
+    decide = model.decide_sessions if asked.form == "sessions" else model.decide
+    return cast(pl.DataFrame, decide(asked.rows, explained="none"))
 
 
 def _drifted(report: Mapping[str, Any]) -> str:

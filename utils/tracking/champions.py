@@ -28,7 +28,7 @@ from utils.evaluation.drift import Profile
 from utils.evaluation.inputs import Bools, Floats, Values
 from utils.evaluation.metrics import Estimate
 from utils.evaluation.thresholds import Threshold
-from utils.tracking.models import CHAMPION, Storage, load_model, read_beside, register, set_alias, storage
+from utils.tracking.models import CARD, CHAMPION, Storage, load_model, read_beside, register, set_alias, storage
 from utils.tracking.runs import Run
 from utils.tracking.store import open_store, stored
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from utils.tracking.models import Predictor
 
-CARD = "model_card.md"
 OLD, NEW = "the champion", "the challenger"
 COMPACT = 2_000_000
 """Bytes that a champion should not exceed, as the store is handed on with the laboratory."""

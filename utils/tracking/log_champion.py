@@ -16,7 +16,7 @@ from utils.tracking.champions import Evidence, Verdict
 from utils.tracking.runs import Run
 
 TABLES = ("sequences", "sessions")
-EVENTS, LINE = "events", "line"
+EVENTS = "events"
 HEADER = r"(?P<date>\d{6}) (?P<time>\d{6}) (?P<pid>\d+) (?P<level>\w+) (?P<component>[^:]+): (?P<content>.*)"
 """Header of the raw lines of HDFS."""
 
@@ -157,8 +157,7 @@ def simulated_lines(*, seed: int = settings.SEED) -> pl.DataFrame:
     made = simulator.simulate(simulator.LEAST_SESSIONS, seed)
     blocks = made["labels"].filter(pl.int_range(pl.len()).over("Label") < 1)["BlockId"]
     lines = made["lines"].filter(pl.col("Content").str.extract(f"({hdfs.BLOCK_PATTERN})").is_in(blocks.to_list()))
-    head = pl.concat_str("Date", "Time", "Pid", "Level", "Component", separator=" ")
-    return lines.select(pl.concat_str(head, pl.lit(": "), "Content").alias(LINE))
+    return lines.select(hdfs.raw_line())
 
 
 def _table(name: str, processed: Dataset) -> tuple[str, pl.DataFrame, Roles]:

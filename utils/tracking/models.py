@@ -61,6 +61,7 @@ OWN = "utils."
 """Types of this package may be loaded: whoever loads a model of ours has the package."""
 
 PACKED = "model.skops"
+CARD = "model_card.md"
 
 _WARNINGS_OF_MLFLOW = (
     "Operation with range is deprecated",

@@ -253,9 +253,7 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
             SchemaError: as :meth:`sessions`.
         """
         check_is_fitted(self, "detector_")
-        given = tabular(lines)
-        sessions = given if isinstance(given, pl.DataFrame) and _are_sessions(given) else self.sessions(given)
-        return self._scores(sessions)
+        return self._scores(self._sessions_of(lines))
 
     def predict(self, lines: Lines) -> Bools:
         """Decide on sessions; true for an anomaly (arguments and errors as :meth:`score_samples`)."""
@@ -329,9 +327,12 @@ class LogMonitor(BaseEstimator):  # type: ignore[misc]
             SchemaError: as :meth:`sessions`.
         """
         check_is_fitted(self, "detector_")
+        return self._traits(self._coded(self._sessions_of(lines)))
+
+    def _sessions_of(self, lines: Lines) -> pl.DataFrame:
+        """Sessions as they are, or those that raw lines make."""
         given = tabular(lines)
-        sessions = given if isinstance(given, pl.DataFrame) and _are_sessions(given) else self.sessions(given)
-        return self._traits(self._coded(sessions))
+        return given if isinstance(given, pl.DataFrame) and _are_sessions(given) else self.sessions(given)
 
     def describe(self) -> list[str]:
         """Say what the model is made of, one sentence each."""
