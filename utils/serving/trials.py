@@ -45,9 +45,6 @@ CALM = 0.05
 
 OK = 200
 MOST_COLUMNS = 3
-ROUNDING = 1e-9
-"""Scores that differ by no more are equal: sums of the same numbers in another order."""
-
 COLUMNS: Mapping[str, type[pl.DataType]] = {
     "model": pl.String,
     "form": pl.String,
@@ -382,7 +379,7 @@ def _compared(service: Client, model: Any, asked: Asked) -> dict[str, object]:  
         "asked": len(asked.records),
         "distinct": asked.distinct,
         "alarms": int(answered["decision"].sum()),
-        "differ": client.disagreements(answered, decided, ROUNDING).height,
+        "differ": client.disagreements(answered, decided).height,
         "largest": float(apart.max() or 0.0),  # type: ignore[arg-type] # polars
         "per_second": len(asked.records) / seconds,
     }
