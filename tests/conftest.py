@@ -9,7 +9,7 @@ import pytest
 
 from utils import settings, tracking
 
-pytest_plugins = ["tests.guide", "tests.moved_store"]
+pytest_plugins = ["tests.guide", "tests.moved_store", "tests.postgres"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
