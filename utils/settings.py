@@ -9,10 +9,14 @@ switch (a test, the notebook runner) is understood at once.
 | ``ANOMALY_DATA_MIRROR`` | folder that holds the real files as ``<data set>/<file name>`` |
 | ``ANOMALY_OFFLINE`` | ``1``: never try a public address |
 | ``MLFLOW_TRACKING_URI`` | another MLflow store than the one beside the notebooks |
+| ``ANOMALY_COMPUTE`` | ``local`` (default) or the address of a Dask scheduler, such as ``tcp://host:8786`` |
+| ``ANOMALY_STUDIES`` | journal file or ``postgresql`` URL that keeps tuning studies (default: in ``data/processed``) |
+| ``ANOMALY_TUNING_WORKERS`` | processes that work on one tuning study (default 1: one trial after the other) |
 | ``ANOMALY_SESSION`` | set by the notebook runner: marks the runs of one execution of a notebook |
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +27,9 @@ from utils.errors import SettingsError
 SEED = 42
 SESSION_VARIABLE = "ANOMALY_SESSION"
 SOURCES = ("auto", "real", "simulated")
+LOCAL = "local"
+ADDRESS = re.compile(r"[a-z]+://([^\s/:\[\]]+|\[[0-9a-fA-F:]+\]):\d+")
+"""Protocol, host and port of a Dask scheduler."""
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
 
@@ -35,7 +42,15 @@ class Settings:
     data_mirror: Path | None = None
     offline: bool = False
     tracking_uri: str | None = None
+    compute: str = LOCAL
+    studies: str | None = None
+    tuning_workers: int = 1
     session: str | None = None
+
+    @property
+    def studies_file(self) -> Path:
+        """The journal that keeps tuning studies unless ``ANOMALY_STUDIES`` names another place."""
+        return self.processed_dir / "studies.journal"
 
     @property
     def data_dir(self) -> Path:
@@ -136,6 +151,9 @@ def current() -> Settings:
         data_mirror=Path(mirror).expanduser().resolve() if mirror else None,
         offline=_switch("ANOMALY_OFFLINE"),
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or None,
+        compute=_compute("ANOMALY_COMPUTE"),
+        studies=os.environ.get("ANOMALY_STUDIES") or None,
+        tuning_workers=_number("ANOMALY_TUNING_WORKERS", 1),
         session=os.environ.get(SESSION_VARIABLE) or None,
     )
 
@@ -159,3 +177,24 @@ def _switch(variable: str) -> bool:
     if word in FALSE_WORDS:
         return False
     raise SettingsError(f"{variable} must be 1 or 0, found {word!r}: correct or unset it")
+
+
+def _compute(variable: str) -> str:
+    word = os.environ.get(variable, "").strip()
+    if word.lower() in {"", LOCAL}:
+        return LOCAL
+    if ADDRESS.fullmatch(word):
+        return word
+    raise SettingsError(
+        f"{variable} must be {LOCAL} or the address of a scheduler such as tcp://host:8786, found {word!r}: "
+        "correct or unset it"
+    )
+
+
+def _number(variable: str, default: int) -> int:
+    word = os.environ.get(variable, "").strip()
+    if not word:
+        return default
+    if word.isdecimal() and int(word) > 0:
+        return int(word)
+    raise SettingsError(f"{variable} must be a whole number of 1 or more, found {word!r}: correct or unset it")

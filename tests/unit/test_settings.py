@@ -44,3 +44,44 @@ def test_the_full_budget_does_more_of_everything():
 def test_an_unknown_budget_is_refused_with_the_list():
     with pytest.raises(SettingsError, match="one of fast, full, found 'medium'"):
         settings.budget("medium")
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [(None, "local"), ("", "local"), (" Local ", "local"), ("tcp://host:8786", "tcp://host:8786")]
+    + [(address, address) for address in ("tls://10.0.0.7:9000", "tcp://[::1]:8786", "ws://a-b.example:80")],
+)
+def test_work_is_done_here_unless_a_scheduler_is_named(monkeypatch, word, expected):
+    monkeypatch.delenv("ANOMALY_COMPUTE", raising=False)
+    if word is not None:
+        monkeypatch.setenv("ANOMALY_COMPUTE", word)
+    assert settings.current().compute == expected
+
+
+@pytest.mark.parametrize("word", ["dask", "host:8786", "tcp://", "tcp://host", "tcp://host:port", "tcp://host:1 2"])
+def test_a_scheduler_that_is_no_address_is_refused(monkeypatch, word):
+    monkeypatch.setenv("ANOMALY_COMPUTE", word)
+    with pytest.raises(SettingsError, match="ANOMALY_COMPUTE must be local or the address of a scheduler such as tcp"):
+        settings.current()
+
+
+def test_studies_are_kept_in_a_journal_unless_another_place_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("ANOMALY_ROOT", str(tmp_path))
+    monkeypatch.delenv("ANOMALY_STUDIES", raising=False)
+    assert settings.current().studies is None
+    assert settings.current().studies_file == tmp_path.resolve() / "data" / "processed" / "studies.journal"
+    monkeypatch.setenv("ANOMALY_STUDIES", "postgresql+psycopg://user@host/studies")
+    assert settings.current().studies == "postgresql+psycopg://user@host/studies"
+
+
+@pytest.mark.parametrize(("word", "expected"), [("", 1), ("4", 4)])
+def test_one_worker_tunes_unless_there_are_more(monkeypatch, word, expected):
+    monkeypatch.setenv("ANOMALY_TUNING_WORKERS", word)
+    assert settings.current().tuning_workers == expected
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "many", "1.5"])
+def test_a_number_of_workers_that_means_nothing_is_refused(monkeypatch, word):
+    monkeypatch.setenv("ANOMALY_TUNING_WORKERS", word)
+    with pytest.raises(SettingsError, match="ANOMALY_TUNING_WORKERS must be a whole number of 1 or more, found"):
+        settings.current()
