@@ -623,7 +623,7 @@ def test_other_draws_train_on_as_many_normals_and_test_on_all_others(monkeypatch
         assert (weight >= 0).all()
     assert len({tuple(sorted(fitted.items())) for fitted in Recorder.fitted}) > 1
     expected = 2 * 20 / (20 + 50)
-    assert found.row(0) == (
+    assert found.row(0)[:5] == (
         "Recorder",
         pytest.approx(expected),
         pytest.approx(0, abs=1e-9),
@@ -693,7 +693,7 @@ def test_without_normal_sessions_there_is_no_rule():
     attacks = frame.with_columns(is_anomaly=pl.col("is_anomaly") | (pl.col("split") == "train"))
     assert baselines.session_rules(attacks, roles).is_empty()
     draws = baselines.session_draws(attacks, roles, draws=2)
-    assert draws.columns == ["rule", "mean", "sd", "min", "max"]
+    assert draws.columns[:5] == ["rule", "mean", "sd", "min", "max"]
     assert draws.is_empty()
 
 

@@ -288,3 +288,28 @@ def test_table():
     assert table.columns == ["metric", "verdict", "difference", "low", "high", "p_value", "method"]
     assert table.row(0)[:2] == ("roc_auc", found[0].verdict)
     assert comparison.table([]).schema["p_value"] == pl.Float64
+
+
+def test_a_scoreboard_says_how_far_its_rows_are_from_better_ones():
+    board = pl.DataFrame({"model": ["a", "b", "c"]})
+    values = {"a": [0.9, 0.8, 0.7, 0.9, 0.8, 0.7, 0.9, 0.8], "b": [0.8, 0.7, 0.6, 0.8, 0.7, 0.5, 0.8, 0.7]}
+
+    def compare(place, other):
+        return comparison.wilcoxon(values[board["model"][place]], values[board["model"][other]])
+
+    first, second, last = comparison.with_gaps(board, "model", compare, [(1, 0)]).to_dicts()
+    found = compare(1, 0)
+    assert second["compared_with"] == "a"
+    assert [second[name] for name in ("gap", "gap_low", "gap_high", "gap_p_value", "compared_by")] == [
+        found.difference,
+        found.low,
+        found.high,
+        found.p_value,
+        found.method,
+    ]
+    assert second["gap_high"] < 0
+    assert {first[name] for name in comparison.GAPS} == {last[name] for name in comparison.GAPS} == {None}
+    values["b"] = [float("nan")] * 8
+    impossible = comparison.with_gaps(board, "model", compare, [(1, 0)])
+    assert impossible.select(*comparison.GAPS).null_count().row(0) == (3,) * len(comparison.GAPS)
+    assert comparison.with_gaps(board, "model", compare, []).columns == ["model", *comparison.GAPS]

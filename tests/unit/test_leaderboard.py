@@ -353,6 +353,89 @@ def test_a_paired_test_is_real_worse_or_nothing():
         assert standings.decided("a", "b", "f1", gap, "t").real is None
 
 
+GAP = {"gap": -0.05, "gap_low": -0.08, "gap_high": -0.02, "gap_p_value": 0.002, "compared_by": "paired bootstrap"}
+
+
+def against(name):
+    """What a stored row says that was compared with the one of this name."""
+    return GAP | {"compared_with": name}
+
+
+@pytest.mark.parametrize(
+    ("stage", "tables", "leader"),
+    [
+        (
+            "baseline",
+            {"flows_rules": [RULES["flows_rules"][0], RULES["flows_rules"][1] | against("…")]},
+            "bytes ≤ 28",
+        ),
+        (
+            "baseline",
+            {
+                "novelty": [
+                    {"rule": name, "f1": f1, "low": 0.8, "high": 1.0} for name, f1 in (("OddOne", 0.9), ("x", 0.8))
+                ],
+                "novelty_draws": [{"rule": "OddOne", "mean": 0.9}, {"rule": "x", "mean": 0.85, **against("OddOne")}],
+            },
+            "odd one",
+        ),
+        (
+            "detection",
+            {
+                "flows_detectors": [
+                    detector("OneClassSVM", 0.95, 0.85, 0.2),
+                    detector("GaussianMixture", 0.90, 0.8, 0.2, **against("OneClassSVM")),
+                ]
+            },
+            "one class SVM",
+        ),
+        (
+            "representation",
+            {
+                "flows_representations": [
+                    {"model": "forest", "representation": "codes", "size": 5, "f1": 0.8, **against("forest, all (9)")},
+                    {"model": "forest", "representation": "all", "size": 9, "f1": 0.85},
+                ]
+            },
+            "forest, all (9)",
+        ),
+        (
+            "graphs",
+            {
+                "edges": [
+                    {"detector": name, "f1": f1, "low": f1 - 0.2, "high": f1 + 0.2, "roc_auc": 0.9} | found
+                    for name, f1, found in (("history", 0.85, {}), ("volumes", 0.8, against("history")))
+                ]
+            },
+            "history",
+        ),
+        (
+            "sequences",
+            {
+                "with_labels": [
+                    {"table": "logs", "protocol": "new sequences", "model": name, "f1": f1, "shared": 0.0} | found
+                    for name, f1, found in (("tree", 0.9, {}), ("forest", 0.85, against("tree")))
+                ]
+            },
+            "tree",
+        ),
+    ],
+)
+def test_a_stored_paired_test_decides_the_lead(stage, tables, leader):
+    numbers = RULE_METRICS if "flows_rules" in tables else None
+    found = board.build(snapshot(run("net", stage, tables=tables, metrics=numbers)))
+    lead = found.leads.row(by_predicate=pl.col("leader") == leader, named=True)
+    assert (lead["low"], lead["difference"], lead["high"], lead["method"]) == (0.02, 0.05, 0.08, "paired bootstrap")
+    assert lead["real"] is True
+
+
+def test_a_paired_test_with_another_than_the_leader_decides_nothing():
+    rows = [detector("OneClassSVM", 0.95, 0.85, 0.2), detector("GaussianMixture", 0.90, 0.8, 0.2, **against("LOF"))]
+    found = board.build(snapshot(run("net", "detection", tables={"flows_detectors": rows}))).leads.row(0, named=True)
+    assert found["real"] is None
+    assert found["method"] == "none"
+
+
 def test_draws_that_cannot_be_tested_are_told():
     assert "one draw" in standings.by_draws("a", "b", [0.9], [0.8]).sentence
     assert "cannot be tested" in standings.by_draws("a", "b", [0.9, 0.8], [0.8]).sentence

@@ -8,7 +8,7 @@ from tests.unit import small_data
 from utils.datasets.contract import Roles
 from utils.detectors import scoreboard
 from utils.detectors.scoreboard import TRIVIAL, held_out, scoreboards
-from utils.evaluation import metrics
+from utils.evaluation import comparison, metrics
 
 NAMES = ["NearestNeighbours", "IsolationForest"]
 
@@ -48,6 +48,16 @@ def test_every_detector_is_judged_beside_the_trivial_baseline(found, made):
     y = made["tiny"]["rows"].filter(split="test")["is_anomaly"]
     assert trivial["f1"] == pytest.approx(metrics.f1(y, np.ones(len(y), dtype=bool)))
     assert trivial["real"] == 1.0
+
+
+def test_the_second_detector_is_compared_with_the_best_on_the_same_rows(found):
+    best, second, *others = found.board.to_dicts()
+    scores = [found.scored[row["detector"]].test for row in (second, best)]
+    apart = comparison.paired_bootstrap("roc_auc", found.y, *scores, weight=found.weight, resamples=20)
+    assert second["compared_with"] == best["detector"]
+    assert second["gap"] == pytest.approx(second["roc_auc"] - best["roc_auc"])
+    assert (second["gap_low"], second["gap_high"]) == (apart.low, apart.high)
+    assert all(row["gap"] is None for row in (best, *others))
 
 
 def test_the_board_tells_what_the_decisions_on_test_rows_are_worth(found):

@@ -34,7 +34,7 @@ from utils.detectors.judging import Report, decided, label_of
 from utils.detectors.session_counts import distinct_vectors
 from utils.detectors.two_input import TwoInput
 from utils.errors import DataError, LabError
-from utils.evaluation import metrics, splits, thresholds
+from utils.evaluation import comparison, metrics, splits, thresholds
 from utils.evaluation.estimates import mean_over_splits
 from utils.evaluation.inputs import Bools, Floats, Ints, row_codes
 from utils.features import log_sessions
@@ -56,6 +56,7 @@ BOARD = {
     "splits": pl.Int64,
     "seconds": pl.Float64,
     "threshold": pl.String,
+    **comparison.GAPS,
 }
 LEVELS = {
     **dict.fromkeys(("model", "unit"), pl.String),
@@ -151,7 +152,8 @@ class Supervised:
         board: one row a table, protocol and model: ``data set``, ``table``, ``protocol``, ``model``, ``f1`` with
             ``low`` and ``high`` (corrected interval over splits; bootstrap for one split), ``precision``, ``recall``,
             ``shared`` (share of the test anomalies whose sequence occurs in training), ``splits``, ``seconds`` (of the
-            processor, for one split), ``threshold``.
+            processor, for one split), ``threshold``, and for the second classifier on counts of a protocol how far it
+            is from the first (:func:`utils.evaluation.comparison.with_gaps`).
         notes: what was left out and why, one sentence each, by table.
     """
 
@@ -301,6 +303,8 @@ class _Line:
     splits: int
     seconds: float
     threshold: str | None
+    values: tuple[float, ...] = ()
+    gap: tuple[object, ...] = (None,) * len(comparison.GAPS)
     table: Table = ("", "")
     protocol: str = ""
 
@@ -308,7 +312,7 @@ class _Line:
     def row(self) -> tuple[object, ...]:
         """As in :data:`BOARD`."""
         judged = (self.f1, self.low, self.high, self.precision, self.recall, self.shared)
-        return (*self.table, self.protocol, self.model, *judged, self.splits, self.seconds, self.threshold)
+        return (*self.table, self.protocol, self.model, *judged, self.splits, self.seconds, self.threshold, *self.gap)
 
     @property
     def level(self) -> tuple[object, ...]:
@@ -411,7 +415,7 @@ class _Rows:
             verdicts = [self._classified(model.make(seed + number), each) for number, each in enumerate(sides)]
             seconds = (time.process_time() - start) / len(sides)
             lines.append(_line(name, "session", verdicts, test_share, seconds, HALF, seed))
-        return [replace(line, shared=shared) for line in lines]
+        return [replace(line, shared=shared) for line in _with_gap(lines, test_share)]
 
     def shared(self, sides: _Sides) -> float:
         """Share of the test anomalies whose sequence occurs in training."""
@@ -501,7 +505,20 @@ def _line(
     else:
         f1 = metrics.bootstrap("f1", *verdicts[0][:2], weight=verdicts[0].weight, unit=unit, seed=seed)
     precision, recall = (float(np.mean(values[name])) for name in ("precision", "recall"))
-    return _Line(model, unit, f1.value, f1.low, f1.high, precision, recall, None, len(verdicts), seconds, threshold)
+    reached = (f1.value, f1.low, f1.high, precision, recall)
+    return _Line(model, unit, *reached, None, len(verdicts), seconds, threshold, tuple(values["f1"]))
+
+
+def _with_gap(lines: list[_Line], test_share: float) -> list[_Line]:
+    """Say of the second best classifier how far it is from the best, on the same splits."""
+    order = sorted((place for place, line in enumerate(lines) if line.model != TRIVIAL), key=lambda k: -lines[k].f1)
+
+    def compare(place: int, other: int) -> comparison.Comparison:
+        return comparison.corrected_t_test(lines[place].values, lines[other].values, test_share)
+
+    names = pl.DataFrame({"model": [line.model for line in lines]})
+    gaps = comparison.with_gaps(names, "model", compare, [(order[1], order[0])] if len(order) > 1 else [])
+    return [replace(line, gap=gap) for line, gap in zip(lines, gaps.drop("model").rows(), strict=True)]
 
 
 def _plain(name: str) -> str:

@@ -17,7 +17,7 @@ from utils.detectors.judging import TRIVIAL, Report, detectable, label_of, label
 from utils.detectors.outliers import DETECTORS, Choice
 from utils.detectors.outliers.points import kept_places
 from utils.detectors.table_detector import TableDetector
-from utils.evaluation import metrics, splits
+from utils.evaluation import comparison, metrics, splits
 from utils.evaluation.inputs import Bools, Floats, Ints, row_codes
 from utils.evaluation.metrics import Estimate
 from utils.evaluation.splits import Split
@@ -74,7 +74,8 @@ class Scoreboard:
     Attributes:
         board: one row a detector, best first by ``roc_auc`` (with interval ``low``, ``high``): ``average_precision``,
             ``f1`` (with ``f1_low``, ``f1_high``), ``recall`` and ``precision`` at the threshold, ``nominal`` and
-            ``real`` alarm rate among normals, ``seconds`` of CPU time. The last row, ``flag everything``, is the
+            ``real`` alarm rate among normals, ``seconds`` of CPU time. The second row also says how far its AUC is
+            from the best (:func:`utils.evaluation.comparison.with_gaps`). The last row, ``flag everything``, is the
             trivial baseline.
         scored: detectors, thresholds and scores by name.
         test: the test rows.
@@ -242,7 +243,7 @@ def _scoreboard(
     y, weight = sides.test[label_of(roles)], weight_of(sides.test, roles)
     kinds = frame[roles.anomaly_type].gather(split.train) if roles.anomaly_type else pl.Series(dtype=pl.String)
     return Scoreboard(
-        board=_board(scored, y, weight, plan.rate),
+        board=_board(scored, y, weight, plan),
         scored=scored,
         learned=sides.learned,
         test=sides.test,
@@ -274,11 +275,21 @@ def _score(choice: Choice, columns: list[str], sides: _Sides, roles: Roles, plan
     return Scored(detector, threshold, held, test, seconds, estimates)
 
 
-def _board(scored: Mapping[str, Scored], y: pl.Series, weight: pl.Series | None, rate: float) -> pl.DataFrame:
+def _board(scored: Mapping[str, Scored], y: pl.Series, weight: pl.Series | None, plan: _Plan) -> pl.DataFrame:
     rows = [
-        {"detector": name, "nominal": rate, "seconds": each.seconds, **_numbers(each)} for name, each in scored.items()
+        {"detector": name, "nominal": plan.rate, "seconds": each.seconds, **_numbers(each)}
+        for name, each in scored.items()
     ]
     board = pl.DataFrame(rows, schema=BOARD).sort("roc_auc", descending=True, nulls_last=True)
+    names = board["detector"]
+
+    def compare(place: int, other: int) -> comparison.Comparison:
+        scores = (scored[names[place]].test, scored[names[other]].test)
+        return comparison.paired_bootstrap(
+            "roc_auc", y, *scores, weight=weight, resamples=plan.resamples, seed=plan.seed
+        )
+
+    board = comparison.with_gaps(board, "detector", compare, [(1, 0)] if board.height > 1 else [])
     always = metrics.dummy(y, weight).filter(baseline="always").rename({"false_alarm_rate": "real"})
     trivial = always.select(pl.lit(TRIVIAL).alias("detector"), *(name for name in always.columns if name in BOARD))
     return pl.concat([board, trivial], how="diagonal_relaxed").fill_nan(None)

@@ -11,8 +11,10 @@ Differences are A minus B. A verdict names a better model only where the test an
 false-alarm rate or Brier score is the better one.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,6 +29,12 @@ from utils.evaluation.intervals import LEVEL, RESAMPLES, Interval
 
 NAMES = ("A", "B")
 MOST_DIGITS = 6
+GAPS = {
+    "compared_with": pl.String,
+    **dict.fromkeys(("gap", "gap_low", "gap_high", "gap_p_value"), pl.Float64),
+    "compared_by": pl.String,
+}
+"""Columns of a scoreboard that say how far its rows are from the one that they are compared with."""
 
 
 @dataclass(frozen=True)
@@ -278,6 +286,30 @@ def table(comparisons: Sequence[Comparison]) -> pl.DataFrame:
     schema = {"metric": text, "verdict": text, "difference": number, "low": number, "high": number, "p_value": number}
     lines = [(c.metric, c.verdict, c.difference, c.low, c.high, c.p_value, c.method) for c in comparisons]
     return pl.DataFrame(lines, schema=schema | {"method": text}, orient="row")
+
+
+def with_gaps(
+    board: pl.DataFrame, names: str, compare: Callable[[int, int], Comparison], places: Iterable[tuple[int, int]]
+) -> pl.DataFrame:
+    """Add to a scoreboard how its rows compare with better ones.
+
+    Args:
+        board: one row a model.
+        names: column with the names of the models.
+        compare: takes the places of two rows, gives the comparison of the first with the second.
+        places: which rows are compared with which; a comparison that is not possible leaves its cells empty.
+
+    Returns:
+        ``board`` with ``compared_with`` (name of the other model), ``gap`` (this minus the other) with ``gap_low`` and
+        ``gap_high``, ``gap_p_value``, ``compared_by``; null where nothing was compared.
+    """
+    rows: list[dict[str, Any]] = [dict.fromkeys(GAPS) for _ in range(board.height)]
+    for place, other in places:
+        with contextlib.suppress(DataError):
+            found = compare(place, other)
+            limits = (found.difference, found.low, found.high, found.p_value)
+            rows[place] = dict(zip(GAPS, (str(board[names][other]), *limits, found.method), strict=True))
+    return board.hstack(pl.DataFrame(rows, schema=GAPS).fill_nan(None))
 
 
 def _decision_differences(

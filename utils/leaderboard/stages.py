@@ -14,12 +14,13 @@ from utils.leaderboard.reading import Snapshot
 from utils.leaderboard.standings import (
     TRAINING_SPLITS,
     UNIT,
+    Behind,
     Entry,
     Gap,
     Lead,
     Standing,
+    between,
     by_draws,
-    by_intervals,
     decided,
 )
 
@@ -104,10 +105,14 @@ def _rule(recorded: Recorded, table: str) -> Standing:
     words = str(said.get("threshold") or "on training rows")
     best = _entry(_rule_words(rows[0]) if rows else RULE, reached, words)
     others = [
-        _entry(_rule_words(row), {"f1": _number(row, "test_f1"), "alarms": _alarms(row, "test_false_alarm_rate")})
+        _entry(
+            _rule_words(row),
+            {"f1": _number(row, "test_f1"), "alarms": _alarms(row, "test_false_alarm_rate")} | _tested(row, "rule"),
+        )
         for row in rows[1:]
     ]
-    lead = by_intervals(best, others[0], "f1") if others else Lead(best.method)
+    best = replace(best, stored=str(rows[0].get("rule") or "")) if rows else best
+    lead = between(best, others[0], "f1") if others else Lead(best.method)
     trivial, unit = numbers.get(f"{table}_trivial_f1"), str(said.get("unit") or UNIT)
     return Standing(RULE, table, [best, *others], lead=lead, trivial=trivial, unit=unit)
 
@@ -132,6 +137,7 @@ def _session_rules(recorded: Recorded, rows: Sequence[Mapping[str, Any]]) -> Sta
             _spaced(row.get("rule")),
             _limits(row)
             | _numbers(draws.get(str(row.get("rule")), {}), mean="mean", worst="min")
+            | _tested(draws.get(str(row.get("rule")), row), "rule")
             | {"alarms": _alarms(row, "false_alarm_rate")},
             str(row.get("sentence") or ""),
         )
@@ -139,13 +145,13 @@ def _session_rules(recorded: Recorded, rows: Sequence[Mapping[str, Any]]) -> Sta
     ]
     ranked = "mean" if draws else "f1"
     ordered = _ordered(entries, ranked)
-    lead = _untested_means(ordered) if draws else _lead(ordered, "f1")
+    lead = _lead_of_means(ordered) if draws else _lead(ordered, "f1")
     return Standing(RULE, "sequences", ordered, ranked, lead=lead, unit="session", picked=len(ordered))
 
 
-def _untested_means(ordered: Sequence[Entry]) -> Lead:
-    if len(ordered) < 2:
-        return Lead(ordered[0].method)
+def _lead_of_means(ordered: Sequence[Entry]) -> Lead:
+    if len(ordered) < 2 or ordered[1].behind:
+        return _lead(ordered, "mean")
     first, second = ordered[:2]
     said = f"{first.method} over {second.method}: cannot be tested, as means over draws are stored and not each draw"
     return Lead(first.method, second.method, "mean", first.value("mean") - second.value("mean"), sentence=said)
@@ -159,7 +165,8 @@ def _detectors(recorded: Recorded) -> Iterable[Standing]:
                 _numbers(
                     row, f1="f1", f1_low="f1_low", f1_high="f1_high", auc="roc_auc", auc_low="low", auc_high="high"
                 )
-                | {"alarms": _alarms(row, "real"), "seconds": _number(row, "seconds")},
+                | {"alarms": _alarms(row, "real"), "seconds": _number(row, "seconds")}
+                | _tested(row, "detector"),
                 f"{_number(row, 'nominal') or 0:.0%} of normal training rows flagged",
             )
             for row in rows
@@ -244,7 +251,9 @@ def _representations(recorded: Recorded) -> Iterable[Standing]:
         entries = [
             _entry(
                 f"{row.get('model')}, {row.get('representation')} ({row.get('size')})",
-                _limits(row) | {"seconds": _sum(_number(row, "prepare_seconds"), _number(row, "fit_seconds"))},
+                _limits(row)
+                | {"seconds": _sum(_number(row, "prepare_seconds"), _number(row, "fit_seconds"))}
+                | _tested(row),
                 "0.5, not chosen",
             )
             for row in rows
@@ -263,7 +272,10 @@ def _graphs(recorded: Recorded) -> Iterable[Standing]:
             entries = [
                 _entry(
                     str(row.get("detector")),
-                    _limits(row) | _numbers(row, auc="roc_auc", seconds="seconds") | {"alarms": _alarms(row, "real")},
+                    _limits(row)
+                    | _numbers(row, auc="roc_auc", seconds="seconds")
+                    | {"alarms": _alarms(row, "real")}
+                    | _tested(row),
                     str(row.get("threshold") or ""),
                 )
                 for row in rows
@@ -316,7 +328,11 @@ def _labelled_sessions(table: str, rows: Sequence[Mapping[str, Any]]) -> Standin
     strictest = STRICTEST if STRICTEST in protocols else min(protocols, key=lambda name: protocols[name])
     chosen = [row for row in rows if row.get("protocol") == strictest]
     entries = [
-        _entry(str(row.get("model")), _limits(row) | _numbers(row, seconds="seconds"), str(row.get("threshold") or ""))
+        _entry(
+            str(row.get("model")),
+            _limits(row) | _numbers(row, seconds="seconds") | _tested(row),
+            str(row.get("threshold") or ""),
+        )
         for row in chosen
         if row.get("model") not in TRIVIAL
     ]
@@ -354,7 +370,20 @@ def _ordered(entries: Iterable[Entry], metric: str) -> list[Entry]:
 def _lead(ordered: Sequence[Entry], metric: str) -> Lead:
     if len(ordered) < 2:
         return Lead(ordered[0].method if ordered else "")
-    return by_intervals(ordered[0], ordered[1], metric, picked=(len(ordered), len(ordered)))
+    return between(ordered[0], ordered[1], metric, picked=(len(ordered), len(ordered)))
+
+
+def _tested(row: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
+    """What a stored row says of its distance from a better one (:func:`utils.evaluation.comparison.with_gaps`).
+
+    Args:
+        row: a row of a scoreboard.
+        name: column of its name, where the leaderboard calls it otherwise.
+    """
+    gap, low, high, p_value = (_number(row, f"gap{end}") for end in ("", "_low", "_high", "_p_value"))
+    against = Gap(_minus(gap), _minus(high), _minus(low), p_value)
+    behind = Behind(str(row["compared_with"]), against, str(row["compared_by"])) if gap is not None else None
+    return {"stored": str(row.get(name) or "") if name else "", "behind": behind}
 
 
 def _trivial(rows: Iterable[Mapping[str, Any]], column: str) -> float | None:

@@ -21,6 +21,23 @@ UNIT = "row"
 ALONE = "nothing was judged beside it"
 
 
+class Gap(NamedTuple):
+    """A difference, leader minus follower, with its interval and two-sided p-value; ``None`` for what is not known."""
+
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None = None
+
+
+class Behind(NamedTuple):
+    """How far a method was found to be behind another on the same rows or splits: that one's name, gap, and test."""
+
+    leader: str
+    gap: Gap
+    method: str
+
+
 @dataclass(frozen=True)
 class Entry:
     """What one method reached.
@@ -33,6 +50,8 @@ class Entry:
         alarms: false alarms in 1,000 normal units.
         seconds: CPU seconds of learning.
         threshold: how the threshold was chosen.
+        stored: its name in the stored table, where that is another one.
+        behind: its distance from a better one, where that was tested.
     """
 
     method: str
@@ -47,20 +66,13 @@ class Entry:
     alarms: float | None = None
     seconds: float | None = None
     threshold: str = ""
+    stored: str = ""
+    behind: Behind | None = None
 
     def value(self, metric: str) -> float:
         """Return a number of it; minus infinity where it has none, so that it is sorted last."""
         found = getattr(self, metric)
         return float("-inf") if found is None else float(found)
-
-
-class Gap(NamedTuple):
-    """A difference, leader minus follower, with its interval and two-sided p-value; ``None`` for what is not known."""
-
-    difference: float | None
-    low: float | None
-    high: float | None
-    p_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +197,22 @@ def by_draws(leader: str, follower: str, ours: Sequence[float], theirs: Sequence
     how = f"Wilcoxon signed-rank test, {len(ours)} draws"
     gap = Gap(found.difference, found.low, found.high, found.p_value)
     return decided(leader, follower, "mean", gap, how, comparisons=picked - 1)
+
+
+def between(leader: Entry, follower: Entry, metric: str, *, picked: tuple[int, int] = (1, 1)) -> Lead:
+    """Compare two methods by the paired test that was stored with them, or else by their intervals.
+
+    Args:
+        leader: the one that is ahead.
+        follower: the other one.
+        metric: ``f1``, ``auc`` or ``mean``.
+        picked: as in :func:`by_intervals`; the p-value of a paired test is multiplied accordingly (Bonferroni).
+    """
+    tested = follower.behind
+    if tested and tested.leader == (leader.stored or leader.method):
+        names = (leader.method, follower.method)
+        return decided(*names, metric, tested.gap, tested.method, comparisons=max(picked) - 1)
+    return by_intervals(leader, follower, metric, picked=picked)
 
 
 def decided(

@@ -12,7 +12,7 @@ from utils.datasets.contract import Dataset, Roles
 from utils.detectors import novelty
 from utils.detectors.judging import decided, label_of
 from utils.errors import DataError
-from utils.evaluation import metrics
+from utils.evaluation import comparison, metrics
 from utils.features import tables
 from utils.features.tables import Table
 
@@ -122,8 +122,9 @@ def session_draws(table: pl.DataFrame, roles: Roles, *, draws: int, seed: int = 
         seed: of the first draw; the next have the next numbers.
 
     Returns:
-        One row a rule: ``rule``, ``mean``, ``sd``, ``min``, ``max`` of F1 over the draws; rules that need more normal
-        sessions are left out.
+        One row a rule: ``rule``, ``mean``, ``sd``, ``min``, ``max`` of F1 over the draws, and for the second best its
+        distance from the best (:func:`utils.evaluation.comparison.with_gaps`); rules that need more normal sessions
+        are left out.
     """
     label, table = label_of(roles), _weighed(table, roles)
     sequences = table.group_by("events", label, maintain_order=True).agg(pl.col(tables.WEIGHT).sum())
@@ -140,7 +141,14 @@ def session_draws(table: pl.DataFrame, roles: Roles, *, draws: int, seed: int = 
     whole = {rule: values for rule, values in found.items() if len(values) == draws}
     values = pl.DataFrame(whole, schema=dict.fromkeys(whole, pl.Float64)).unpivot(variable_name="rule", value_name="f1")
     f1 = pl.col("f1")
-    return values.group_by("rule", maintain_order=True).agg(mean=f1.mean(), sd=f1.std(), min=f1.min(), max=f1.max())
+    each = values.group_by("rule", maintain_order=True)
+    board = each.agg(mean=f1.mean(), sd=f1.std(), min=f1.min(), max=f1.max())
+    best, second = board["mean"].arg_sort(descending=True)[:2].to_list() if board.height > 1 else (0, 0)
+
+    def compare(place: int, other: int) -> comparison.Comparison:
+        return comparison.wilcoxon(whole[board["rule"][place]], whole[board["rule"][other]])
+
+    return comparison.with_gaps(board, "rule", compare, [(second, best)] if second != best and draws > 1 else [])
 
 
 def session_results(rules: pl.DataFrame | None, draws: pl.DataFrame | None) -> dict[str, float]:

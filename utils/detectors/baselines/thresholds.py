@@ -1,7 +1,7 @@
 """The best rule on a single feature, fitted on one side of a split and judged on the other."""
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -12,7 +12,7 @@ from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import label_of, labelled_tables
 from utils.detectors.rules import FeatureRule, OptimisticChoice, best_on_test, shortcut_strength
 from utils.errors import DataError, LabError
-from utils.evaluation import metrics, splits
+from utils.evaluation import comparison, metrics, splits
 from utils.evaluation.metrics import Estimate
 from utils.evaluation.splits import Split
 from utils.features import tables
@@ -52,7 +52,8 @@ class Judged:
 
     Attributes:
         rule: the fitted rule.
-        board: every feature with what its best rule does on training and on test rows.
+        board: every feature with what its best rule does on training and on test rows; the second also says how far
+            its F1 is from that of the first (:func:`utils.evaluation.comparison.with_gaps`).
         train_f1: F1 of the rule on the training rows that chose it.
         estimates: metrics on the test rows with intervals.
         choice: the honest threshold beside the one that would have been best on the test rows.
@@ -101,14 +102,40 @@ def judge(frame: pl.DataFrame, roles: Roles, split: Split, rule: FeatureRule, *,
         resamples=resamples,
         seed=seed,
     )
+    board = comparison.with_gaps(
+        rule.compare(test, test[label], weight),
+        "rule",
+        _comparing(rule, test, roles, resamples, seed),
+        [(1, 0)] if len(rule.rules_) > 1 else [],
+    )
     return Judged(
         rule,
-        rule.compare(test, test[label], weight),
+        board,
         float(rule.scoreboard_["f1"][0]),
         estimates,
         best_on_test(rule, test, test[label], weight),
         float(metrics.dummy(test[label], weight)["f1"][0]),
     )
+
+
+def _comparing(
+    rule: FeatureRule, test: pl.DataFrame, roles: Roles, resamples: int, seed: int
+) -> Callable[[int, int], comparison.Comparison]:
+    """How far apart two rules of a fitted scoreboard are on test rows, in F1."""
+
+    def compare(place: int, other: int) -> comparison.Comparison:
+        fired = [one.scores(test) >= one.point.threshold for one in (rule.rules_[place], rule.rules_[other])]
+        return comparison.paired_bootstrap(
+            "f1",
+            test[label_of(roles)],
+            *fired,
+            weight=weight_of(test, roles),
+            groups=test[roles.group] if roles.group else None,
+            resamples=resamples,
+            seed=seed,
+        )
+
+    return compare
 
 
 def best_rules(processed: Mapping[str, Dataset], *, resamples: int, seed: int = settings.SEED) -> dict[Table, Judged]:

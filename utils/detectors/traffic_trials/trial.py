@@ -13,7 +13,7 @@ from utils.detectors.judging import TRIVIAL, Report, decided, recalls
 from utils.detectors.log_trials.names import recorded
 from utils.detectors.traffic_trials import candidates
 from utils.detectors.traffic_trials.tables import Traffic
-from utils.evaluation import metrics
+from utils.evaluation import comparison, metrics
 from utils.evaluation.inputs import Bools, Floats
 from utils.evaluation.thresholds import AlarmRate, BestF1, Fixed, Threshold
 from utils.features.traffic_graphs import TrafficFeatures
@@ -27,6 +27,7 @@ SHOW_RATE = 0.001
 HOUR = 12
 STRETCH_GAP = 12
 USUALLY = 0.8
+TRIVIAL_KIND = "trivial"
 BOARD = {
     "detector": pl.String,
     "kind": pl.String,
@@ -51,8 +52,10 @@ class Trial:
         alarms: decisions on the judged rows by detector.
         board: one row a detector, best F1 first: ``f1`` with interval ``low`` and ``high`` (hours are drawn together),
             ``precision``, ``recall``, ``real`` (share of normal rows flagged), ``roc_auc``, ``average_precision``,
-            ``seconds`` (processor time), ``threshold`` (how it was chosen). Without labels only ``real`` is known, the
-            share of all rows.
+            ``seconds`` (processor time), ``threshold`` (how it was chosen), and for the second of those that saw no
+            label, and of those that did, how far its F1 is from the first
+            (:func:`utils.evaluation.comparison.with_gaps`). Without labels only ``real`` is known, the share of all
+            rows.
         recalls: ``detector``, ``kind``, ``rows``, ``recall``, ``low``, ``high``.
         stretches: the same for stretches of time in which a kind goes on: found if any of its rows is flagged.
         hosts: as ``board``, one row a host and window.
@@ -265,12 +268,27 @@ def _board(
     rows = []
     everything = {TRIVIAL: np.ones(judged.height, dtype=bool)} if LABEL in judged.columns else {}
     for name, flagged in {**alarms, **everything}.items():
-        kind = candidates.KINDS.get(name, "trivial" if name in everything else "graph and history")
+        kind = candidates.KINDS.get(name, TRIVIAL_KIND if name in everything else "graph and history")
         words = thresholds[name].describe() if name in thresholds else "none: every row is flagged"
         measured = _measured(judged, scores.get(name), flagged, resamples, seed)
         rows.append((name, kind, *measured, seconds.get(name, 0.0), words))
     table = pl.DataFrame(rows, schema=BOARD, orient="row").fill_nan(None)
-    return table.sort("f1", descending=True, nulls_last=True, maintain_order=True)
+    table = table.sort("f1", descending=True, nulls_last=True, maintain_order=True)
+
+    def compare(place: int, other: int) -> comparison.Comparison:
+        flagged = [alarms[table["detector"][one]] for one in (place, other)]
+        hours = judged[WINDOW] // HOUR
+        return comparison.paired_bootstrap("f1", judged[LABEL], *flagged, groups=hours, resamples=resamples, seed=seed)
+
+    return comparison.with_gaps(table, "detector", compare, _runners_up(table))
+
+
+def _runners_up(board: pl.DataFrame) -> list[tuple[int, int]]:
+    """Places of the second and first of those that saw no label, and of those that did."""
+    ranked = board.with_row_index("place").filter(pl.col("f1").is_not_null(), pl.col("kind") != TRIVIAL_KIND)
+    labelled = pl.col("kind") == candidates.KINDS[candidates.LABELS]
+    parts = [ranked.filter(part)["place"].to_list() for part in (~labelled, labelled)]
+    return [(part[1], part[0]) for part in parts if len(part) > 1]
 
 
 def _measured(judged: pl.DataFrame, scores: Floats | None, flagged: Bools, resamples: int, seed: int) -> list[float]:
