@@ -114,7 +114,7 @@ def edge_cloud(
         SchemaError: if the table lacks a column.
     """
     require.columns(edges, (*VOLUMES, "kind"), TABLE)
-    figure = new_figure(title, width=460, height=380, margin_t=56)
+    figure = new_figure(title, width=620, height=500, margin_t=56)
     kinds = [NORMAL_KIND, *sorted(set(edges["kind"].to_list()) - {NORMAL_KIND})]
     marks = marks_of(kinds)
     for kind in kinds:
