@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks.measure import Measured, in_turns
 from benchmarks.registry import Bar, Row, Scale, case
 from utils import settings
-from utils.classifiers import threads
+from utils.compute import threads
 from utils.classifiers.tuning import share_folds
 from utils.classifiers.tuning.folds import Folds
 from utils.datasets.contract import NORMAL

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "utils"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
-    {"errors", "settings", "console"},
+    {"errors", "settings", "console", "compute"},
     {"datasets", "simulate"},
     {"features", "evaluation"},
     {"classifiers", "detectors"},
@@ -21,7 +21,6 @@ LAYERS = (
         "explain",
         "runner",
         "report",
-        "compute",
         "leaderboard",
         "retraining",
     },

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from threadpoolctl import threadpool_info
 
-from utils.classifiers import threads
+from utils.compute import threads
 from utils.errors import SettingsError
 
 

@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks import classifiers as benchmark
 from benchmarks import measure
 from benchmarks.registry import CASES, Scale
-from utils.classifiers import nested, spaces, threads
+from utils.classifiers import nested, spaces
 from utils.classifiers.nested import gains
 from utils.classifiers.spaces import OneOf, Real, Whole
 from utils.classifiers.tuning import (
@@ -37,6 +37,7 @@ from utils.classifiers.tuning import (
     tune,
 )
 from utils.classifiers.zoo import ZOO
+from utils.compute import threads
 from utils.errors import DataError, SettingsError
 from utils.evaluation import metrics, splits
 from utils.evaluation.comparison import Comparison

@@ -31,9 +31,9 @@ from utils.classifiers.operating_points import (
     side_of,
     standard_rules,
 )
-from utils.classifiers.threads import limited
 from utils.classifiers.tuning.folds import fitted_to
 from utils.classifiers.tuning.targets import target
+from utils.compute.threads import limited
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of, labelled_tables
 from utils.errors import DataError

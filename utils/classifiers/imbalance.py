@@ -17,7 +17,7 @@ from utils import settings
 from utils.classifiers import zoo
 from utils.classifiers.adapters import sampled_rows
 from utils.classifiers.model_selection import SIGNIFICANCE, Effort, Fold, Task, kinds_of, training_task
-from utils.classifiers.threads import limited
+from utils.compute.threads import limited
 from utils.datasets.cicids2017 import BENIGN, NATURAL_COUNTS
 from utils.datasets.contract import NORMAL, Roles
 from utils.detectors.judging import Report, label_of

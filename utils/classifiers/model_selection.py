@@ -28,7 +28,7 @@ import polars as pl
 from utils import settings
 from utils.classifiers import zoo
 from utils.classifiers.adapters import sampled_rows
-from utils.classifiers.threads import limited
+from utils.compute.threads import limited
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of
 from utils.errors import DataError, LabError

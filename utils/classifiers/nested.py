@@ -20,10 +20,10 @@ import polars as pl
 
 from utils import settings
 from utils.classifiers.spaces import Space, Value
-from utils.classifiers.threads import limited
 from utils.classifiers.tuning import targets
 from utils.classifiers.tuning.folds import Folds, Part, Tunable, classifier_of, fitted_to
 from utils.classifiers.tuning.search import Tuned, tune
+from utils.compute.threads import limited
 from utils.errors import DataError
 from utils.evaluation import comparison, intervals, metrics
 from utils.evaluation.comparison import Comparison

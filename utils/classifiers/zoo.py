@@ -123,7 +123,7 @@ def pipeline(
         name: of the classifier.
         seed: of everything that it draws.
         threads: that it may start; gradient boosting on histograms takes what
-            :func:`utils.classifiers.threads.limited` leaves.
+            :func:`utils.compute.threads.limited` leaves.
         roles: what the columns mean; its features are read.
         columns: names of the columns to read instead; without both, all columns are read.
         **parameters: of the classifier, such as ``n_estimators=50``.

@@ -10,8 +10,9 @@ from typing import Any, Literal, NoReturn
 import polars as pl
 
 from utils import audit, datasets, settings, tracking
-from utils.classifiers import champion_trials, threads
+from utils.classifiers import champion_trials
 from utils.classifiers.champion_trials import Trial
+from utils.compute import threads
 from utils.datasets import catalog, require
 from utils.datasets.contract import Dataset, Roles
 from utils.errors import LabError, SettingsError, TrackingError

@@ -17,7 +17,7 @@ from utils.classifiers.representations.codes import AutoencoderCodes
 from utils.classifiers.representations.components import PrincipalComponents
 from utils.classifiers.representations.importance import TopImportance
 from utils.classifiers.representations.trials import ALL, CODES, COMPONENTS, FOREST, IMPORTANCE, NETWORK
-from utils.classifiers.threads import in_processes, limited
+from utils.compute.threads import in_processes, limited
 from utils.datasets.contract import Dataset
 from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, Connections, connections
 from utils.detectors.published.reproduction import NOT_COMPARABLE, NOT_PUBLISHED

@@ -19,7 +19,7 @@ from utils.classifiers.representations.codes import AutoencoderCodes
 from utils.classifiers.representations.components import PrincipalComponents
 from utils.classifiers.representations.elimination import RecursiveElimination
 from utils.classifiers.representations.importance import TREES, TopImportance, overlap
-from utils.classifiers.threads import in_processes, limited
+from utils.compute.threads import in_processes, limited
 from utils.datasets.contract import NORMAL, Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of, labelled_tables
 from utils.detectors.projection import sampled

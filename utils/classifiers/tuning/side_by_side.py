@@ -9,10 +9,10 @@ import polars as pl
 
 from utils import settings
 from utils.classifiers.spaces import Space, Value
-from utils.classifiers.threads import limited
 from utils.classifiers.tuning import targets
 from utils.classifiers.tuning.folds import Folds, Part, Tunable, classifier_of, fitted_to
 from utils.classifiers.tuning.search import Tuned, share_folds, tune
+from utils.compute.threads import limited
 from utils.errors import SettingsError
 from utils.evaluation import comparison, intervals
 from utils.evaluation.inputs import Floats, Values

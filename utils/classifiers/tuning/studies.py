@@ -21,11 +21,11 @@ from sklearn.base import BaseEstimator
 
 from utils.classifiers import spaces
 from utils.classifiers.spaces import Space, Value
-from utils.classifiers.threads import limited
 from utils.classifiers.tuning import early
 from utils.classifiers.tuning.folds import Folds, Part, Tunable, classifier_of, fitted_to
 from utils.classifiers.tuning.plans import Plan, best_of
 from utils.classifiers.tuning.targets import judged
+from utils.compute.threads import limited
 from utils.errors import DataError, SettingsError
 from utils.evaluation.inputs import Floats
 
