@@ -77,7 +77,7 @@ def open_store(*, write: bool = True) -> "MlflowClient":
     uri = store_uri()
     path = store_file(uri)
     if path is None:
-        _check_server(uri)
+        check_server(uri)
     elif write:
         _make(path)
     elif not path.exists():
@@ -218,7 +218,16 @@ def _expected_revision() -> str:
     return str(_get_latest_schema_revision())
 
 
-def _check_server(uri: str) -> None:
+def check_server(uri: str, named: str = "MLFLOW_TRACKING_URI") -> None:
+    """Refuse an address where no MLflow server answers.
+
+    Args:
+        uri: the address.
+        named: what names it, for the sentence.
+
+    Raises:
+        TrackingError: if none answers.
+    """
     import requests
 
     try:
@@ -230,7 +239,7 @@ def _check_server(uri: str) -> None:
         if answer.ok:
             return
     raise TrackingError(
-        f"MLFLOW_TRACKING_URI names {uri}, where no MLflow server answers ({found}): start it, or unset the variable"
+        f"{named} names {uri}, where no MLflow server answers ({found}): start it, or correct the address"
     )
 
 
