@@ -11,6 +11,9 @@ PARAMETERS := $(ALIKE) $(if $(DATASETS),--datasets $(DATASETS))
 # The tests have a worker on every core: libraries that start a thread a core would only wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1 TF_NUM_INTRAOP_THREADS=1
 
+# Compiled modules are kept whatever the environment says: each kernel and worker would compile all it imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
