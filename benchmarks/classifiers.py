@@ -22,9 +22,9 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks.measure import Measured, in_turns
 from benchmarks.registry import Bar, Row, Scale, case
 from utils import settings
-from utils.compute import threads
 from utils.classifiers.tuning import share_folds
 from utils.classifiers.tuning.folds import Folds
+from utils.compute import threads
 from utils.datasets.contract import NORMAL
 from utils.evaluation import metrics, splits
 from utils.evaluation.scoring import Table
@@ -50,7 +50,7 @@ HALF, WHOLE = {"nominal": "onehot", "scale": None, "log": False}, {"nominal": "n
 BUSY = "while True: pass"
 
 
-@case("classifier_threads")
+@case("classifier_threads", "classifiers")
 def pinned_threads(scale: Scale) -> list[Row]:
     """Fit boosting with the threads that are free, and with one a core, beside processes that keep all cores busy.
 
@@ -72,10 +72,12 @@ def pinned_threads(scale: Scale) -> list[Row]:
     _require_alike(said["pinned"], said["one a core"], "threads")
     ours, usual = (median(walls[name]) for name in walls)
     size = f"{len(y):,} rows, every core busy"
-    return [Row("boosting on free cores only (wall)", ours, usual, Bar("ratio", 2), size, DATA)]
+    return [
+        Row("boosting on free cores only (wall)", ours, usual, Bar("ratio", 2), size, DATA, None, "a thread a core")
+    ]
 
 
-@case("classifier_categories")
+@case("classifier_categories", "classifiers")
 def native_categories(scale: Scale) -> list[Row]:
     """Fit boosting on codes of categories, and on one column a category; both find the same anomalies."""
     frame, y = _table(scale)
@@ -93,10 +95,19 @@ def native_categories(scale: Scale) -> list[Row]:
     if abs(found["codes"] - found["one-hot"]) > ALIKE and len(y) == ROWS:
         raise RuntimeError(f"codes must rank as one-hot columns do, found {found}: check the coding of categories")
     size = f"{split.train.size:,} rows, 3 nominal columns"
-    return [_row("boosting on codes of categories", cost["codes"], cost["one-hot"], Bar("ratio", 1.3), size)]
+    return [
+        _row(
+            "boosting on codes of categories",
+            cost["codes"],
+            cost["one-hot"],
+            Bar("ratio", 1.3),
+            size,
+            "a column a category",
+        )
+    ]
 
 
-@case("classifier_tuning")
+@case("classifier_tuning", "classifiers")
 def features_made_once(scale: Scale) -> list[Row]:
     """Try parameters on folds whose features were made once, and with a pipeline that makes them for every trial."""
     frame, y = _table(scale)
@@ -107,10 +118,19 @@ def features_made_once(scale: Scale) -> list[Row]:
     if cost["once"].value != cost["every time"].value:
         raise RuntimeError("trials on shared folds must score as pipelines do, found others: check tuning.folds")
     size = f"{len(y):,} rows, {TRIALS} trials of a tree, 3 folds"
-    return [_row("trials on features made once", cost["once"], cost["every time"], Bar("ratio", 1.2), size)]
+    return [
+        _row(
+            "trials on features made once",
+            cost["once"],
+            cost["every time"],
+            Bar("ratio", 1.2),
+            size,
+            "made for every trial",
+        )
+    ]
 
 
-@case("classifier_bins")
+@case("classifier_bins", "classifiers")
 def shared_bins(scale: Scale) -> list[Row]:
     """Try parameters of boosting on binned columns that all trials share, and with bins made for every trial.
 
@@ -130,7 +150,8 @@ def shared_bins(scale: Scale) -> list[Row]:
     for name in ("lightgbm", "xgboost"):
         once, usual = cost[f"{name} once"], cost[f"{name} every time"]
         _require_alike(once.value, usual.value, f"bins of {name}")
-        found.append(_row(f"{name} on shared bins", once, usual, None, f"{len(y):,} rows, {len(LEAVES)} trials"))
+        found.append(_row(f"{name} on shared bins", once, usual, None, f"{len(y):,} rows, {len(LEAVES)} trials",
+                          "bins for every trial"))  # fmt: skip
     return found
 
 
@@ -217,8 +238,8 @@ def _xgboost(X: NDArray[Any], y: NDArray[Any], *, shared: bool) -> NDArray[Any]:
     return np.concatenate(scores)
 
 
-def _row(title: str, ours: Measured, usual: Measured, bar: Bar | None, size: str) -> Row:
-    return Row(title, ours.median, usual.median, bar, size, DATA, ours.peak_mb)
+def _row(title: str, ours: Measured, usual: Measured, bar: Bar | None, size: str, against: str) -> Row:
+    return Row(title, ours.median, usual.median, bar, size, DATA, ours.peak_mb, against)
 
 
 def _require_alike(ours: NDArray[Any], usual: NDArray[Any], what: str) -> None:

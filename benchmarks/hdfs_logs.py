@@ -19,7 +19,7 @@ REAL = "real"
 SIMULATED = "simulated (no real file at hand)"
 
 
-@case("sessionise")
+@case("sessionise", "data")
 def sessionise(scale: Scale) -> list[Row]:
     """Sessionise structured lines: polars against the row-by-row loop, from memory and from the CSV file."""
     with _line_file(scale) as (path, data):
@@ -37,15 +37,15 @@ def sessionise(scale: Scale) -> list[Row]:
     size, peak = f"{polars_lines.height:,} lines", cost["group"].peak_mb
     both = (seconds["read"] + seconds["group"], seconds["pandas read"] + seconds["pandas group"])
     return [
-        Row(
-            "sessionise lines in memory", seconds["group"], seconds["pandas group"], Bar("ratio", 40), size, data, peak
-        ),
-        Row("read them from CSV", seconds["read"], seconds["pandas read"], None, size, data, cost["read"].peak_mb),
-        Row("read from CSV and sessionise", *both, None, size, data, peak),
-    ]
+        Row("sessionise lines in memory", seconds["group"], seconds["pandas group"], Bar("ratio", 40), size, data, peak,
+            "loglizer's loop over rows"),
+        Row("read them from CSV", seconds["read"], seconds["pandas read"], None, size, data, cost["read"].peak_mb,
+            "pandas"),
+        Row("read from CSV and sessionise", *both, None, size, data, peak, "both"),
+    ]  # fmt: skip
 
 
-@case("sessions")
+@case("sessions", "data")
 def all_sessions(scale: Scale) -> list[Row]:
     """Load the session files and reduce them to distinct sequences with their counts."""
 
@@ -62,7 +62,7 @@ def all_sessions(scale: Scale) -> list[Row]:
     return [Row("load and reduce sessions", cost.median, None, Bar("seconds", 3), size, data, cost.peak_mb)]
 
 
-@case("simulate")
+@case("simulate", "data")
 def raw_lines(scale: Scale) -> list[Row]:
     """Simulate raw lines and write them to a file."""
     with tempfile.TemporaryDirectory() as folder:

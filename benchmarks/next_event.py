@@ -45,7 +45,7 @@ class _Sessions(NamedTuple):
     data: str
 
 
-@case("next_event_training")
+@case("next_event_training", "log sequences")
 def epoch_on_distinct_windows(scale: Scale) -> list[Row]:
     """Train one epoch on the distinct windows of ten, weighted, and on all windows; the loss is the same."""
     known = _sessions(scale).train
@@ -69,7 +69,7 @@ def epoch_on_distinct_windows(scale: Scale) -> list[Row]:
                 cost["distinct"].peak_mb)]  # fmt: skip
 
 
-@case("next_event_scoring")
+@case("next_event_scoring", "log sequences")
 def score_all_sessions(scale: Scale) -> list[Row]:
     """Score all test sessions, and some of them window by window; verdicts by the top nine must be the same."""
     train, test, data = _sessions(scale)

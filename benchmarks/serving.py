@@ -44,6 +44,7 @@ TOLERANCE = 1e-9
 """Largest difference between scores of both services that counts as rounding of a threaded sum."""
 
 DATA = "simulator"
+USUAL = "a pandas frame a request"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "ANOMALY_OFFLINE": "1"}
 
 
@@ -83,7 +84,7 @@ class _Server(NamedTuple):
     port: int
 
 
-@case("serving_latency")
+@case("serving_latency", "service")
 def latency(scale: Scale) -> list[Row]:
     """One event a request, one client, one core: the median time until the answer is there."""
     rows = []
@@ -97,7 +98,7 @@ def latency(scale: Scale) -> list[Row]:
         return [*rows, Row(f"{LOG}: lines of two sessions over HTTP", median, None, None, str(load), DATA)]
 
 
-@case("serving_throughput")
+@case("serving_throughput", "service")
 def throughput(scale: Scale) -> list[Row]:
     """One event a request, 32 clients at the same time, beside the usual way with the same bodies; answers compared."""
     rows = []
@@ -110,11 +111,13 @@ def throughput(scale: Scale) -> list[Row]:
                 usual = _sent(running, "/predict", bodies, CLIENTS, USUAL_REQUESTS)
             _require_same(name, ours.answers, usual.answers)
             size = f"{CLIENTS} clients, {1 / ours.each:,.0f}/s: {ours}; usual {1 / usual.each:,.0f}/s: {usual}"
-            rows.append(Row(f"{name}: one of many requests", ours.cpu, usual.cpu, Bar("ratio", 15), size, DATA))
+            rows.append(
+                Row(f"{name}: one of many requests", ours.cpu, usual.cpu, Bar("ratio", 15), size, DATA, None, USUAL)
+            )
     return rows
 
 
-@case("serving_start")
+@case("serving_start", "service")
 def start(scale: Scale) -> list[Row]:
     """From the command to the first decision of a tabular model, with all models to load."""
     body = _bodies(_records(MODELS[0]))[0]

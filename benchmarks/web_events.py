@@ -25,7 +25,7 @@ DATA = "simulator"
 VALUE = "MATCHED_VARIABLE_VALUE"
 
 
-@case("web_events")
+@case("web_events", "features")
 def featurise(scale: Scale) -> list[Row]:
     """Transform many raw events at once, and one after the other; network history on, so that every column is read."""
     events = _events(min(scale.raw_lines, EVENTS))
@@ -47,7 +47,7 @@ def featurise(scale: Scale) -> list[Row]:
     ]
 
 
-@case("web_traits")
+@case("web_traits", "features")
 def describe(scale: Scale) -> list[Row]:
     """Measure the values of events: distinct values in arrays against pandas apply, row by row."""
     events = _events(min(scale.raw_lines, LOOPED)).select(VALUE)
@@ -60,10 +60,11 @@ def describe(scale: Scale) -> list[Row]:
     _require_same(cost["ours"].value, cost["loop"].value)
     size = f"{events.height:,} events, {len(TRAITS)} traits"
     ours = cost["ours"]
-    return [Row("traits of values", ours.median, cost["loop"].median, Bar("ratio", 10), size, DATA, ours.peak_mb)]
+    loop = cost["loop"].median
+    return [Row("traits of values", ours.median, loop, Bar("ratio", 10), size, DATA, ours.peak_mb, "pandas apply")]
 
 
-@case("signatures")
+@case("signatures", "detectors")
 def match(scale: Scale) -> list[Row]:
     """Score events by their signatures, many at once and one after the other."""
     events = _events(min(scale.raw_lines, EVENTS))
