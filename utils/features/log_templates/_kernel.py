@@ -834,3 +834,12 @@ def gather(numbers, offsets, order) -> None:
     for place in range(numbers.size):
         order[ahead[numbers[place]]] = place
         ahead[numbers[place]] += 1
+
+
+@njit(cache=True, nogil=True)
+def scatter(data, begins, ends, shares, share) -> None:
+    """Deal texts out by their hash, the same in every process: ``share`` gets the number of each text's share."""
+    address, most = np.uint64(data.ctypes.data), np.uint64(shares)
+    for row in range(begins.size):
+        # the low bits number the slots of hash tables, which need texts of one share to differ there
+        share[row] = (_key(_hash(address, begins[row], ends[row])) >> np.uint64(32)) % most

@@ -174,9 +174,13 @@ class LogTemplates(BaseEstimator):  # type: ignore[misc]
 
     def add(self, skeletons: Skeletons) -> Self:
         """Learn from lines whose skeletons were numbered already."""
+        return self.add_counts(zip(skeletons.texts, skeletons.counts.tolist(), strict=False))
+
+    def add_counts(self, counted: Iterable[tuple[str, int]]) -> Self:
+        """Learn from skeletons, each with the number of lines that have it."""
         if not hasattr(self, "counts_"):
             self.counts_ = {}
-        for text, count in zip(skeletons.texts, skeletons.counts.tolist(), strict=False):
+        for text, count in counted:
             self.counts_[text] = self.counts_.get(text, 0) + count
         self._forget()
         return self

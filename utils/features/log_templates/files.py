@@ -1,7 +1,6 @@
 """A raw log file, of any length, to the template and the session of each line."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +10,9 @@ import polars as pl
 from utils.datasets import folders, sessions
 from utils.features.log_sessions import list_column
 from utils.features.log_templates import blocks
-from utils.features.log_templates.estimator import LogTemplates, gathered, template_table
-from utils.features.log_templates.identifiers import Identifiers
-from utils.features.log_templates.masking import Numbers, Places, Skeletons, compiled
+from utils.features.log_templates.estimator import LogTemplates
+from utils.features.log_templates.masking import compiled
+from utils.features.log_templates.scanning import scan
 
 PART_LINES = 2_000_000
 
@@ -57,7 +56,7 @@ def parse_file(
         DataError: if the identifier is no regular expression that names something.
         OSError: if the file cannot be read.
     """
-    scanned = _scan(Path(path), identifier, block_bytes)
+    scanned = scan(blocks.of_file(path, block_bytes), identifier)
     parser = parser or scanned.learn()
     return ParsedFile(parser, scanned.frame(parser, 0, scanned.rows.size))
 
@@ -87,7 +86,7 @@ def write_parsed(
         DataError: as :func:`parse_file`.
         OSError: if the file cannot be read or the folder cannot be written; nothing is left behind.
     """
-    scanned = _scan(Path(path), identifier, block_bytes)
+    scanned = scan(blocks.of_file(path, block_bytes), identifier)
     parser = parser or scanned.learn()
     with folders.replaced(Path(folder)) as unfinished:
         for number, begin in enumerate(range(0, max(scanned.rows.size, 1), PART_LINES)):
@@ -115,13 +114,14 @@ def read_sessions(
         DataError: if the identifier is no regular expression that names something.
         OSError: if the file cannot be read.
     """
-    scanned = _scan(Path(path), identifier, blocks.BLOCK_BYTES)
+    scanned = scan(blocks.of_file(path), identifier)
     parser = parser or scanned.learn()
-    offsets, order = np.zeros(scanned.names.len() + 1, dtype=np.int64), np.empty(scanned.line.size, dtype=np.int64)
+    names = scanned.names.all() if scanned.names is not None else pl.Series([], dtype=pl.String)
+    offsets, order = np.zeros(names.len() + 1, dtype=np.int64), np.empty(scanned.line.size, dtype=np.int64)
     compiled().gather(scanned.number, offsets, order)
     line = scanned.line[order]
     table = {
-        sessions.SESSION: scanned.names,
+        sessions.SESSION: names,
         "first_line": line[offsets[:-1]] + 1,
         "last_line": line[offsets[1:] - 1] + 1,
         "n_events": np.diff(offsets).astype(np.uint32),
@@ -129,57 +129,3 @@ def read_sessions(
         "lines": list_column(pl.Series(line + 1), offsets, "lines"),
     }
     return pl.DataFrame(table), parser
-
-
-@dataclass(frozen=True)
-class _Scanned:
-    """What one pass over a file finds.
-
-    Attributes:
-        rows: number of each line's skeleton.
-        skeletons: the skeletons.
-        line: place of each line, or of the line of each identifier found, from 0.
-        number: number of each identifier found.
-        names: the distinct identifiers.
-        named: whether identifiers were looked for.
-    """
-
-    rows: Numbers
-    skeletons: Skeletons
-    line: Places
-    number: Numbers
-    names: pl.Series
-    named: bool
-
-    def learn(self) -> LogTemplates:
-        """Fit a parser."""
-        return LogTemplates().add(self.skeletons)
-
-    def templates(self, parser: LogTemplates) -> pl.DataFrame:
-        """Template of each skeleton."""
-        return template_table(parser.describe(self.skeletons.texts))
-
-    def frame(self, parser: LogTemplates, first: int, end: int) -> pl.DataFrame:
-        """Table of the lines with the places ``first <= place < end``."""
-        begin, stop = np.searchsorted(self.line, [first, end])
-        line = self.line[begin:stop]
-        frame = gathered(self.templates(parser).drop("template"), self.rows[line], first + 1)
-        if not self.named:
-            return frame
-        session = self.names.gather(self.number[begin:stop]).alias(sessions.SESSION)
-        return frame.with_columns(pl.Series("line", line + 1), session)
-
-
-def _scan(path: Path, identifier: str | None, block_bytes: int) -> _Scanned:
-    """Number the skeletons of all lines, and find the identifiers."""
-    skeletons, found = Skeletons(), None if identifier is None else Identifiers(identifier)
-    parts, begin = [np.empty(0, dtype=np.int32)], 0
-    for block in blocks.of_file(path, block_bytes):
-        parts.append(skeletons.number(block))
-        if found is not None:
-            found.find(block, begin)
-        begin += block.begins.size
-    rows = np.concatenate(parts)
-    if found is None:
-        return _Scanned(rows, skeletons, np.arange(rows.size), rows, pl.Series([], dtype=pl.String), False)
-    return _Scanned(rows, skeletons, *found.all(), found.names.all(), True)

@@ -98,6 +98,12 @@ class Names:
         begin, end = self._offsets[: self.used], self._offsets[1 : self.used + 1]
         return Block(self._texts, begin, end).pieces(begin, end)
 
+    def shares(self, count: int) -> Numbers:
+        """Deal the texts out to a number of shares by their hash, which is the same everywhere."""
+        share = np.empty(self.used, dtype=np.int32)
+        compiled().scatter(self._texts, self._offsets[: self.used], self._offsets[1 : self.used + 1], count, share)
+        return share
+
     def enter(self, texts: pl.Series) -> Numbers:
         """Number texts."""
         block, numbers, row = Block.of_texts(texts), np.empty(texts.len(), dtype=np.int32), 0
