@@ -31,7 +31,6 @@ from utils.classifiers.tuning import (
     search,
     share_folds,
     side_by_side,
-    storage_file,
     studies,
     targets,
     tune,
@@ -122,7 +121,7 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others(table, meth
 @pytest.mark.parametrize(("method", "interrupt_at"), [("tpe", 2), ("tpe", 12), ("random then grid", 11)])
 def test_an_interrupted_study_goes_on_as_if_nothing_had_happened(table, tmp_path, method, interrupt_at):
     frame, y, _ = table
-    file = tmp_path / "new" / "study.db"
+    file = tmp_path / "new" / "studies.journal"
     whole = tune(frame, y, Candidate(), method=method, trials=6, folds=2)
     stopped = Candidate(interrupt_at=interrupt_at)
     with pytest.raises(KeyboardInterrupt):
@@ -136,7 +135,7 @@ def test_an_interrupted_study_goes_on_as_if_nothing_had_happened(table, tmp_path
 
 def test_a_finished_study_is_read_and_not_repeated(table, tmp_path):
     frame, y, _ = table
-    file, first, second = tmp_path / "study.db", Candidate(), Candidate()
+    file, first, second = tmp_path / "studies.journal", Candidate(), Candidate()
     one = tune(frame, y, first, trials=3, folds=2, storage=file)
     two = tune(frame, y, second, trials=3, folds=2, storage=file)
     assert one.trials.equals(two.trials)
@@ -149,7 +148,7 @@ def test_a_finished_study_is_read_and_not_repeated(table, tmp_path):
 
 def test_searches_of_outer_splits_are_kept_too(table, tmp_path):
     frame, y, _ = table
-    file, first, second = tmp_path / "study.db", Candidate(), Candidate()
+    file, first, second = tmp_path / "studies.journal", Candidate(), Candidate()
     given = {"outer": 2, "trials": 2, "folds": 2, "storage": file}
     one, two = (gains(frame, y, each, **given) for each in (first, second))
     assert one.splits.equals(two.splits)
@@ -165,13 +164,9 @@ def test_searches_of_outer_splits_are_kept_too(table, tmp_path):
 def test_a_file_that_is_no_store_is_refused_and_left_alone(table, tmp_path):
     file = tmp_path / "notes.db"
     file.write_text("these are notes\n" * 100)
-    with pytest.raises(SettingsError, match=r"notes.db cannot be used .*: name another file"):
+    with pytest.raises(SettingsError, match=r"notes.db cannot be used \(it is no journal\): set ANOMALY_STUDIES"):
         tune(table[0], table[1], Candidate(), trials=2, storage=file)
     assert file.read_text().startswith("these are notes")
-
-
-def test_studies_are_kept_among_the_processed_data(lab):
-    assert storage_file() == lab.processed_dir / "tuning.db"
 
 
 def test_trials_below_the_median_are_stopped_and_say_so(table):

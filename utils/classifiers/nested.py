@@ -12,7 +12,6 @@ Sources:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from utils.classifiers.spaces import Space, Value
 from utils.classifiers.tuning import targets
 from utils.classifiers.tuning.folds import Folds, Part, Tunable, classifier_of, fitted_to
 from utils.classifiers.tuning.search import Tuned, tune
+from utils.classifiers.tuning.storages import Place
 from utils.compute.threads import limited
 from utils.errors import DataError
 from utils.evaluation import comparison, intervals, metrics
@@ -108,7 +108,7 @@ def gains(
     groups: Values | None = None,
     weight: Values | None = None,
     columns: Sequence[str] | None = None,
-    storage: Path | None = None,
+    storage: Place | None = None,
     threads: int = 1,
     seed: int = settings.SEED,
     progress: Callable[[str], object] | None = None,
@@ -131,7 +131,7 @@ def gains(
         groups: group of each row; none stands on both sides of a split or fold (n,).
         weight: how many rows each row stands for (n,).
         columns: columns of the frame to use; all of them if not given.
-        storage: SQLite file in which the searches are kept and taken up again.
+        storage: journal file or PostgreSQL URL in which the searches are kept and taken up again.
         threads: threads of a fit.
         seed: seed of splits, folds, draws and classifiers.
         progress: told before each outer split.

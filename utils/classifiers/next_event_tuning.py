@@ -18,7 +18,8 @@ from sklearn.base import clone
 from utils.classifiers import spaces
 from utils.classifiers.spaces import OneOf, Real, Space, Value, Whole
 from utils.classifiers.tuning.plans import plan_of
-from utils.classifiers.tuning.studies import DEFAULT, PRUNE_AFTER, Progress, quiet
+from utils.classifiers.tuning.storages import PRUNE_AFTER
+from utils.classifiers.tuning.studies import DEFAULT, Progress, quiet
 from utils.detectors.networks import Best, Course
 from utils.detectors.next_event import NextEvent, lessons
 from utils.detectors.next_event.estimator import check_parameters, design_of, normal_sessions, unseen_share
@@ -249,7 +250,7 @@ class _Search:
             pruner = optuna.pruners.MedianPruner(PRUNE_AFTER, max(1, self.usual.epochs // WARM_UP))
             study = optuna.create_study(direction="minimize", pruner=pruner)
             while (done := len(self.tried) - 1) < trials and (seconds is None or time.monotonic() - began < seconds):
-                study.sampler = plan.sampler(study.get_trials(deepcopy=False)) or study.sampler
+                study.sampler = plan.sampler(done, study.get_trials(deepcopy=False)) or study.sampler
                 trial = study.ask()
                 self.tried.append(self._try("complete", spaces.suggest(trial, self.space), trial))
                 _tell(study, trial, self.tried[-1])

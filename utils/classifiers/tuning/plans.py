@@ -1,7 +1,10 @@
 """Which point is tried next: by chance, by a tree-structured Parzen estimator, on a grid, or in stages.
 
-A plan looks at nothing but the finished trials and their number, and draws every point from a seed of its own. A study
-that was interrupted and resumed therefore tries the points that it would have tried without the interruption.
+A plan looks at nothing but the place of a trial in its study and the finished trials, and draws every point from a seed
+of its own. A study that was interrupted and resumed therefore tries the points that it would have tried without the
+interruption, and several workers try the points that one would have tried: all of them by chance and on a grid; in
+stages too, as a stage begins when the one before it is finished; the Parzen estimator learns from the trials that
+happen to be finished.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,8 +38,12 @@ FINE_REAL = 0.02
 class Plan(Protocol):
     """What a way of searching has to say."""
 
-    def sampler(self, done: Sequence["FrozenTrial"]) -> "BaseSampler | None":
-        """Where the next point comes from, by the finished trials; ``None`` when all points were tried."""
+    def size(self, trials: int) -> int:
+        """How many of so many trials there are points for."""
+        ...
+
+    def sampler(self, place: int, done: Sequence["FrozenTrial"]) -> "BaseSampler | None":
+        """Where the point of a place comes from, by the finished trials; ``None`` while it waits for more of them."""
         ...
 
 
@@ -50,11 +57,15 @@ class AtRandom:
 
     seed: int
 
-    def sampler(self, done: Sequence["FrozenTrial"]) -> "BaseSampler":
+    def size(self, trials: int) -> int:
+        """Endless."""
+        return trials
+
+    def sampler(self, place: int, done: Sequence["FrozenTrial"]) -> "BaseSampler":
         """A source of random points."""
         from optuna.samplers import RandomSampler
 
-        return RandomSampler(seed=seed_of(self.seed, len(done)))
+        return RandomSampler(seed=seed_of(self.seed, place))
 
 
 @dataclass(frozen=True)
@@ -63,15 +74,22 @@ class ByEstimator:
 
     Attributes:
         seed: seed of the draws.
+        alone: whether one trial runs at a time; points that others are trying are avoided otherwise.
     """
 
     seed: int
+    alone: bool = True
 
-    def sampler(self, done: Sequence["FrozenTrial"]) -> "BaseSampler":
+    def size(self, trials: int) -> int:
+        """Endless."""
+        return trials
+
+    def sampler(self, place: int, done: Sequence["FrozenTrial"]) -> "BaseSampler":
         """A source of points that are likely to be good, by what was found so far."""
         from optuna.samplers import TPESampler
 
-        return TPESampler(seed=seed_of(self.seed, len(done)), n_startup_trials=STARTUP, constant_liar=False)
+        seed = seed_of(self.seed, place)
+        return TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=not self.alone)
 
 
 @dataclass(frozen=True)
@@ -86,9 +104,13 @@ class OnGrid:
     space: Space
     points: Sequence[Mapping[str, Value]]
 
-    def sampler(self, done: Sequence["FrozenTrial"]) -> "BaseSampler | None":
-        """A source of the next point of the grid."""
-        return given(self.points[len(done)], self.space) if len(done) < len(self.points) else None
+    def size(self, trials: int) -> int:
+        """All points of the grid."""
+        return min(trials, len(self.points))
+
+    def sampler(self, place: int, done: Sequence["FrozenTrial"]) -> "BaseSampler":
+        """A source of one point of the grid."""
+        return given(self.points[place], self.space)
 
 
 @dataclass(frozen=True)
@@ -107,18 +129,23 @@ class InStages:
     stages: tuple[int, int, int]
     seed: int
 
-    def sampler(self, done: Sequence["FrozenTrial"]) -> "BaseSampler":
-        """A source of the next point."""
+    def size(self, trials: int) -> int:
+        """Endless."""
+        return trials
+
+    def sampler(self, place: int, done: Sequence["FrozenTrial"]) -> "BaseSampler | None":
+        """A source of the next point; none before the stage before it is finished."""
         drawn, coarse, fine = self.stages
-        if len(done) < drawn:
-            return AtRandom(self.seed).sampler(done)
         begun = drawn
-        for reach, most in ((COARSE, coarse), (FINE, fine)):
-            grid = self._around(best_of(done[:begun]), reach, most)
-            if len(done) < begun + len(grid):
-                return given(grid[len(done) - begun], self.space)
+        for reach, most in ((COARSE, coarse), (FINE, fine)) if place >= drawn else ():
+            earlier = [trial for trial in done if trial.number < begun]
+            if len(earlier) < begun:
+                return None
+            grid = self._around(best_of(earlier), reach, most)
+            if place < begun + len(grid):
+                return given(grid[place - begun], self.space)
             begun += len(grid)
-        return AtRandom(self.seed).sampler(done)
+        return AtRandom(self.seed).sampler(place, done)
 
     def _around(self, best: "FrozenTrial | None", reach: float, most: int) -> list[dict[str, Value]]:
         """Points of the grid around a trial, without the trial itself."""
@@ -133,7 +160,15 @@ class InStages:
         return any(isinstance(choice, spaces.Real) for choice in self.space.values())
 
 
-def plan_of(method: str, space: Space, trials: int, seed: int, stages: tuple[int, int, int] | None = None) -> Plan:
+def plan_of(
+    method: str,
+    space: Space,
+    trials: int,
+    seed: int,
+    stages: tuple[int, int, int] | None = None,
+    *,
+    alone: bool = True,
+) -> Plan:
     """Make a plan by name.
 
     Args:
@@ -143,6 +178,7 @@ def plan_of(method: str, space: Space, trials: int, seed: int, stages: tuple[int
         seed: seed of all draws.
         stages: trials of the three stages of ``"random then grid"``; in the proportions of :data:`STAGES`, with at
             least a third of them at random, if not given.
+        alone: whether one trial runs at a time.
 
     Raises:
         SettingsError: if there is no such method, or nothing to search.
@@ -151,7 +187,7 @@ def plan_of(method: str, space: Space, trials: int, seed: int, stages: tuple[int
         found = f"{len(space)} parameters and {trials} trials"
         raise SettingsError(f"a search needs a parameter to vary and at least 1 trial, found {found}: give both")
     if method == "tpe":
-        return ByEstimator(seed)
+        return ByEstimator(seed, alone)
     if method == "random":
         return AtRandom(seed)
     if method == "grid":

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,17 +14,16 @@ from utils.classifiers.spaces import Space, Value
 from utils.classifiers.tuning import studies
 from utils.classifiers.tuning.folds import Folds, Tunable, pipeline_of
 from utils.classifiers.tuning.plans import best_of, plan_of
-from utils.classifiers.tuning.studies import FITS, REASON, SECONDS, VALUES, Progress, Trials, quiet
+from utils.classifiers.tuning.storages import Place, location_of
+from utils.classifiers.tuning.studies import FITS, REASON, SECONDS, VALUES, Done, Progress, Trials, quiet
 from utils.classifiers.tuning.targets import folds_of, metric_of, target
+from utils.classifiers.tuning.tasks import Search
 from utils.errors import DataError, SettingsError
 from utils.evaluation.inputs import Floats, Values
 from utils.evaluation.scoring import Table
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-
-STORAGE = "tuning.db"
-"""File of the studies in the folder of processed data."""
 
 COLUMNS = {"trial": pl.Int64, "state": pl.String, "score": pl.Float64, "best": pl.Float64, "folds": pl.Int64,
            "sd": pl.Float64, "fits": pl.Int64, "seconds": pl.Float64, "reason": pl.String}  # fmt: skip
@@ -53,7 +51,10 @@ class Tuned:
         seconds: CPU time of all trials.
         fits: number of fits.
         folds: number of folds.
-        notes: a sentence for each departure from what was asked for.
+        notes: a sentence for each departure from what was asked for, and on the work of several workers.
+        workers: how many workers finished a trial.
+        retried: how many trials were tried again because their worker was lost; each counts once.
+        kept: where the study is kept, without a password; ``None`` if nowhere.
         scores: scores of all rows out of fold with the best parameters (rows,), ``None`` for several classes.
         default_scores: the same with the default parameters.
         seed: seed of folds, draws and classifier.
@@ -70,6 +71,9 @@ class Tuned:
     fits: int
     folds: int
     notes: tuple[str, ...]
+    workers: int
+    retried: int
+    kept: str | None
     scores: Floats | None
     default_scores: Floats | None
     seed: int
@@ -125,7 +129,7 @@ def tune(
     columns: Sequence[str] | None = None,
     prune: bool = True,
     patience: int | None = None,
-    storage: Path | None = None,
+    storage: Place | None = None,
     threads: int = 1,
     seed: int = settings.SEED,
     progress: Callable[[Progress], object] | None = None,
@@ -134,6 +138,11 @@ def tune(
     """Search parameters by cross-validation. The defaults compete too, and win ties.
 
     The same arguments and data give the same trials, also when a stored study was interrupted and resumed.
+
+    With ``ANOMALY_TUNING_WORKERS`` above 1 so many processes of this machine try points, each with one thread, and any
+    other worker of the same storage may join (:mod:`.worker`). Points by chance, on a grid and in stages are those of a
+    single worker; which of them are stopped early depends on what is finished by then, so give ``prune=False`` where
+    the trials must be the same too. The points of ``"tpe"`` depend on which trials end first.
 
     Args:
         X: TRAINING rows: polars frame with named columns, or matrix of numbers (n rows).
@@ -154,7 +163,8 @@ def tune(
         prune: stop trials that are below the median of the others on the same folds.
         patience: rounds without gain after which boosting stops, judged by rows held out inside the training part of
             each fold; the parameters then name the rounds that the folds needed. ``None`` to use all rounds.
-        storage: SQLite file in which the study is kept and taken up again; ``None`` to keep nothing.
+        storage: journal file or PostgreSQL URL in which the study is kept and taken up again; if not given, what
+            ``ANOMALY_STUDIES`` says, for several workers the journal among the processed data, else nothing is kept.
         threads: threads of a fit; the results of some models depend on it in the last digits.
         seed: seed of folds, draws and classifier.
         progress: told after each trial.
@@ -167,12 +177,16 @@ def tune(
     divided, notes = _divided(X, y, folds, groups, weight, columns, seed) if shared is None else (shared, ())
     searched = choice.space if space is None else space
     chosen = metric_of(divided.wanted, metric)
-    plan = plan_of(method, searched, trials, seed, stages)
+    plan_of(method, searched, trials, seed, stages)
     number = trials if stages is None or method != "random then grid" else sum(stages)
     plotted = Trials(choice, searched, divided, chosen, prune, patience, threads, seed)
-    name = studies.name_of(plotted, method, number if method in ("grid", "random then grid") else "any")
-    done, default = studies.run(plotted, plan, number, storage, name, progress)
-    return _summary(plotted, method, done, default, notes)
+    workers = settings.current().tuning_workers
+    location = location_of(storage, workers=workers)
+    kind = number if method in ("grid", "random then grid") else "any"
+    name = studies.name_of(plotted, method, kind) if location else ""
+    search = Search(method, number, stages, seed)
+    done = studies.run(plotted, search, name=name, location=location, workers=workers, report=progress)
+    return _summary(plotted, method, done, notes)
 
 
 def best_pipeline(tuned: Tuned, choice: Tunable, *, columns: Sequence[str] | None = None, threads: int = 1) -> Pipeline:
@@ -194,11 +208,6 @@ def share_folds(
     return _divided(X, y, folds, groups, weight, columns, seed)[0]
 
 
-def storage_file() -> Path:
-    """Where studies are kept unless another file is named: in the folder of processed data."""
-    return settings.current().processed_dir / STORAGE
-
-
 def _divided(
     X: Table,
     y: Values,
@@ -215,9 +224,8 @@ def _divided(
     return Folds(X, wanted, made, columns), notes
 
 
-def _summary(
-    tried: Trials, method: str, done: "list[FrozenTrial]", default: studies.Default, notes: tuple[str, ...]
-) -> Tuned:
+def _summary(tried: Trials, method: str, study: Done, notes: tuple[str, ...]) -> Tuned:
+    done, default = study.trials, study.default
     best, usual = best_of(done), default.score
     wins = best is not None and best.value is not None and best.value > usual
     parameters = spaces.read(best.params, tried.space) if wins and best is not None else {}
@@ -237,13 +245,28 @@ def _summary(
         seconds=float(table["seconds"].sum()),
         fits=int(table["fits"].sum()),
         folds=len(tried.folds.splits),
-        notes=notes,
+        notes=(*notes, *_shared_work(study, method)),
+        workers=study.workers,
+        retried=study.retried,
+        kept=None if study.location is None else str(study.location),
         scores=scores,
         default_scores=usual_scores,
         seed=tried.seed,
         _space=tried.space,
         _done=tuple(done),
     )
+
+
+def _shared_work(study: Done, method: str) -> tuple[str, ...]:
+    """What several workers mean for the result."""
+    found = []
+    if study.workers > 1:
+        found.append(f"{len(study.trials)} trials by {study.workers} workers, kept in {study.location}")
+        if method == "tpe":
+            found.append("points of tpe by several workers depend on which trials end first")
+    if study.retried:
+        found.append(f"tried again because a worker was lost: {study.retried} of {len(study.trials)} trials")
+    return tuple(found)
 
 
 def _table(done: "list[FrozenTrial]", default: studies.Default, space: Space) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,6 +11,7 @@ from utils.classifiers.spaces import Space, Value
 from utils.classifiers.tuning import targets
 from utils.classifiers.tuning.folds import Folds, Part, Tunable, classifier_of, fitted_to
 from utils.classifiers.tuning.search import Tuned, share_folds, tune
+from utils.classifiers.tuning.storages import Place
 from utils.compute.threads import limited
 from utils.errors import SettingsError
 from utils.evaluation import comparison, intervals
@@ -71,7 +71,7 @@ def side_by_side(
     groups: Values | None = None,
     weight: Values | None = None,
     columns: Sequence[str] | None = None,
-    storage: Path | None = None,
+    storage: Place | None = None,
     threads: int = 1,
     resamples: int = 200,
     seed: int = settings.SEED,
@@ -95,7 +95,7 @@ def side_by_side(
         groups: group of each row; none stands on both sides of a fold (n,).
         weight: how many rows each row stands for (n,).
         columns: columns of the frame to use; all of them if not given.
-        storage: SQLite file in which the searches are kept and taken up again.
+        storage: journal file or PostgreSQL URL in which the searches are kept and taken up again.
         threads: threads of a fit.
         resamples: bootstrap draws behind the intervals.
         seed: seed of folds, draws and classifiers.

@@ -1,0 +1,94 @@
+"""Worker processes of this machine, started for a study and stopped with it; one that is killed is replaced."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from types import TracebackType
+from typing import IO, Self
+
+from utils import settings
+from utils.classifiers.tuning.storages import Location
+from utils.errors import DataError, SettingsError
+
+MODULE = "utils.classifiers.tuning.worker"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
+REPLACEMENTS = 3
+"""How often a worker is replaced before something else must be wrong."""
+
+STOP_SECONDS = 20.0
+"""Seconds that a worker has to put its trial back."""
+
+
+class Crew:
+    """So many workers of one study.
+
+    Args:
+        location: where the study is kept.
+        study: its name.
+        workers: how many.
+    """
+
+    def __init__(self, location: Location, study: str, workers: int) -> None:
+        self.location, self.study, self.workers = location, study, workers
+        self.replaced = 0
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the crew
+
+    def __enter__(self) -> Self:
+        self._running = [self._started() for _ in range(self.workers)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._running:
+            process.terminate()
+        for process in self._running:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._errors.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process numbers of those that are running."""
+        return [process.pid for process in self._running if process.poll() is None]
+
+    def tend(self) -> None:
+        """Replace workers that were killed.
+
+        Raises:
+            SettingsError: if a worker refuses to work.
+            DataError: if they are killed again and again.
+        """
+        for place, process in enumerate(self._running):
+            code = process.poll()
+            if code is None or code == 0:
+                continue
+            if code > 0:
+                raise SettingsError(self._complaint())
+            if self.replaced >= REPLACEMENTS * self.workers:
+                raise DataError(
+                    f"workers of {self.study!r} must live long enough for a trial, found {self.replaced + 1} killed "
+                    f"(the last by signal {-code}): give them more memory, or fewer of them"
+                )
+            self.replaced += 1
+            self._running[place] = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        """Start a worker that ends when the study is finished or this process is gone."""
+        environment = os.environ | dict.fromkeys(THREADS, "1")
+        environment |= {"ANOMALY_STUDIES": self.location.address, "ANOMALY_ROOT": str(settings.current().root)}
+        command = [sys.executable, "-m", MODULE, "--quiet", "--parent", str(os.getpid()), self.study]
+        return subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors
+        )
+
+    def _complaint(self) -> str:
+        """The last line that a worker wrote before it ended."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"a worker of {self.study!r} ended without a word: start it by hand to see why"

@@ -1,0 +1,160 @@
+"""The loop of a worker: take the next place of a study, try its point, note what came out, until all are finished.
+
+A trial's number in its study is its place among the trials. The storage hands each number out once, and lets one
+worker alone turn a waiting trial into a running one and a running one into a finished one. A lost trial keeps its
+number and its parameters. So each place is finished exactly once, whoever worked on it and however often.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from utils.classifiers import spaces
+from utils.classifiers.spaces import Space, Value
+from utils.classifiers.tuning.leases import REASON, Watch, held, worker_name, worker_of
+from utils.classifiers.tuning.plans import Plan, given
+from utils.classifiers.tuning.storages import Kept
+from utils.classifiers.tuning.trials import Trials
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial, Trial
+
+SECONDS, FITS, VALUES = "seconds", "fits", "values"
+"""What a study notes about a trial beside its value."""
+
+PAUSE = 0.2
+"""Seconds between two looks at a study in which there is nothing to take."""
+
+
+def finished(seen: "Sequence[FrozenTrial]", number: int) -> "list[FrozenTrial]":
+    """Those of the first so many trials that are complete, stopped early or failed."""
+    return [trial for trial in seen[:number] if trial.state.is_finished()]
+
+
+@dataclass(frozen=True, eq=False)
+class Worker:
+    """One worker of one study.
+
+    Attributes:
+        kept: the study.
+        trials: how a point is tried.
+        plan: which point has which place.
+        number: how many trials there will be.
+        name: who this is.
+    """
+
+    kept: Kept
+    trials: Trials
+    plan: Plan
+    number: int
+    name: str = field(default_factory=worker_name)
+
+    def work(self) -> "Iterator[list[FrozenTrial]]":
+        """Try points until all are finished.
+
+        Yields:
+            The finished trials by place, after each trial of this worker.
+        """
+        watch = Watch()
+        while True:
+            seen = self.kept.seen()
+            done = finished(seen, self.number)
+            if len(done) == self.number:
+                return
+            watch.recover(self.kept, seen)
+            taken = self._taken(seen, done)
+            if taken is None:
+                time.sleep(PAUSE)
+                continue
+            self._try(*taken, done)
+            yield finished(self.kept.seen(), self.number)
+
+    def _taken(
+        self, seen: "Sequence[FrozenTrial]", done: "Sequence[FrozenTrial]"
+    ) -> "tuple[Trial, BaseSampler] | None":
+        """Take the first place that waits, or the next one, if its point can be said already."""
+        place = next((trial.number for trial in seen if trial.state.name == "WAITING"), len(seen))
+        if place >= self.number or self.plan.sampler(place, done) is None:
+            return None
+        trial = self.kept.study.ask()
+        sampler = self.plan.sampler(trial.number, done) if trial.number < self.number else None
+        if sampler is None:
+            self.kept.put_back(trial.number)
+            return None
+        return trial, sampler
+
+    def _try(self, trial: "Trial", sampler: "BaseSampler", done: "Sequence[FrozenTrial]") -> None:
+        """Try one point; a trial that somebody else has finished meanwhile stays as it is."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        with suppress(UpdateFinishedTrialError), held(self.kept, trial.number, self.name):
+            try:
+                self._judge(trial, sampler, done)
+            except BaseException:
+                self.kept.put_back(trial.number)
+                raise
+
+    def _judge(self, trial: "Trial", sampler: "BaseSampler", done: "Sequence[FrozenTrial]") -> None:
+        """Fold by fold, stopped early where it is below the median, known values where the point is known."""
+        self.kept.study.sampler = _whole(trial, self.trials.space, sampler, done)
+        parameters = spaces.suggest(trial, self.trials.space)
+        known = next((one for one in done if one.state.name == "COMPLETE" and one.params == trial.params), None)
+        began, reason = time.process_time(), None
+        values: list[float] = []
+        try:
+            values = known.user_attrs[VALUES] if known else self._values(trial, parameters)
+        except Exception as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+        fits = 0 if known else len(values)
+        self._finish(trial, values, reason, {FITS: fits, SECONDS: time.process_time() - began})
+
+    def _values(self, trial: "Trial", parameters: Mapping[str, Value]) -> list[float]:
+        """Values of the folds; fewer than there are if the trial was stopped."""
+        seen: list[float] = []
+        for value in self.trials.values(parameters):
+            seen.append(value)
+            trial.report(float(np.mean(seen)), len(seen))
+            if self.trials.prune and len(seen) < self._folds and trial.should_prune():
+                break
+        return seen
+
+    def _finish(self, trial: "Trial", values: Sequence[float], reason: str | None, spent: Mapping[str, float]) -> None:
+        """Note what came out, unless the trial was taken from this worker as it seemed to be gone."""
+        from optuna.trial import TrialState
+
+        if self.kept.location is not None:
+            now = self.kept.seen()[trial.number]
+            if now.state.is_finished() or worker_of(now) != self.name:
+                return
+        noted = {REASON: reason} if reason else {VALUES: list(values), **spent}
+        for key, value in noted.items():
+            trial.set_user_attr(key, value)
+        if reason:
+            self.kept.study.tell(trial, state=TrialState.FAIL)
+        elif len(values) == self._folds:
+            self.kept.study.tell(trial, float(np.mean(values)))
+        else:
+            self.kept.study.tell(trial, state=TrialState.PRUNED)
+
+    @property
+    def _folds(self) -> int:
+        return len(self.trials.folds.splits)
+
+
+def _whole(trial: "Trial", space: Space, sampler: "BaseSampler", done: "Sequence[FrozenTrial]") -> "BaseSampler":
+    """A source of the same point for a trial that was interrupted while its parameters were drawn.
+
+    What is left to draw would be drawn with the numbers meant for what was drawn already.
+    """
+    if not 0 < len(trial.params) < len(space):
+        return sampler
+    import optuna
+
+    aside = optuna.create_study(direction="maximize", sampler=sampler)
+    aside.add_trials(done)
+    return given(spaces.suggest(aside.ask(), space), space)
