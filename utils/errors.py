@@ -13,6 +13,10 @@ class SettingsError(LabError):
     """An environment switch, a budget or a notebook parameter has a value that does not exist."""
 
 
+class ComputeError(LabError):
+    """A cluster does not answer, has lost its workers or works with other versions."""
+
+
 class CatalogError(LabError):
     """An entry of ``data/catalog.toml`` is wrong or names a data set that does not exist."""
 

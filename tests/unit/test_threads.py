@@ -1,9 +1,7 @@
 """Threads: as many as cores are free, and given back afterwards."""
 
 import math
-import warnings
 
-import joblib
 import numpy as np
 import psutil
 import pytest
@@ -98,12 +96,6 @@ def test_no_thread_is_too_few():
         pass
 
 
-def doubled(number):
-    warnings.warn("A worker stopped while some jobs were given to the executor.", stacklevel=1)
-    return 2 * number
-
-
-def test_calls_in_processes_keep_their_order_and_say_nothing_of_replaced_workers(recwarn):
-    jobs = [joblib.delayed(doubled)(number) for number in range(5)]
-    assert threads.in_processes(jobs, 1) == [0, 2, 4, 6, 8]
-    assert [str(one.message) for one in recwarn] == []
+def test_beside_a_cluster_a_fit_has_one_thread(machine, monkeypatch):
+    monkeypatch.setenv("ANOMALY_COMPUTE", "tcp://127.0.0.1:8786")
+    assert machine(8) == 1

@@ -8,12 +8,11 @@ libraries to it.
 import math
 import os
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from utils import settings
 from utils.errors import SettingsError
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -30,6 +29,9 @@ def free_cores(seconds: float = WATCHED) -> int:
     and 2) and what other processes use. Results of some models depend on the number of threads in their last digits:
     ask once and give the same number to all that must be comparable.
 
+    Where work goes to a cluster this is 1, whatever this machine has: every worker there is one process, and as many
+    run as there are cores.
+
     Args:
         seconds: how long to watch what others use; 0 to trust the load of the last minute, this process included.
 
@@ -38,6 +40,8 @@ def free_cores(seconds: float = WATCHED) -> int:
     """
     if seconds < 0:
         raise SettingsError(f"the processor can be watched for 0 seconds or more, found {seconds}: give a time")
+    if settings.current().compute != settings.LOCAL:
+        return 1
     allowed = min(float(_affinity()), _quota())
     return max(1, round(allowed - _used_by_others(seconds)))
 
@@ -62,25 +66,6 @@ def limited(threads: int | None = None) -> Iterator[int]:
         raise SettingsError(f"a fit needs at least 1 thread, found {number}: give a positive number")
     with threadpool_limits(limits=number):
         yield number
-
-
-def in_processes(jobs: Sequence[Any], workers: int) -> list[Any]:
-    """Do delayed calls of joblib side by side, each in a process; one worker does them here.
-
-    A worker that is replaced because its memory has grown is no news: its calls are done by the next one.
-
-    Args:
-        jobs: what ``joblib.delayed`` makes.
-        workers: most processes.
-
-    Returns:
-        What the calls give, in their order.
-    """
-    from joblib import Parallel  # type: ignore[import-untyped]
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
-        return list(Parallel(n_jobs=min(workers, len(jobs)))(jobs))
 
 
 def _affinity() -> int:

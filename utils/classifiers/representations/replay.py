@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from utils import compute
 from utils.classifiers.representations.codes import AutoencoderCodes
 from utils.classifiers.representations.components import PrincipalComponents
 from utils.classifiers.representations.importance import TopImportance
 from utils.classifiers.representations.trials import ALL, CODES, COMPONENTS, FOREST, IMPORTANCE, NETWORK
-from utils.compute.threads import in_processes, limited
+from utils.compute.threads import limited
 from utils.datasets.contract import Dataset
 from utils.detectors.published.nsl_kdd import FRAME, HEAD, PUBLISHED_SEED, Connections, connections
 from utils.detectors.published.reproduction import NOT_COMPARABLE, NOT_PUBLISHED
@@ -97,17 +98,15 @@ def replay(
         seeds: of forests, networks and the autoencoder.
         layout: units of the hidden layers of the classifying network.
         epochs: of that network.
-        workers: processes that work on seeds side by side; results do not depend on it.
+        workers: processes of this machine that work on seeds side by side; results do not depend on it.
 
     Raises:
         SchemaError: if the data set has no such connections.
         DataError: if there are fewer than 100, or one class only.
     """
-    from joblib import delayed  # type: ignore[import-untyped]
-
     split = connections(dataset)
-    jobs = [delayed(_with_seed)(split, seed, tuple(layout), epochs) for seed in seeds]
-    rows = [row for found in in_processes(jobs, workers) for row in found]
+    jobs = [(split, seed, tuple(layout), epochs) for seed in seeds]
+    rows = [row for found in compute.each(_with_seed, jobs, workers=workers) for row in found]
     each = pl.DataFrame(rows, schema=["model", "representation", "size", "seed", "accuracy"], orient="row")
     tested = len(split.y_test)
     keys = ("model", "representation", "size")

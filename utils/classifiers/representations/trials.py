@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from utils import settings
+from utils import compute, settings
 from utils.classifiers.representations.codes import AutoencoderCodes
 from utils.classifiers.representations.components import PrincipalComponents
 from utils.classifiers.representations.elimination import RecursiveElimination
 from utils.classifiers.representations.importance import TREES, TopImportance, overlap
-from utils.compute.threads import in_processes, limited
+from utils.compute.threads import limited
 from utils.datasets.contract import NORMAL, Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of, labelled_tables
 from utils.detectors.projection import sampled
@@ -280,7 +280,7 @@ def over_tables(
         plans: how much work is done on the tables of a data set, by its name.
         otherwise: the same for data sets that have no plan of their own.
         only: masks of rows to draw from, by table.
-        workers: processes that work on splits side by side; results do not depend on it.
+        workers: processes of this machine that work on splits side by side; results do not depend on it.
         report: told the table before it begins.
 
     Returns:
@@ -316,19 +316,17 @@ def run(
         split: training and test part.
         plan: how much work is done.
         only: mask of rows to draw from (rows of ``frame``).
-        workers: processes that work on splits side by side.
+        workers: processes of this machine that work on splits side by side.
 
     Raises:
         DataError: if a class has fewer than 10 distinct training rows, or there are fewer than two columns of numbers.
     """
-    from joblib import delayed  # type: ignore[import-untyped]
-
     plan = plan or Plan()
     rows = distinct_training(frame, roles, split, plan, only)
     sizes = sizes_within(rows.width, plan.sizes)
     divided = splits.repeated(rows.y, TEST_SHARE, plan.repeats, plan.seed, groups=rows.groups)
-    jobs = [delayed(_on_split)(rows, one, number, sizes, plan) for number, one in enumerate(divided)]
-    judged = in_processes(jobs, workers)
+    jobs = [(rows, one, number, sizes, plan) for number, one in enumerate(divided)]
+    judged = compute.each(_on_split, jobs, workers=workers)
     tested = _on_test_part(rows, frame[split.test], sizes, plan)
     shares = [one.test_share for one in divided]
     return Trials(

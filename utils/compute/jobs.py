@@ -1,0 +1,144 @@
+"""One function for many independent calls: :func:`each` does them here, in processes or on a Dask cluster.
+
+A job must depend on its arguments only: it draws from its own seed, changes nothing that it is given and keeps nothing
+for the next job. Then order and place change nothing in the results.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from utils import settings
+from utils.errors import SettingsError
+
+Result = TypeVar("Result")
+Told = Callable[[int], None]
+"""Told the place of a job in the list of jobs."""
+
+_INSIDE: ContextVar[bool] = ContextVar("inside a job of a cluster", default=False)
+
+
+def each(
+    function: Callable[..., Result],
+    jobs: Sequence[tuple[Any, ...]],
+    *,
+    workers: int = 1,
+    progress: Told | None = None,
+) -> list[Result]:
+    """Call a function once for every tuple of arguments.
+
+    With ``ANOMALY_COMPUTE`` naming a scheduler the calls are spread over its workers: an argument that several jobs
+    have in common (the same object) is sent once, a call whose worker dies is done again by another one. A job that
+    calls this function itself does those calls where it is.
+
+    Args:
+        function: can be imported by its name, also by the workers.
+        jobs: the arguments of each call.
+        workers: most processes of this machine; 1 for this process. A cluster takes all workers that it has.
+        progress: told the place of each job: before it begins in this process, when it is done elsewhere.
+
+    Returns:
+        What the calls give, in the order of the jobs.
+
+    Raises:
+        SettingsError: if the number of workers is not positive, or Dask is named and not installed.
+        ComputeError: if the cluster does not answer, has no worker for a minute, has other versions, or a job ended
+            its worker several times.
+        Exception: the first error of a job, in the order of the jobs, as it is.
+    """
+    if workers < 1:
+        raise SettingsError(f"work needs at least 1 worker, found {workers}: give a positive number")
+    address = _scheduler()
+    if address and len(jobs) > 1:
+        from utils.compute import cluster
+
+        return cluster.each(function, jobs, address, progress)
+    if min(workers, len(jobs)) > 1:
+        return _in_processes(function, jobs, workers, progress)
+    return _here(function, jobs, progress)
+
+
+def backend() -> AbstractContextManager[Any]:
+    """Let joblib's own parallel loops (``n_jobs`` of scikit-learn) run where :func:`each` does.
+
+    The laboratory divides its work by :func:`each`, which sends what jobs share once; this is for code of users that
+    is written with joblib, such as ``with backend(): cross_validate(..., n_jobs=-1)``.
+
+    Returns:
+        A context; it changes nothing where work is done on this machine.
+
+    Raises:
+        SettingsError: if Dask is named and not installed.
+        ComputeError: if the cluster does not answer.
+    """
+    address = _scheduler()
+    if not address:
+        return nullcontext()
+    from joblib import parallel_config  # type: ignore[import-untyped]
+
+    from utils.compute import cluster
+
+    context: AbstractContextManager[Any] = parallel_config("dask", client=cluster.client_of(address))
+    return context
+
+
+def disconnect() -> None:
+    """Leave the cluster; the next call of :func:`each` finds it again."""
+    if _dask_was_used():
+        from utils.compute import cluster
+
+        cluster.disconnect()
+
+
+@contextmanager
+def inside() -> Iterator[None]:
+    """Mark that a worker of a cluster is at work, so that jobs of jobs stay with it."""
+    token = _INSIDE.set(True)
+    try:
+        yield
+    finally:
+        _INSIDE.reset(token)
+
+
+def _scheduler() -> str:
+    """The address of the scheduler, empty where work is done on this machine."""
+    named = settings.current().compute
+    return "" if named == settings.LOCAL or _INSIDE.get() else named
+
+
+def _dask_was_used() -> bool:
+    import sys
+
+    return "utils.compute.cluster" in sys.modules
+
+
+def _here(
+    function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], progress: Told | None
+) -> list[Result]:  # fmt: skip
+    results = []
+    for place, job in enumerate(jobs):
+        if progress:
+            progress(place)
+        results.append(function(*job))
+    return results
+
+
+def _in_processes(
+    function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], workers: int, progress: Told | None
+) -> list[Result]:
+    from joblib import Parallel, delayed
+
+    with warnings.catch_warnings():
+        # A worker that is replaced because its memory has grown is no news: its calls are done by the next one.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
+        calls = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator")
+        return list(_told(calls(delayed(function)(*job) for job in jobs), progress))
+
+
+def _told(results: Iterable[Result], progress: Told | None) -> Iterator[Result]:
+    for place, result in enumerate(results):
+        if progress:
+            progress(place)
+        yield result
