@@ -25,7 +25,7 @@ import numpy as np
 import polars as pl
 import psutil
 
-from benchmarks.registry import Bar, Row, Scale, case
+from benchmarks.registry import Bar, Point, Row, Scale, case
 from utils import datasets, settings
 from utils.classifiers.champion import Champion
 from utils.classifiers.compiled import PARITY, compiled, parity
@@ -37,6 +37,7 @@ from utils.tracking.log_champion import simulated_lines
 MODELS = ("nsl_kdd", "cicids2017", "waf", "api")
 LOG = "hdfs"
 CLIENTS = 32
+CROWDS = (1, 8, 32, 128)
 REQUESTS, USUAL_REQUESTS, WARM = 4_000, 300, 100
 RECORDS = 200
 GATE_ROWS = 2_000
@@ -115,6 +116,21 @@ def throughput(scale: Scale) -> list[Row]:
                 Row(f"{name}: one of many requests", ours.cpu, usual.cpu, Bar("ratio", 15), size, DATA, None, USUAL)
             )
     return rows
+
+
+@case("serving_clients", "service")
+def by_clients(scale: Scale) -> list[Row]:
+    """CPU seconds of a request by the number of clients that ask at the same time."""
+    name = MODELS[0]
+    with _lab() as lab, _service(lab, name) as (running, _):
+        bodies = _bodies(_records(name))
+        loads = {clients: _sent(running, f"/{name}/predict", bodies, clients, REQUESTS) for clients in CROWDS}
+    points = tuple(Point(clients, load.cpu) for clients, load in loads.items())
+    said = "; ".join(
+        f"{clients} clients: {1 / load.each:,.0f}/s, p50 {load.quantile(0.5):.2f}, p99 {load.quantile(0.99):.2f} ms"
+        for clients, load in loads.items()
+    )
+    return [Row(f"{name}: one request, by clients", points[-1].value, None, None, said, DATA, points=points)]
 
 
 @case("serving_start", "service")
