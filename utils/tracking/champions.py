@@ -7,11 +7,13 @@ Rules, in this order:
 3. A model learned from simulated data never takes over from one that learned from real data.
 4. A model learned from real data takes over from one learned from simulated data unless the test says it is worse.
 5. Else the paired test on the same test rows decides, and no difference shown means no change.
+
+Challengers that come at once, from any machine, decide one after another (see :mod:`utils.tracking.turns`).
 """
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -28,6 +30,7 @@ from utils.evaluation.drift import Profile
 from utils.evaluation.inputs import Bools, Floats, Values
 from utils.evaluation.metrics import Estimate
 from utils.evaluation.thresholds import Threshold
+from utils.tracking import turns
 from utils.tracking.models import CARD, CHAMPION, Storage, load_model, read_beside, register, set_alias, storage
 from utils.tracking.runs import Run
 from utils.tracking.store import open_store, stored
@@ -42,6 +45,7 @@ COMPACT = 2_000_000
 """Bytes that a champion should not exceed, as the store is handed on with the laboratory."""
 
 COMPLETES = "it scores every test row as the champion does, and what was not stored with that is stored with it"
+SAME = "the challenger scores every test row as it does"
 EXAMPLE_ROWS = 3
 DESCRIPTION_LENGTH = 5_000
 KEPT_ROWS = ("_fit_X", "support_vectors_", "X_train_")
@@ -132,6 +136,21 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class _Judged:
+    """A challenge against one holder: the paired test, whether both models are the same, and who wins why."""
+
+    holder: "_Holder | None"
+    test: Comparison | None
+    same: bool
+    takes: bool
+    why: str
+
+    @property
+    def number(self) -> int | None:
+        return None if self.holder is None else self.holder.number
+
+
+@dataclass(frozen=True)
 class _Holder:
     """The model that holds the alias: its version, and the model itself or why it cannot be used."""
 
@@ -207,27 +226,33 @@ def challenge(
     refusal = _refusal(run, champion, kept, most_bytes)
     if refusal:
         return Verdict(name, False, None, holder.number if holder else None, f"{name}: not registered: {refusal}.")
-    test = (
-        None
-        if holder is None or holder.problem
-        else _test(holder, champion, rows, y, weight, groups, metric, resamples, seed)
-    )
-    same = holder is not None and not holder.problem and _same(run, holder, champion, rows)
-    if holder is not None and same and (holder.has_profile or getattr(champion, "profile_", None) is None):
-        said = f"{name}: version {holder.number} stays champion: the challenger scores every test row as it does."
-        return Verdict(name, False, None, holder.number, said, test, kept.size)
-    takes, why = (True, COMPLETES) if same else _decided(run, holder, test)
-    if winners_only and holder is not None and not takes:
-        said = f"{name}: version {holder.number} stays champion, the challenger is not registered: {why}."
-        return Verdict(name, False, None, holder.number, said, test, kept.size)
+
+    def judge(against: _Holder | None) -> _Judged:
+        return _judge(run, against, champion, rows, y, weight, groups, metric, resamples, seed)
+
+    found = judge(holder)
+    if found.same and not found.takes:
+        said = f"{name}: version {found.number} stays champion: {SAME}."
+        return Verdict(name, False, None, found.number, said, found.test, kept.size)
+    if winners_only and holder is not None and not found.takes:
+        return _not_registered(name, found, kept)
     address, text = _store(run, name, champion, evidence, example, kept, rows, weight)
-    number = register(address, name)
+    number = register(address, name, tags=turns.OPEN)
     _describe(run, name, number, text, evidence)
-    if takes:
-        set_alias(name, number)
-    said = _sentence(name, number, holder, takes, why, kept)
-    _tag(run, number, takes, said)
-    return Verdict(name, takes, number, number if takes or holder is None else holder.number, said, test, kept.size)
+    with turns.turn(run.client, name, number):
+        if current(name) != found.number:
+            found = judge(_holder(name, rows))
+        if found.takes and not turns.is_open(run.client, name, number):
+            found = replace(found, takes=False, why=turns.WHY_LOST)
+        if found.takes:
+            set_alias(name, number)
+        elif winners_only:
+            _discard(run, name, number, address)
+            return _not_registered(name, found, kept)
+    said = _sentence(name, number, found.holder, found.takes, found.why, kept)
+    _tag(run, number, found.takes, said)
+    held = number if found.takes or found.holder is None else found.number
+    return Verdict(name, found.takes, number, held, said, found.test, kept.size)
 
 
 def challenge_of(
@@ -470,6 +495,17 @@ def _test(
     return paired_bootstrap(metric, y, first, second, names=(NEW, OLD), **shared)
 
 
+def _judge(run: Run, holder: _Holder | None, champion: Decider, rows: pl.DataFrame, *test: Any) -> _Judged:  # noqa: ANN401 (passed on)
+    """Decide a challenge; ``test`` is what the paired test takes beside models and rows."""
+    if holder is None or holder.problem:
+        return _Judged(holder, None, False, *_decided(run, holder, None))
+    found = _test(holder, champion, rows, *test)
+    if _same(run, holder, champion, rows):
+        completes = getattr(champion, "profile_", None) is not None and not holder.has_profile
+        return _Judged(holder, found, True, completes, COMPLETES if completes else SAME)
+    return _Judged(holder, found, False, *_decided(run, holder, found))
+
+
 def _same(run: Run, holder: _Holder, champion: Decider, rows: pl.DataFrame) -> bool:
     """Whether both models score all rows alike and learned from the same data."""
     if not holder.same(run, "data.digest") or type(holder.model) is not type(champion):
@@ -585,6 +621,18 @@ def _describe(run: Run, name: str, number: int, text: str, evidence: Evidence) -
         client.update_model_version(name, str(number), text[:DESCRIPTION_LENGTH])
         for tag, value in tags.items():
             client.set_model_version_tag(name, str(number), tag, value)
+
+
+def _not_registered(name: str, found: _Judged, kept: Storage) -> Verdict:
+    said = f"{name}: version {found.number} stays champion, the challenger is not registered: {found.why}."
+    return Verdict(name, False, None, found.number, said, found.test, kept.size)
+
+
+def _discard(run: Run, name: str, number: int, address: str) -> None:
+    """Take back a version, and the model that it is made of."""
+    with stored(f"version {number} of model {name!r}"):
+        run.client.delete_model_version(name, str(number))
+        run.client.delete_logged_model(address.removeprefix("models:/"))
 
 
 def _sentence(name: str, number: int, holder: _Holder | None, takes: bool, why: str, kept: Storage) -> str:

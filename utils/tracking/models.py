@@ -143,13 +143,14 @@ def save(
     return f"models:/{info.model_id}"
 
 
-def register(model: str, name: str, *, alias: str | None = None) -> int:
+def register(model: str, name: str, *, alias: str | None = None, tags: Mapping[str, str] | None = None) -> int:
     """Register a stored model under a name.
 
     Args:
         model: address that :meth:`Run.log_model` returned.
         name: registered name, one a data set.
         alias: alias to point at the new version, such as ``"champion"``.
+        tags: tags that the version has from the first moment on.
 
     Returns:
         The number of the new version.
@@ -166,7 +167,8 @@ def register(model: str, name: str, *, alias: str | None = None) -> int:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        made = client.create_model_version(name, source=model, model_id=model.removeprefix("models:/"))
+        model_id, given = model.removeprefix("models:/"), dict(tags or {})
+        made = client.create_model_version(name, source=model, model_id=model_id, tags=given)
     if alias is not None:
         set_alias(name, int(made.version), alias=alias)
     return int(made.version)

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from utils.artifact_store import FOLDER
@@ -18,8 +18,13 @@ from utils.errors import TrackingError
 from utils.tracking.models import CHAMPION, PACKED, load_address, load_packed
 from utils.tracking.store import open_store, store_file, store_uri
 
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import RegisteredModel
+
 SCHEME = "mlflow-artifacts"
 READY = "READY"
+PAGE = 500
+"""Registered models that a server is asked for at once."""
 
 _HOLDERS = "SELECT name, version FROM registered_model_aliases WHERE alias = ? ORDER BY name"
 _NAMES = "SELECT name FROM registered_models ORDER BY name"
@@ -68,7 +73,7 @@ def names() -> tuple[str, ...]:
         TrackingError: if the store cannot be read.
     """
     if store_file(store_uri()) is None:
-        return tuple(sorted(one.name for one in open_store(write=False).search_registered_models()))
+        return tuple(sorted(one.name for one in _registered()))
     with _database() as database:
         return tuple(name for (name,) in database.execute(_NAMES))
 
@@ -80,8 +85,7 @@ def holders(alias: str = CHAMPION) -> dict[str, int]:
         TrackingError: if the store cannot be read.
     """
     if store_file(store_uri()) is None:
-        found = open_store(write=False).search_registered_models()
-        return {one.name: int(one.aliases[alias]) for one in found if alias in one.aliases}
+        return {one.name: int(one.aliases[alias]) for one in _registered() if alias in one.aliases}
     with _database() as database:
         return {name: int(version) for name, version in database.execute(_HOLDERS, (alias,))}
 
@@ -123,6 +127,16 @@ def load(version: Version) -> Loaded:
         packed = folder / PACKED
         model = load_packed(packed, address) if packed.is_file() else load_address(address)
         return Loaded(version, model, _texts(folder))
+
+
+def _registered() -> "Iterator[RegisteredModel]":
+    """All registered models of a server, page by page."""
+    client, token = open_store(write=False), None
+    while True:
+        page = client.search_registered_models(max_results=PAGE, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
 
 
 @contextlib.contextmanager

@@ -34,6 +34,7 @@ ENVIRONMENT = MappingProxyType(
 )
 """What MLflow must find in the environment before it is imported; a value that is already set stands."""
 
+VARIABLE = "MLFLOW_TRACKING_URI"
 SQLITE_HEADER = b"SQLite format 3\x00"
 LOCK_SECONDS = 120.0
 SERVER_SECONDS = 5.0
@@ -218,7 +219,7 @@ def _expected_revision() -> str:
     return str(_get_latest_schema_revision())
 
 
-def check_server(uri: str, named: str = "MLFLOW_TRACKING_URI") -> None:
+def check_server(uri: str, named: str = VARIABLE) -> None:
     """Refuse an address where no MLflow server answers.
 
     Args:
@@ -238,9 +239,8 @@ def check_server(uri: str, named: str = "MLFLOW_TRACKING_URI") -> None:
     else:
         if answer.ok:
             return
-    raise TrackingError(
-        f"{named} names {uri}, where no MLflow server answers ({found}): start it, or correct the address"
-    )
+    remedy = "unset the variable" if named == VARIABLE else "correct the address"
+    raise TrackingError(f"{named} names {uri}, where no MLflow server answers ({found}): start it, or {remedy}")
 
 
 def _check_writable(path: Path) -> None:
