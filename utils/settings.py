@@ -114,11 +114,11 @@ BUDGETS: Mapping[str, Budget] = MappingProxyType(
     {
         "fast": Budget(
             name="fast",
-            trials=8,
-            epochs=5,
+            trials=6,
+            epochs=3,
             repeats=3,
-            bootstrap=200,
-            rows=10_000,
+            bootstrap=100,
+            rows=5_000,
             simulated=MappingProxyType(
                 {"api": 1_200, "waf": 8_000, "nsl_kdd": 12_000, "cicids2017": 12_000, "hdfs": 6_000, "traffic": 288}
             ),

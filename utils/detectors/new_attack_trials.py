@@ -110,7 +110,7 @@ def rankings(
 
 
 def _small(roles: Roles) -> Recipe:
-    return recipes_days.later_attacks(roles, most_points=2_000, most_trees=60, held_out=0.25)
+    return recipes_days.later_attacks(roles, most_points=1_000, most_trees=30, held_out=0.25)
 
 
 def _dated(data: Mapping[str, Dataset], processed: Mapping[str, Dataset]) -> Iterator[tuple[str, pl.DataFrame, Roles]]:

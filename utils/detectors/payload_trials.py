@@ -64,7 +64,7 @@ def run(data: Mapping[str, Dataset], *, seed: int = settings.SEED, small: bool =
     dataset = next((each for each in data.values() if _has_payloads(each)), None)
     if dataset is None:
         return None
-    sizes = {"variety": 8_000, "traffic": 6_000} if small else {}
+    sizes = {"variety": 4_000, "traffic": 3_000} if small else {}
     given = training_set(dataset, seed, **sizes)
     scores = held_out_scores(PayloadDetector(seed=seed), given, seed=seed)
     threshold = alarm_threshold(scores, given, RATE)

@@ -22,7 +22,7 @@ from utils.evaluation.splits import Split
 RATES = (0.01, 0.025, 0.05, 0.1)
 WITHOUT, WITH, FEW = "normal rows only", "with labels", "few alarms"
 RECIPES = {WITHOUT: recipes.ONE_CLASS, WITH: recipes.LABELLED, FEW: recipes.FEW_ALARMS}
-SMALL = recipes.Sizes(points=4_000, epochs=8, trees=60)
+SMALL = recipes.Sizes(points=2_000, epochs=5, trees=40)
 """For a quick look; the recipes' own sizes are those of the figures that are told."""
 MEASURES = {
     "f1": metrics.f1,
@@ -123,10 +123,9 @@ def run(
     rows: list[tuple[object, ...]] = []
     ensembles: dict[str, Ensemble] = {}
     p_values: dict[str, Floats] = {}
-    for seed in seeds:
-        if report:
-            report(f"seed {seed}")
-        fitted = _fitted(train, columns, roles, seed, small)
+    tell = compute.teller(report, [f"seed {seed}" for seed in seeds])
+    jobs = [(train, columns, roles, seed, small) for seed in seeds]
+    for seed, fitted in zip(seeds, compute.each(_fitted, jobs, progress=tell), strict=True):
         scores = fitted.member_scores(test.select(columns))
         for name, members in RECIPES.items():
             one = fitted.subset(members)
