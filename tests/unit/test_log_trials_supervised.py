@@ -348,4 +348,4 @@ class TestTruncated:
 
 def test_the_network_is_made_by_budget():
     made = log_trials._two_input(FAST, 5)
-    assert (made.epochs, made.seed) == (10, 5)
+    assert (made.epochs, made.seed) == (2 * FAST.epochs, 5)
