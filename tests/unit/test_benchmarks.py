@@ -1,16 +1,20 @@
 """Structure of the benchmarks at tiny sizes; nothing here looks at how long anything took."""
 
 import json
+import sys
 from collections import OrderedDict
 from types import SimpleNamespace
 
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from benchmarks import __main__ as command
-from benchmarks import baselines, hdfs_logs, measure, registry, report
-from benchmarks.registry import Bar, Row, Scale
+from benchmarks import apart, baselines, hdfs_logs, measure, registry, report
+from benchmarks.apart import CaseFailed
+from benchmarks.registry import QUICK, Bar, Point, Row, Scale
 from utils.datasets import hdfs, sessions
 from utils.simulate import hdfs as simulator
 
@@ -123,43 +127,148 @@ def test_bars():
     assert row(bar=None).met is None
     assert row(bar=Bar("seconds", 0.6), baseline=None).met is True
     assert row(bar=Bar("seconds", 0.5), baseline=None).met is False
+    assert row(bar=Bar("megabytes", 3_000), ours=2_999.0, unit="MB").met is True
+    assert [row(bar=Bar("least", 0.85), ours=value, unit="").met for value in (0.85, 0.84, None)] == [
+        True,
+        False,
+        False,
+    ]
+    assert row(problem="no network").met is None
+    assert [str(Bar(kind, 3_000)) for kind in ("ratio", "seconds", "megabytes", "least")] == [
+        ">= 3,000x",
+        "< 3,000 s",
+        "< 3,000 MB",
+        ">= 3,000",
+    ]
+
+
+def test_plain_numbers_have_no_ratio():
+    assert row(ours=0.9, baseline=0.8, unit="").ratio is None
+    assert row(ours=2.0, baseline=8.0, unit="MB").ratio == 4.0
+    assert row(ours=0.0).ratio is None
+
+
+@given(st.floats(0.1, 3), st.floats(1e-6, 1e3), st.lists(st.integers(1, 10**9), min_size=3, max_size=6, unique=True))
+@settings(deadline=None, max_examples=30)
+def test_the_exponent_is_that_of_a_power_law(slope, level, sizes):
+    assume(max(sizes) > 2 * min(sizes))
+    points = tuple(Point(size, level * size**slope) for size in sizes)
+    assert row(points=points).exponent == pytest.approx(slope, abs=1e-6)
+    assert registry.power_law(points) == pytest.approx((level, slope), rel=1e-4)
+    assert row(points=points[:2]).exponent is None
+
+
+def test_rows_outlive_json():
+    made = row(points=(Point(1, 0.5), Point(2, 1.0, 300.0), Point(4, 2.0)), against="a loop", unit="MB", peak_mb=1.0)
+    again = registry.from_record(json.loads(json.dumps(made.record())))
+    assert again == made
+    assert again.record() == made.record()
+
+
+def stored(*rows, name="sessionise"):
+    return report.records(name, rows, 1.0)
 
 
 def test_the_table_and_its_files(tmp_path):
-    rows = [row(), row(case="longer name", baseline=None, bar=None, peak_mb=1234.0), row(ours=2.0)]
-    table = report.markdown(rows).splitlines()
-    assert len({len(line) for line in table}) == 1
-    assert [cell.strip() for cell in table[0].split("|")[1:-1]] == list(report.HEADER)
-    assert [line.split("|")[6].strip() for line in table[2:]] == ["yes", "", "NO"]
+    points = (Point(10, 0.5, 200.0), Point(100, 5.0, 300.0), Point(1_000, 50.0, 400.0))
+    rows = stored(row(), row(case="longer name", baseline=None, bar=None, peak_mb=1234.0, points=points), row(ours=2.0))
+    rows += stored(row(case="peer", baseline=None, problem="no network"), name="simulate")
+    tables = report.markdown(rows).splitlines()
+    assert tables[0] == "## Data"
+    assert len({len(line) for line in tables[2:]}) == 1
+    assert [cell.strip() for cell in tables[2].split("|")[1:-1]] == list(report.HEADER)
+    assert [line.split("|")[7].strip() for line in tables[4:]] == ["yes", "", "NO", "not measured"]
     json_file, md_file = report.write(rows, tmp_path / "new" / "folder")
-    stored = json.loads(json_file.read_text())
-    assert [one["met"] for one in stored["rows"]] == [True, None, False]
-    assert stored["rows"][0]["ratio"] == 60.0
-    assert md_file.read_text().startswith("\n".join(table))
+    assert report.read(tmp_path / "new" / "folder") == json.loads(json_file.read_text())["rows"]
+    assert [one["met"] for one in report.read(json_file.parent)] == [True, None, False, None]
+    assert report.read(json_file.parent)[0]["ratio"] == 60.0
+    text = md_file.read_text()
+    assert text.startswith("1 of 2 bars met.\nMissed: a.\nNot measured: peer: no network.\n")
+    assert "ten times the size costs 10 times as much" in text
+    assert "200, 300, 400 MB" in text
+    assert sorted(path.name for path in json_file.parent.iterdir()) == ["results.json", "results.md"]
+
+
+def test_a_case_that_is_measured_again_replaces_its_rows_in_their_place():
+    before = report.merged([], stored(row(case="old")), "sessionise")
+    before = report.merged(before, stored(row(case="first"), name="log_windows"), "log_windows")
+    after = report.merged(before, stored(row(case="new"), row(case="newer")), "sessionise")
+    assert [one["case"] for one in after] == ["new", "newer", "first"]
+
+
+def test_files_that_are_no_results_are_refused(tmp_path):
+    assert report.read(tmp_path) == []
+    for text in ("{", "[]", '{"rows": [{}]}', '{"rows": 3}'):
+        (tmp_path / "results.json").write_text(text)
+        with pytest.raises(RuntimeError, match="must hold the results"):
+            report.read(tmp_path)
+
+
+def test_without_git_no_commit_is_told(monkeypatch, tmp_path):
+    assert report.commit() == "" or len(report.commit()) >= 7
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    assert report.commit() == ""
+
+
+def test_quantities():
+    shown = [report.quantity(value, unit) for value, unit in ((12.5, "s"), (0.0123, "s"), (1234.5, "MB"), (0.5, ""))]
+    assert shown == ["12.50 s", "12.3 ms", "1,234 MB", "0.5"]
 
 
 @pytest.fixture
 def cases(monkeypatch):
-    made = {"good": lambda scale: [row()], "bad": lambda scale: [row(case="slow", ours=30.0)]}
+    """Rows of three cases, or why there are none."""
+    found = {"good": [row()], "bad": [row(case="slow", ours=30.0)], "broken": CaseFailed("sessions differ")}
+    monkeypatch.setattr(command, "CASES", found)
+    return found
 
-    def broken(scale):
-        raise RuntimeError("sessions differ")
 
-    made["broken"] = broken
-    monkeypatch.setattr(command, "CASES", made)
-    return made
+def run_of(cases, calls=None):
+    def run(name, scale):
+        if calls is not None:
+            calls.append((name, scale))
+        if isinstance(cases[name], Exception):
+            raise cases[name]
+        return cases[name]
+
+    return run
 
 
 @pytest.mark.parametrize(
     ("chosen", "code", "said"),
-    [(["good"], 0, ""), (["good", "bad"], 1, "missed: slow"), (["broken"], 1, "broken: sessions differ")],
+    [
+        (["good"], 0, "1 of 1 bars met."),
+        (["good", "bad"], 1, "Missed: slow."),
+        (["good", "broken"], 1, "Not measured: broken: sessions differ."),
+    ],
 )
 def test_the_command_says_by_its_exit_code_whether_all_bars_were_met(cases, chosen, code, said, tmp_path, capsys):
-    assert command.main([*chosen, "--to", str(tmp_path / "results")]) == code
+    assert command.main([*chosen, "--to", str(tmp_path / "results")], run_of(cases)) == code
     printed = capsys.readouterr()
-    assert printed.err.strip() == said
-    assert "| case" in printed.out
+    assert said in printed.out
+    assert f"{len(chosen)} of {len(chosen)}: {chosen[-1]}" in printed.err
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["results.json", "results.md"]
+
+
+def test_only_missing_cases_are_measured_again(cases, tmp_path, capsys):
+    calls = []
+    command.main(["good", "broken", "--to", str(tmp_path)], run_of(cases))
+    assert command.main(["--missing", "--to", str(tmp_path)], run_of(cases, calls)) == 1
+    assert [name for name, _ in calls] == ["bad", "broken"]
+    assert [one["name"] for one in report.read(tmp_path)] == ["good", "bad", "broken"]
+    assert command.main(["good", "--missing", "--to", str(tmp_path)], run_of(cases, calls)) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_small_sizes_are_kept_apart_and_no_bar_counts_there(cases, tmp_path):
+    calls = []
+    assert command.main(["bad", "--quick", "--to", str(tmp_path)], run_of(cases, calls)) == 0
+    assert calls == [("bad", QUICK)]
+    (one,) = report.read(tmp_path / "quick")
+    assert (one["bar"], one["met"]) == (None, None)
+    assert report.read(tmp_path) == []
+    command.main(["bad", "--rounds", "7", "--to", str(tmp_path)], run_of(cases, calls))
+    assert calls[1][1] == Scale(rounds=7)
 
 
 @pytest.mark.parametrize("wrong", [["nope"], ["--rounds", "0"]])
@@ -170,14 +279,76 @@ def test_unknown_cases_and_no_rounds_are_refused(cases, wrong, capsys):
     assert wrong[-1] in capsys.readouterr().err
 
 
-def test_the_log_cases_run_through_the_command(tmp_path, capsys):
-    code = command.main(["sessionise", "sessions", "simulate", "--to", str(tmp_path)], scale=TINY)
-    stored = json.loads((tmp_path / "results.json").read_text())["rows"]
-    assert [one["case"] for one in stored] == [
-        "sessionise lines in memory",
-        "read them from CSV",
-        "read from CSV and sessionise",
-        "load and reduce sessions",
-        "simulate raw lines",
-    ]
-    assert code == int(any(one["met"] is False for one in stored))
+def test_every_case_has_a_topic_and_a_module_that_registers_it():
+    assert set(registry.TOPIC_OF.values()) <= set(registry.TOPICS)
+    assert all(case.__module__.startswith("benchmarks.") for case in registry.CASES.values())
+
+
+OWN_CASES = """
+import os, signal, time
+from benchmarks.registry import Row, case
+
+def fine(scale):
+    return [Row("a", 0.5, None, None, str(scale.lines), "x")]
+
+def wrong(scale):
+    raise ValueError("lines\\ndiffer")
+
+def killed(scale):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def slow(scale):
+    time.sleep(60)
+
+for made in (fine, wrong, killed, slow):
+    case(made.__name__)(made)
+"""
+
+
+@pytest.fixture
+def own_cases(tmp_path, monkeypatch):
+    (tmp_path / "own_cases.py").write_text(OWN_CASES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    made = SimpleNamespace(__module__="own_cases")
+    monkeypatch.setattr(apart, "CASES", dict.fromkeys(("fine", "wrong", "killed", "slow"), made))
+
+
+def test_a_case_runs_in_a_process_of_its_own(own_cases):
+    (found,) = apart.apart("fine", Scale(lines=7))
+    assert found == Row("a", 0.5, None, None, "7", "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "reason"),
+    [("wrong", 60, "ValueError: lines differ"), ("killed", 60, "signal SIGKILL"), ("slow", 0.1, "ended after 0.1 s")],
+)
+def test_a_case_that_fails_crashes_or_hangs_is_told(own_cases, name, seconds, reason):
+    with pytest.raises(CaseFailed, match=reason):
+        apart.apart(name, Scale(), seconds)
+
+
+def test_other_programs_answer_in_json_or_fail_with_their_last_line(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nprint('before')\nprint(sys.argv[1])\nint(sys.argv[1])")
+    assert apart.json_of(str(script), "7", python=sys.executable) == 7
+    with pytest.raises(RuntimeError, match=r"script.py x failed: ValueError: invalid literal"):
+        apart.json_of(str(script), "x", python=sys.executable)
+
+
+def test_reference_runs_are_read_from_the_store(monkeypatch):
+    from utils.leaderboard import executions, reading
+
+    def run(seconds, status="finished"):
+        return SimpleNamespace(seconds=seconds, status=status, source="real", budget="full")
+
+    found = {
+        "04_unsupervised_detectors": run(100.0),
+        "05_dbscan_labelling": run(1_000.0),
+        "09_lstm_log_sequences": run(1.0, "failed"),
+    }
+    monkeypatch.setattr(reading, "read", lambda: None)
+    monkeypatch.setattr(executions, "newest", lambda _: found)
+    rows = registry.CASES["notebooks"](TINY)
+    assert [one.met for one in rows] == [True, False, None, None, True]
+    assert rows[-1].ours == 1_100.0
+    assert "make reference" in rows[2].problem

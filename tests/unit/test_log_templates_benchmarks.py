@@ -1,6 +1,5 @@
 """Structure of the log parser's benchmarks at tiny sizes; drain3 itself is not needed."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from benchmarks import log_templates, measure, peers, registry
 from benchmarks.registry import Scale
+from utils.datasets import hdfs
 
 TINY = Scale(rounds=1, raw_lines=600)
 pytestmark = pytest.mark.usefixtures("lab")
@@ -32,12 +32,13 @@ def no_peer(monkeypatch):
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """A drain3 that gives every line a cluster of its own and finds the sessions of the loop."""
+    """A parser that gives every line a cluster of its own and finds the sessions of the loop."""
 
-    def fed(python, path, masks, *identifier):
+    def fed(python, script, path, *arguments):
         lines = Path(path).read_text().splitlines()
-        found, _ = log_templates.read_sessions(path, identifier[0]) if identifier else (None, None)
-        lengths = dict(found.select("session", "n_events").iter_rows()) if identifier else {}
+        identifier = arguments[-1] if arguments[-1] == hdfs.BLOCK_PATTERN else None
+        found = log_templates.read_sessions(path, identifier)[0] if identifier else None
+        lengths = {} if found is None else dict(found.select("session", "n_events").iter_rows())
         return {"seconds": 2.0, "clusters": list(range(len(lines))), "sessions": lengths}
 
     monkeypatch.setattr(peers, "interpreter", lambda *_: Path(sys.executable))
@@ -46,58 +47,73 @@ def stand_in(monkeypatch):
 
 
 def test_without_drain3_ours_is_measured_alone_and_the_reason_is_told(no_peer):
-    rows = registry.CASES["log_templates"](TINY)
-    assert [row.baseline for row in rows] == [None] * 4
-    assert rows[1].data == "drain3 could not be installed: no network"
-    assert [row.met for row in rows[:3]] == [None] * 3
+    templates, beside, one = registry.CASES["log_templates"](TINY)
+    assert [row.baseline for row in (templates, beside, one)] == [None] * 3
+    assert beside.problem == "drain3 could not be installed: no network"
+    assert (templates.met, beside.met) == (None, None)
 
 
 def test_beside_drain3(stand_in):
-    templates, plain, masked, one = registry.CASES["log_templates"](TINY)
-    assert (plain.baseline, masked.baseline) == (2.0, 20.0)
-    assert str(plain.bar) == ">= 10x"
+    templates, beside, one = registry.CASES["log_templates"](TINY)
+    assert (beside.baseline, str(beside.bar), beside.against) == (2.0, ">= 10x", "drain3, line by line")
     assert str(one.bar) == "< 0.001 s"
     assert templates.size.startswith("600 raw lines")
 
 
+def test_beside_other_parsers_on_all_lines_or_on_some(stand_in):
+    rows = registry.CASES["log_parsers"](TINY)
+    assert [row.baseline for row in rows] == [20.0, 2.0, 2.0, 40.0]
+    assert ["scaled" in row.size for row in rows] == [True, False, False, True]
+
+
+def test_a_parser_that_fails_is_told(stand_in, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no such column")
+
+    monkeypatch.setattr(log_templates, "_fed", fail)
+    assert registry.CASES["log_parsers"](TINY)[1].problem == "LogLead 2.0, tipping: no such column"
+
+
 def test_other_sessions_are_not_accepted(stand_in, monkeypatch):
     monkeypatch.setattr(log_templates, "_fed", lambda *some: {**stand_in(*some), "sessions": {"blk_1": 3}})
-    with pytest.raises(RuntimeError, match="loop with drain3"):
+    with pytest.raises(RuntimeError, match="that drain3, line by line finds"):
         registry.CASES["log_templates"](TINY)
 
 
 def test_memory_is_that_of_a_process_of_its_own(monkeypatch):
-    (row,) = registry.CASES["log_memory"](TINY)
-    assert row.size.startswith("6,000 raw lines")
-    assert 0 < row.peak_mb < log_templates.MOST_MB
-    for found, message in (
-        ([1.0, 3_001, 6_000, 6_000], "less than 3000 MB"),
-        ([1.0, 9, 6_000, 5_999], "6000 lines must"),
-    ):
-        answer = SimpleNamespace(stdout=json.dumps(found))
-        monkeypatch.setattr(subprocess, "run", lambda *_, answer=answer, **__: answer)
-        with pytest.raises(RuntimeError, match=message):
-            registry.CASES["log_memory"](TINY)
+    seconds, memory = registry.CASES["log_memory"](TINY)
+    assert seconds.size.startswith("6,000 raw lines")
+    assert 0 < memory.ours < log_templates.MOST_MB
+    assert (memory.unit, str(memory.bar)) == ("MB", "< 3,000 MB")
+    monkeypatch.setattr(log_templates, "json_of", lambda *_: [1.0, 9.0, 6_000, 5_999])
+    with pytest.raises(RuntimeError, match="6000 lines must"):
+        registry.CASES["log_memory"](TINY)
 
 
-def test_accuracy_is_shown_beside_drain3_or_skipped(stand_in, tmp_path, monkeypatch, capsys):
-    assert registry.CASES["log_accuracy"](TINY) == []
-    assert "skipped" in capsys.readouterr().err
+def test_accuracy_is_shown_beside_drain3_or_told_to_be_missing(stand_in, tmp_path, monkeypatch):
+    (missing,) = registry.CASES["log_accuracy"](TINY)
+    assert "no loghub folder" in missing.problem
     folder = tmp_path / "loghub"
     folder.mkdir()
     (tmp_path / "mirror").mkdir()
     monkeypatch.setenv("ANOMALY_DATA_MIRROR", str(tmp_path / "mirror"))
     lines = {"System": ["A"] * 3, "Content": ["a 1", "a 2", "b c"], "EventTemplate": ["a <*>", "a <*>", "b c"]}
     pl.DataFrame(lines).write_parquet(folder / "loghub_2k_structured.parquet")
-    (row,) = registry.CASES["log_accuracy"](TINY)
-    assert row.case == "A: GA 1.000, FGA 1.000; drain3 plain 0.333 / 0.400, masked 0.333 / 0.400"
-    assert "1.000" in capsys.readouterr().out
-    pl.DataFrame({**lines, "EventTemplate": ["x", "y", "y"]}).write_parquet(folder / "loghub_2k_structured.parquet")
-    with pytest.raises(RuntimeError, match="mean GA"):
-        registry.CASES["log_accuracy"](TINY)
+    system, mean = registry.CASES["log_accuracy"](TINY)
+    assert (system.case, system.size) == (
+        "templates of A",
+        "3 lines, 2 templates; GA 1.000, drain3 plain 0.333, masked 0.333",
+    )
+    assert (mean.ours, mean.baseline, mean.ratio, mean.met) == (1.0, pytest.approx(1 / 3), None, True)
+    wrong = {**lines, "System": ["HDFS"] * 3, "EventTemplate": ["x", "y", "y"]}
+    pl.DataFrame(wrong).write_parquet(folder / "loghub_2k_structured.parquet")
+    assert [row.met for row in registry.CASES["log_accuracy"](TINY)] == [None, False, False]
 
 
-def test_a_peer_gets_an_environment_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("with_uv", "made"), [(True, [["-m", "uv"], ["-m", "uv"]]), (False, [["-m", "venv"], ["-m", "pip"]])]
+)
+def test_a_peer_gets_an_environment_once(with_uv, made, tmp_path, monkeypatch):
     commands = []
 
     def run(command, **_):
@@ -108,10 +124,12 @@ def test_a_peer_gets_an_environment_once(tmp_path, monkeypatch):
             python.touch()
 
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(peers, "find_spec", lambda name: with_uv or None)
     for _ in range(2):
-        python = peers.interpreter("drain3", "drain3==0.9.11", tmp_path)
+        python = peers.interpreter("drain3", "drain3==0.9.11 numpy", tmp_path)
     assert python.is_relative_to(tmp_path / "drain3-0.9.11")
-    assert [command[:2] for command in commands] == [["-m", "venv"], ["-m", "pip"], *[["-c", "import drain3"]] * 2]
+    assert [command[:2] for command in commands] == [*made, *[["-c", "import drain3"]] * 2]
+    assert commands[1][-2:] == ["drain3==0.9.11", "numpy"]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +168,7 @@ class TemplateMiner:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     log = tmp_path / "x.log"
     log.write_text("blk_1 a\nblk_2\nblk_1\n")
-    assert log_templates._fed(Path(sys.executable), log, "masked")["clusters"] == [7, 5, 5]
-    result = log_templates._fed(Path(sys.executable), log, "plain", r"blk_\d")
+    script = log_templates.DRAIN3_SCRIPT
+    assert log_templates._fed(Path(sys.executable), script, log, "masked")["clusters"] == [7, 5, 5]
+    result = log_templates._fed(Path(sys.executable), script, log, "plain", r"blk_\d")
     assert (result["clusters"], result["sessions"]) == ([], {"blk_1": 2, "blk_2": 1})
-    assert json.dumps(result)
