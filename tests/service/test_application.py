@@ -1,6 +1,7 @@
 """The application without a network: keys, limits, time, and any champion of a table."""
 
 import asyncio
+import io
 import json
 import logging
 import threading
@@ -470,22 +471,33 @@ def test_the_key_comes_from_a_file_or_from_the_environment(tmp_path, monkeypatch
         key_from(file)
 
 
-def test_lines_are_written_by_a_thread_and_dropped_where_too_many_wait(capsys, monkeypatch):
-    held, begun = threading.Event(), threading.Event()
+def test_lines_are_written_together_and_dropped_where_too_many_wait(monkeypatch):
+    class Held(io.StringIO):
+        def write(self, text):
+            begun.set()
+            held.wait(5)
+            return super().write(text)
 
-    def emit(handler, record):
-        begun.set()
-        held.wait(5)
-        written.append(handler.format(record))
-
-    written = []
+    held, begun, stream = threading.Event(), threading.Event(), Held()
     monkeypatch.setattr(observing, "MOST_LINES", 3)
-    monkeypatch.setattr(logging.StreamHandler, "emit", emit)
+    monkeypatch.setattr(observing, "WRITE_SECONDS", 0.001)
+    monkeypatch.setattr("sys.stderr", stream)
     with observing.logged_to_stderr():
         observer = observing.Observer()
         for number in range(9):
             observer.say("line", {"number": number})
             begun.wait(5)
         held.set()
-    assert [json.loads(line)["number"] for line in written] == [0, 1, 2, 3]
+    assert [json.loads(line)["number"] for line in stream.getvalue().splitlines()] == [0, 1, 2, 3]
     assert LOGGER.propagate
+
+
+def test_nobody_waits_for_lines_that_nobody_reads(monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    with observing.logged_to_stderr():
+        observing.Observer().say("line", {})
+    assert not LOGGER.handlers

@@ -98,10 +98,10 @@ def test_several_columns_are_counted_in_the_sentence(profile):
 
 
 def test_rows_that_cannot_be_read_are_skipped_and_the_others_count(profile):
-    def read(records):
-        if any("size" not in record for record in records):
+    def read(rows):
+        if "size" not in rows.columns:
             raise DataError("a size is needed")
-        return pl.DataFrame(records)
+        return rows
 
     frame, scores = table(20, seed=4)
     monitor = DriftMonitor(profile, read, window=400)
@@ -111,6 +111,17 @@ def test_rows_that_cannot_be_read_are_skipped_and_the_others_count(profile):
     assert monitor.flush() == []
     report = monitor.report()
     assert (report["rows"], report["skipped"]) == (20, 3)
+
+
+def test_rows_of_requests_that_do_not_go_together_are_counted_apart(profile):
+    frame, scores = table(30, seed=8)
+    monitor = DriftMonitor(profile, window=400)
+    ask(monitor, frame[:10], scores[:10])
+    for row in frame[10:].with_columns(beyond=pl.lit(1)).to_dicts():
+        monitor.add([row], [0.0], [False])
+    monitor.add([{**frame.row(0, named=True), "size": "a lot"}], [0.0], [False])
+    report = monitor.report()
+    assert (report["rows"], report["skipped"]) == (31, 0)
 
 
 def test_memory_is_bounded_where_nobody_counts(profile):

@@ -40,7 +40,8 @@ def _gap(above: str, below: str) -> Derived:
     return Derived(above, below, np.subtract)
 
 
-def _over_root(above: Floats, below: Floats) -> Floats:
+def over_root(above: Floats, below: Floats) -> Floats:
+    """Divide by the square root (n,)."""
     return np.asarray(above / np.sqrt(below))
 
 
@@ -57,7 +58,7 @@ DERIVED: Mapping[str, Derived] = MappingProxyType(
         "rarest source for the size": _ratio(f"min_{SOURCE}", SIZE),
         "rarest dest for the size": _ratio(f"min_{DEST}", SIZE),
         "local spread for the size": _ratio(STD_LOCAL, SIZE),
-        "local spread for the root of the size": Derived(STD_LOCAL, SIZE, _over_root),
+        "local spread for the root of the size": Derived(STD_LOCAL, SIZE, over_root),
         "sum of source degrees": Derived(f"avg_{SOURCE}", SIZE, np.multiply),
     }
 )

@@ -2,20 +2,23 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from utils.serving import answers, bodies, decisions, described
-from utils.serving.answers import JSON, Refused, invalid, no_champion, unknown_model
+from utils.serving.answers import JSON, Answer, Refused, invalid, no_champion, unknown_model
 from utils.serving.decisions import EXPLAINED, Decided, Explained
-from utils.serving.limits import FACTS, Gate, Work, body_of, check_json
+from utils.serving.limits import FACTS, Gate, Work, body_of, check_json, headers_of
 from utils.serving.observing import METRICS_TYPE, Observer
 from utils.serving.options import Options
 from utils.serving.registry import Registry, Served
@@ -25,9 +28,10 @@ SMALL = 16_384
 """Bytes of a body up to which a compiled champion answers at once; the way to a thread and back takes longer."""
 
 LOOK_SECONDS = 0.02
-COUNT_SECONDS = 0.25
+COUNT_SECONDS = 1.0
 """Time that rows wait until they are counted for drift."""
 
+PREDICT = "/{model}/predict"
 ERRORS = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -77,7 +81,7 @@ class Service:
     async def model(self, request: Request) -> Response:
         """Describe one model, with its card."""
         _route(request, "/models/{name}")
-        served = await self._served(request, request.path_params["name"])
+        served = await self._served(request.scope, request.path_params["name"])
         return _json({**described.model(served), "card": served.card, "columns": described.columns(served)})
 
     async def metrics(self, request: Request) -> Response:
@@ -97,7 +101,7 @@ class Service:
     async def drift(self, request: Request) -> Response:
         """Compare what was asked so far with what the champion learned from."""
         _route(request, "/{model}/drift")
-        served = await self._served(request, request.path_params["model"])
+        served = await self._served(request.scope, request.path_params["model"])
         if (monitor := served.drift) is None:
             said = (
                 f"version {served.version} of model {served.name!r} has no profile of its training: register it again"
@@ -107,18 +111,32 @@ class Service:
         return _json({"model": served.name, "version": served.version, **report})
 
     async def predict(self, request: Request) -> Response:
-        """Decide on the rows of a request."""
-        _route(request, "/{model}/predict")
-        served = await self._served(request, request.path_params["model"])
-        explained = _explained(request)
-        check_json(request.headers)
-        body = await body_of(request.headers, request.receive, self.options.most_bytes, self.options.seconds)
-        task = partial(self.decide, served, body, explained)
+        """Decide on the rows of a request; most requests are answered before they come to the routes."""
+        name, headers = request.path_params["model"], headers_of(request.scope)
+        said = await self.decided(name, request.scope, headers, request.receive)
+        return Response(said.body, said.status, media_type=JSON, headers=dict(said.headers))
+
+    async def decided(self, name: str, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Answer:
+        """Answer a request for decisions.
+
+        Raises:
+            Refused: if there is no such model, or the request cannot be used.
+            ClientDisconnect: if the client goes away.
+        """
+        facts = scope[FACTS]
+        facts["route"] = PREDICT
+        served = await self._served(scope, name)
+        explained = _explained(scope["query_string"])
+        check_json(headers)
+        body = await body_of(headers, receive, self.options.most_bytes, self.options.seconds)
         at_once = served.compiled is not None and len(body) <= SMALL and explained == "none"
-        result = task(None) if at_once else await self.work.run(task)
-        request.scope[FACTS].update(rows=len(result.decided.columns["decision"]), alarms=result.alarms)
+        if at_once:
+            result = self.decide(served, body, explained, None)
+        else:
+            result = await self.work.run(partial(self.decide, served, body, explained))
+        facts["rows"], facts["alarms"] = len(result.decided.columns["decision"]), result.alarms
         self._count(served, result)
-        return Response(result.body, media_type=JSON, headers={"x-model-version": str(served.version)})
+        return Answer(200, result.body, {"x-model-version": str(served.version)})
 
     def decide(self, served: Served, body: bytes, explained: Explained, stop: threading.Event | None) -> Result:
         """Answer a body.
@@ -150,18 +168,19 @@ class Service:
         if served.drift is not None and not self.work.stopped:
             self.work.later(served.drift.flush)
 
-    async def _served(self, request: Request, name: str) -> Served:
+    async def _served(self, scope: Scope, name: str) -> Served:
         """The champion of a name; one that is still being loaded is loaded next and waited for.
 
         Raises:
             Refused: if there is none.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.options.seconds
-        while (served := self.registry.served.get(name)) is None:
-            self._check_coming(name, loop.time() < deadline)
+        served = self.registry.served.get(name)
+        deadline = time.monotonic() + self.options.seconds
+        while served is None:
+            self._check_coming(name, time.monotonic() < deadline)
             await asyncio.sleep(LOOK_SECONDS)
-        request.scope[FACTS].update(model=name, version=served.version)
+            served = self.registry.served.get(name)
+        scope[FACTS].update(model=name, version=served.version)
         return served
 
     def _check_coming(self, name: str, in_time: bool) -> None:
@@ -195,13 +214,13 @@ def create(options: Options | None = None) -> FastAPI:
         ("/models", service.models, "GET"),
         ("/models/{name}", service.model, "GET"),
         ("/{model}/drift", service.drift, "GET"),
-        ("/{model}/predict", service.predict, "POST"),
+        (PREDICT, service.predict, "POST"),
     ):
         app.add_route(path, endpoint, methods=[method])
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Refused, _refused)
-    app.add_middleware(Gate, options=service.options, observer=service.observer)
+    app.add_middleware(Gate, options=service.options, observer=service.observer, decided=service.decided)
     return app
 
 
@@ -213,13 +232,15 @@ def _json(said: Any) -> Response:  # noqa: ANN401 - whatever JSON can say
     return Response(answers.as_json(said), media_type=JSON)
 
 
-def _explained(request: Request) -> Explained:
+def _explained(query: bytes) -> Explained:
     """Which rows get reasons.
 
     Raises:
         Refused: if there is no such choice, or another parameter.
     """
-    given = request.query_params.multi_items()
+    if not query:
+        return "none"
+    given = QueryParams(query).multi_items()
     for name, value in given:
         if name != "explain":
             raise invalid(f"the parameter must be explain, found {name[:60]!r}: leave it out", name)

@@ -16,6 +16,7 @@ from utils.evaluation.drift import Look, Profile, Watch
 from utils.evaluation.drift.testing import ALPHA, SIZE
 from utils.evaluation.drift.watch import WINDOW, State
 from utils.evaluation.inputs import Bools, Floats, Values
+from utils.serving.decisions import frame_of
 
 Rows = pl.DataFrame | Sequence[Mapping[str, object]]
 Read = Callable[[Any], pl.DataFrame]
@@ -70,7 +71,8 @@ class DriftMonitor:
 
         Args:
             profile: what training looked like.
-            read: makes the columns of the profile from rows, ``model.monitored``; rows are frames of them if not given.
+            read: makes the columns of the profile from rows, ``model.monitored``; records come to it as a frame. Rows
+                have the columns of the profile if it is not given.
             window: rows of a window.
             alpha: share of the windows that may give a false alarm.
             size: least size (Cohen's h) of a difference that matters.
@@ -178,29 +180,37 @@ class DriftMonitor:
         return [Metric(name, text, kind, {}, float(value)) for name, text, kind, value in whole] + list(_of(table))
 
     def _tables(self, waiting: list[_Waiting]) -> Iterator[tuple[pl.DataFrame, Floats, Bools]]:
-        """Rows that wait as tables: records of many requests together, as reading them costs little more than one."""
-        records = [one for one in waiting if not isinstance(one.rows, pl.DataFrame)]
-        apart = [one for one in waiting if isinstance(one.rows, pl.DataFrame)]
-        if len(records) > 1:
-            scores, decisions = (np.concatenate([one[place] for one in records]) for place in (1, 2))
-            joined = self._table([row for one in records for row in one.rows], len(scores))
-            if joined is not None:
-                yield joined, scores, decisions
-                records = []
-        for one in apart + records:
-            frame = self._table(one.rows, len(one.scores))
-            if frame is None:
-                self._skipped += len(one.scores)
+        """Rows that wait as tables: records with the same names together, apart where they cannot be read so."""
+        alike: dict[Any, list[_Waiting]] = {}
+        for place, one in enumerate(waiting):
+            apart = isinstance(one.rows, pl.DataFrame) or not one.rows
+            alike.setdefault(place if apart else tuple(one.rows[0]), []).append(one)
+        for ones in alike.values():
+            together = ones[0] if len(ones) == 1 else _joined(ones)
+            frame = self._table(together.rows, len(together.scores))
+            if frame is not None:
+                yield frame, together.scores, together.decisions
+            elif len(ones) == 1:
+                self._skipped += len(together.scores)
             else:
-                yield frame, one.scores, one.decisions
+                for one in ones:
+                    yield from self._tables([one])
 
     def _table(self, rows: Any, number: int) -> pl.DataFrame | None:  # noqa: ANN401 (rows of any form)
         """The columns that are compared; none where the rows cannot be read."""
         try:
-            frame = pl.DataFrame(rows, infer_schema_length=None) if self._read is None else self._read(rows)
-        except (LabError, pl.exceptions.PolarsError, TypeError, ValueError):
+            frame = rows if isinstance(rows, pl.DataFrame) or not rows else frame_of(rows)
+            frame = pl.DataFrame(frame) if self._read is None else self._read(frame)
+        except (LabError, pl.exceptions.PolarsError, KeyError, TypeError, ValueError, OverflowError):
             return None
         return frame if frame.height == number else None
+
+
+def _joined(waiting: Sequence[_Waiting]) -> _Waiting:
+    """Records of many requests together, as reading them costs little more than reading one."""
+    scores, decisions = (np.concatenate([one[place] for one in waiting]) for place in (1, 2))
+    rows: list[Any] = [row for one in waiting for row in one.rows]
+    return _Waiting(rows, scores, decisions)
 
 
 _STATES: Mapping[State, int] = {"too few rows": 0, "ok": 1, "drifting": 2}

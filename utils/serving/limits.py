@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import hmac
+import itertools
 import re
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +20,7 @@ from utils.serving.observing import Observer
 from utils.serving.options import Options
 
 T = TypeVar("T")
+Deciding = Callable[[str, Scope, Mapping[str, str], Receive], Awaitable[Answer]]
 FACTS = "anomaly.facts"
 """Where a request keeps what is logged of it."""
 
@@ -36,54 +37,66 @@ CLIENT_GONE = 499
 
 
 class Gate:
-    """The outermost layer of the application: request id, key, log and metrics, and an answer whatever happens."""
+    """The outermost layer of the application: request id, key, log and metrics, and an answer whatever happens.
 
-    def __init__(self, app: ASGIApp, options: Options, observer: Observer) -> None:
+    Requests for decisions, ``POST /{model}/predict``, are answered here; all others go on to the routes.
+
+    Args:
+        app: the routes.
+        options: of the service.
+        observer: told of each request.
+        decided: answers a request for decisions: name of the model, scope, headers, and what receives the body.
+    """
+
+    def __init__(self, app: ASGIApp, options: Options, observer: Observer, decided: Deciding) -> None:
         self.app = app
         self.key = options.key.encode()
         self.observer = observer
+        self.decided = decided
+        self._begun, self._number = uuid.uuid4().hex[:20], itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request pass."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        facts: dict[str, Any] = {"method": scope["method"], "request_id": _request_id(headers)}
+        headers = headers_of(scope)
+        facts: dict[str, Any] = {"method": scope["method"], "request_id": self._request_id(headers)}
         scope[FACTS] = facts
-        sent = {"status": 0}
+        sending = _Sending(send, facts["request_id"])
         start = time.perf_counter()
         self.observer.began()
         try:
-            await self._passed(scope, headers, receive, _telling(send, facts, sent))
+            await self._passed(scope, headers, receive, sending)
         except ClientDisconnect:
-            sent["status"] = CLIENT_GONE
+            sending.status = CLIENT_GONE
         finally:
-            route = str(facts.pop("route", OTHER_ROUTE))
-            self.observer.ended(route, sent["status"] or CLIENT_GONE, time.perf_counter() - start, facts)
+            route = facts.pop("route", OTHER_ROUTE)
+            self.observer.ended(route, sending.status or CLIENT_GONE, time.perf_counter() - start, facts)
 
-    async def _passed(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def noticing(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+    async def _passed(self, scope: Scope, headers: Mapping[str, str], receive: Receive, sending: "_Sending") -> None:
         try:
             self._check_key(scope, headers)
-            await self.app(scope, receive, noticing)
+            if model := _model_asked(scope):
+                await answer(await self.decided(model, scope, headers, receive), sending)
+            else:
+                await self.app(scope, receive, sending)
         except ClientDisconnect:
             raise
         except Refused as refused:
-            await answer(refused.answer, send)
+            await answer(refused.answer, sending)
         except Exception as error:  # a client never sees a traceback
             self.observer.failed(error, {"request_id": scope[FACTS]["request_id"]})
-            if not started:
+            if not sending.status:
                 said = "the service failed on this request: report its request id"
-                await answer(Refused(500, "internal", said).answer, send)
+                await answer(Refused(500, "internal", said).answer, sending)
 
-    def _check_key(self, scope: Scope, headers: Headers) -> None:
+    def _request_id(self, headers: Mapping[str, str]) -> str:
+        """The id that the client gave, if it is one; else a new one."""
+        given = headers.get(REQUEST_ID, "")
+        return given if given and GOOD_ID.fullmatch(given) else f"{self._begun}{next(self._number):012x}"
+
+    def _check_key(self, scope: Scope, headers: Mapping[str, str]) -> None:
         """Ask for the key, in constant time.
 
         Raises:
@@ -95,6 +108,21 @@ class Gate:
         if not hmac.compare_digest(given.encode("latin-1", "replace"), self.key):
             said = "a request must carry the key in X-API-Key or as a bearer token, found none that fits: send the key"
             raise Refused(401, "unauthorized", said, "X-API-Key", {"www-authenticate": "Bearer"})
+
+
+class _Sending:
+    """Sends with the request id, and remembers the status: 0 before anything was sent."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self.status = 0
+        self._send, self._id = send, request_id.encode()
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message.setdefault("headers", []).append((REQUEST_ID.encode(), self._id))
+        with contextlib.suppress(OSError):
+            await self._send(message)
 
 
 class Work:
@@ -154,13 +182,21 @@ class Work:
             done.exception()  # one that nobody waits for any more has been asked for
 
 
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Headers by name in lower case; of one that stands twice the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+
+
 def check_json(headers: Mapping[str, str]) -> None:
     """Check that a body says to be JSON in UTF-8, not compressed.
 
     Raises:
         Refused: if it does not.
     """
-    kind, _, parameters = headers.get("content-type", "").partition(";")
+    given = headers.get("content-type", "")
+    if given == JSON and "content-encoding" not in headers:
+        return
+    kind, _, parameters = given.partition(";")
     kind, charset = kind.strip().lower(), parameters.strip().lower().removeprefix("charset=").strip('"')
     if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
         found = kind[:60] or "none"
@@ -186,24 +222,15 @@ async def body_of(headers: Mapping[str, str], receive: Receive, most: int, secon
     size = int(declared) if declared.isdigit() else 0
     if size > DISCARDED:
         raise _too_large(most)
-    parts: list[bytes] = []
-    received = 0
     try:
         async with asyncio.timeout(seconds):
-            async for part in _parts(receive):
-                received += len(part)
-                if received > DISCARDED:
-                    raise _too_large(most)
-                if received > most or size > most:
-                    parts.clear()
-                else:
-                    parts.append(part)
+            received, body = await _received(receive, most if size <= most else 0)
     except TimeoutError:
         said = f"the body must arrive within {seconds:g} s, but did not: send it faster, or in parts"
         raise Refused(408, "too_slow", said, "body", {"connection": "close"}) from None
     if received > most or size > most:
         raise _too_large(most)
-    return b"".join(parts)
+    return body
 
 
 async def answer(said: Answer, send: Send) -> None:
@@ -214,14 +241,29 @@ async def answer(said: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": said.body})
 
 
-async def _parts(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
+async def _received(receive: Receive, most: int) -> tuple[int, bytes]:
+    """Bytes that came, and the body as long as it is not larger than ``most``.
+
+    Raises:
+        Refused: if no end is to be expected.
+        ClientDisconnect: if the client goes away.
+    """
+    parts: list[bytes] = []
+    received, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        yield message.get("body", b"")
+        part = message.get("body", b"")
+        received += len(part)
+        if received > DISCARDED:
+            raise _too_large(most)
+        if received > most:
+            parts.clear()
+        else:
+            parts.append(part)
         more = message.get("more_body", False)
+    return received, parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(most: int) -> Refused:
@@ -229,20 +271,9 @@ def _too_large(most: int) -> Refused:
     return Refused(413, "too_large", message, "body", {"connection": "close"})
 
 
-def _telling(send: Send, facts: Mapping[str, Any], sent: dict[str, int]) -> Send:
-    """Send with the request id, and remember the status."""
-
-    async def telling(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            sent["status"] = message["status"]
-            message.setdefault("headers", []).append((REQUEST_ID.encode(), str(facts["request_id"]).encode()))
-        with contextlib.suppress(OSError):
-            await send(message)
-
-    return telling
-
-
-def _request_id(headers: Headers) -> str:
-    """The id that the client gave, if it is one; else a new one."""
-    given = headers.get(REQUEST_ID, "")
-    return given if GOOD_ID.fullmatch(given) else uuid.uuid4().hex
+def _model_asked(scope: Scope) -> str:
+    """The model that decisions are asked of, if they are."""
+    if scope["method"] != "POST" or scope.get("root_path"):
+        return ""
+    parts = scope["path"].split("/")
+    return str(parts[1]) if len(parts) == 3 and parts[2] == "predict" else ""

@@ -3,11 +3,12 @@
 import contextlib
 import json
 import logging
-import queue
+import sys
+import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,11 @@ MOST_PLACES = 6
 MOST_LINES = 10_000
 """Lines that may wait to be written."""
 
+WRITE_SECONDS = 0.1
+"""Time between two writings of lines."""
+
 LAST_SECONDS = 2.0
+LEVELS = {level: logging.getLevelName(level).lower() for level in (logging.INFO, logging.WARNING, logging.ERROR)}
 
 METRICS_TYPE = CONTENT_TYPE_LATEST
 
@@ -55,6 +60,8 @@ class Observer:
         self._ready = Gauge("anomaly_models_ready", "Models that answer.", **shared)
         ProcessCollector(registry=self.registry)
         self._models: set[str] = set()
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._decided: dict[str, tuple[Histogram, Counter, Counter]] = {}
 
     def began(self) -> None:
         """Count a request in."""
@@ -70,15 +77,27 @@ class Observer:
             facts: ``model``, ``version``, ``rows``, ``alarms``, ``request_id``, ``method``; no contents.
         """
         self._running.dec()
-        model = str(facts.get("model") or "")
-        self._requests.labels(route, model, str(status)).inc()
-        self._seconds.labels(route, model).observe(seconds)
-        if (rows := facts.get("rows")) is not None:
-            self._rows.labels(model).observe(rows)
-            self._decisions.labels(model, "anomaly").inc(facts["alarms"])
-            self._decisions.labels(model, "normal").inc(rows - facts["alarms"])
+        model = facts.get("model") or ""
+        requests, taken = self._answered.get((route, model, status)) or self._of_answers(route, model, status)
+        requests.inc()
+        taken.observe(seconds)
+        if (number := facts.get("rows")) is not None:
+            rows, anomalies, normal = self._decided.get(model) or self._of_decisions(model)
+            rows.observe(number)
+            anomalies.inc(facts["alarms"])
+            normal.inc(number - facts["alarms"])
         level = logging.ERROR if status == 500 else logging.INFO
         self.say("request", {"route": route, "status": status, "ms": round(1e3 * seconds, 3), **facts}, level)
+
+    def _of_answers(self, route: str, model: str, status: int) -> tuple[Counter, Histogram]:
+        """Metrics of answers with their labels, which are looked up once."""
+        made = self._requests.labels(route, model, str(status)), self._seconds.labels(route, model)
+        return self._answered.setdefault((route, model, status), made)
+
+    def _of_decisions(self, model: str) -> tuple[Histogram, Counter, Counter]:
+        """Metrics of decisions with their labels."""
+        anomalies, normal = (self._decisions.labels(model, said) for said in ("anomaly", "normal"))
+        return self._decided.setdefault(model, (self._rows.labels(model), anomalies, normal))
 
     def told(self, event: str, facts: Mapping[str, object]) -> None:
         """Count and write what the registry tells."""
@@ -97,13 +116,8 @@ class Observer:
     def say(self, event: str, facts: Mapping[str, object], level: int = logging.INFO) -> None:
         """Write one line of JSON."""
         if LOGGER.isEnabledFor(level):
-            line = {
-                "time": round(time.time(), 3),
-                "level": logging.getLevelName(level).lower(),
-                "event": event,
-                **facts,
-            }
-            LOGGER.log(level, "%s", json.dumps(line, ensure_ascii=True, default=str))
+            line = {"time": round(time.time(), 3), "level": LEVELS[level], "event": event, **facts}
+            LOGGER.handle(logging.LogRecord(LOGGER.name, level, __file__, 0, _written(line), None, None))
 
     def failed(self, error: BaseException, facts: Mapping[str, object] | None = None) -> None:
         """Write where an error came from: types and places, no values."""
@@ -139,42 +153,59 @@ class _Drifts(Collector):
         return families.values()
 
 
-class _Dropping(QueueHandler):
-    """Hands lines to a thread that writes them; a line more than fit is dropped, so that no request waits for a log."""
+class _Lines(logging.Handler):
+    """Keeps lines until a thread writes them together; a line more than may wait is dropped.
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(queue.Full):
-            self.queue.put_nowait(record)
+    No request waits for a log, and no thread is woken for a line: that takes longer than to decide.
+    """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[str] = deque()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
 
-class _Writing(QueueListener):
-    """Writes the lines that wait; whoever does not read them cannot keep the service from ending."""
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(self._lines) < MOST_LINES:
+            self._lines.append(record.getMessage())
 
-    def stop(self) -> None:
-        with contextlib.suppress(queue.Full):
-            self.queue.put(self._sentinel, timeout=LAST_SECONDS)  # type: ignore[attr-defined]
-        if self._thread is not None:
-            self._thread.join(LAST_SECONDS)
+    def close(self) -> None:
+        """Write what waits; whoever does not read it cannot keep the service from ending."""
+        self._ending.set()
+        self._thread.join(LAST_SECONDS)
+        super().close()
+
+    def _run(self) -> None:
+        while not self._ending.wait(WRITE_SECONDS):
+            self._write()
+        self._write()
+
+    def _write(self) -> None:
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        if lines:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write("\n".join((*lines, "")))
+                sys.stderr.flush()
 
 
 @contextlib.contextmanager
 def logged_to_stderr(level: int = logging.INFO) -> Iterator[None]:
     """Write the lines to standard error as they are, in a thread of their own, until the block ends."""
-    writing = logging.StreamHandler()
-    writing.setFormatter(logging.Formatter("%(message)s"))
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(MOST_LINES)
-    listener = _Writing(lines, writing)
-    listener.start()
-    LOGGER.handlers[:] = [_Dropping(lines)]
+    lines = _Lines()
+    LOGGER.handlers[:] = [lines]
     LOGGER.setLevel(level)
     LOGGER.propagate = False
     try:
         yield
     finally:
-        listener.stop()
         LOGGER.handlers.clear()
         LOGGER.propagate = True
+        lines.close()
 
 
 def _names(found: object) -> Iterable[str]:
     return map(str, found) if isinstance(found, list) else ()
+
+
+_written = json.JSONEncoder(ensure_ascii=True, default=str).encode

@@ -10,6 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import polars as pl
@@ -24,6 +25,7 @@ from utils.errors import LabError, TrackingError
 from utils.features import call_graph
 from utils.serving.answers import Refused, invalid
 from utils.serving.bodies import Value, inner
+from utils.serving.plain_rows import PlainRows
 
 Style = Literal["rows", "events", "feature"]
 Json = dict[str, Any]
@@ -174,6 +176,8 @@ class RowForm:
         usual: one row of usual values.
         used: names of the columns of training.
         spans: those of stretches of time, in seconds.
+        plain: tells rows of these columns that need no check; ``None`` where there are stretches of time.
+        plain_raw: tells raw records that need none.
     """
 
     columns: TypeAdapter[list[Record]]
@@ -181,6 +185,8 @@ class RowForm:
     usual: Record
     used: frozenset[str]
     spans: frozenset[str] = frozenset()
+    plain: PlainRows | None = None
+    plain_raw: PlainRows | None = None
     key: str = ROWS
 
     @property
@@ -203,7 +209,9 @@ class RowForm:
         _listed(value, most, self.key, "row")
         first = value[0]
         whole = self.raw is None or (isinstance(first, dict) and self.used <= set(first))
-        adapter = self.columns if whole or self.raw is None else self.raw
+        adapter, plain = (self.columns, self.plain) if whole or self.raw is None else (self.raw, self.plain_raw)
+        if plain is not None and (seen := plain.of(value)) is not None:
+            return Asked(seen)
         rows = checked(adapter, value, self.key)
         return Asked([self._timed(row) for row in rows] if self.spans and adapter is self.columns else rows)
 
@@ -508,12 +516,22 @@ def _row_form(model: Champion) -> RowForm:
     usual: Record = example.row(0, named=True)
     missing = _may_miss(model)
     types = {name: _column_type(dtype, name in missing) for name, dtype in model.input_types_.items()}
-    raw = None
+    raw = plain_raw = None
     if model.reader_ is not None:
         raw = _table_adapter("Record", dict.fromkeys(model.reader_.inputs, Text | None))
+        plain_raw = PlainRows(dict.fromkeys(model.reader_.inputs, frozenset({str, NoneType})))
         usual = dict.fromkeys(model.reader_.inputs, "12")
     spans = frozenset(name for name, dtype in model.input_types_.items() if dtype.startswith("Duration"))
-    return RowForm(_table_adapter("Row", types), raw, usual, frozenset(types), spans)
+    plain = {name: _plain_types(dtype, name in missing) for name, dtype in model.input_types_.items()}
+    return RowForm(
+        columns=_table_adapter("Row", types),
+        raw=raw,
+        usual=usual,
+        used=frozenset(types),
+        spans=spans,
+        plain=None if spans else PlainRows(plain),
+        plain_raw=plain_raw,
+    )
 
 
 def _may_miss(model: Champion) -> set[str]:
@@ -536,6 +554,15 @@ def _column_type(dtype: str, missing: bool) -> Any:  # noqa: ANN401 - a type
     else:
         kind = Number if dtype.startswith("Float") else Seconds if dtype.startswith("Duration") else Text
     return kind | None if missing else kind
+
+
+def _plain_types(dtype: str, missing: bool) -> frozenset[type]:
+    """Types of values that :func:`_column_type` takes as they are."""
+    if dtype == "Boolean":
+        kinds: set[type] = {bool}
+    else:
+        kinds = {int, float} if dtype.startswith(("Int", "UInt", "Float")) else {str}
+    return frozenset(kinds | ({NoneType} if missing else set()))
 
 
 def _text_of(item: Value, place: int) -> str:

@@ -7,12 +7,13 @@ holds is left to the champion, whose answers and complaints stay the only ones.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from utils.classifiers.champion import HUGE, Champion
+from utils.classifiers.compiled.assembling import Assembler
 from utils.classifiers.compiled.texts import Measured, measured
 from utils.classifiers.graph_ratios import GraphRatios
 from utils.errors import SettingsError
@@ -38,25 +39,27 @@ class RecordEncoder:
     def __init__(self, champion: Champion) -> None:
         features, reader = champion.features_, champion.reader_
         _require_known(champion)
-        self._features: FlowFeatures = features
         self._measured: Measured | None = measured(reader) if isinstance(reader, TextReader) else None
         self._used = frozenset(champion.input_types_)
-        self._rows = _getter(features.number_names_)
+        numbers, nominal = features.number_names_, features.nominal_columns_
+        named = [column.name for column in nominal]
+        self._take = itemgetter(*dict.fromkeys((*numbers, *named, *self._used)), *self._used)  # always a tuple
+        self._numbers = slice(len(numbers))
         self._types = {int, float, NoneType} | ({bool} if "Boolean" in champion.input_types_.values() else set())
-        self._nominal = [(column.name, _reader_of_names(column)) for column in features.nominal_columns_]
+        self._codes = [(place, _reader_of_names(column)) for place, column in enumerate(nominal, len(numbers))]
+        self._assemble = Assembler(features)
 
     def encode(self, records: Sequence[Record]) -> NDArray[Any] | None:
         """Encode records (n, outputs); nothing where one of them is not ordinary."""
-        complete: list[Record] = []
-        for record in self._completed(records):
-            if record is None or not self._used <= record.keys():
-                return None
-            complete.append(record)
-        numbers = self._numbers(complete)
-        codes = [[code(record[name]) for record in complete] for name, code in self._nominal]
-        if numbers is None or any(code is None for column in codes for code in column):
+        try:
+            rows = [self._take(cast("Record", record)) for record in self._completed(records)]
+        except (KeyError, TypeError):
             return None
-        return self._features.assemble(numbers, [np.array(column, dtype=np.int64) for column in codes])
+        numbers = self._read(rows)
+        codes = [[code(row[place]) for row in rows] for place, code in self._codes]
+        if numbers is None or any(None in column for column in codes):
+            return None
+        return self._assemble(numbers, cast("list[list[int]]", codes))
 
     def _completed(self, records: Sequence[Record]) -> Iterator[Record | None]:
         """Records with the columns that are made of their texts; nothing for one that cannot be read."""
@@ -66,12 +69,13 @@ class RecordEncoder:
         for record in records:
             yield record if self._used <= record.keys() else self._measured(record)
 
-    def _numbers(self, records: Sequence[Record]) -> NDArray[np.float64] | None:
-        rows = [self._rows(record) for record in records]
-        if not all(self._types.issuperset(map(type, row)) for row in rows):
+    def _read(self, rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64] | None:
+        """Numbers of rows, missing ones NaN (n, columns); nothing where one is none, or beyond all measure."""
+        parts = [row[self._numbers] for row in rows]
+        if not all(self._types.issuperset(map(type, part)) for part in parts):
             return None
         try:
-            numbers = np.array(rows, dtype=np.float64)
+            numbers = np.array(parts, dtype=np.float64)
         except OverflowError:
             return None
         magnitude = np.abs(numbers)
@@ -95,13 +99,6 @@ def _require_known(champion: Champion) -> None:
         wanted = f"read numbers and names, found stretches of time in {spans[0]!r}"
     if wanted:
         raise SettingsError(f"a champion that is compiled must {wanted}: serve it plainly")
-
-
-def _getter(names: Sequence[str]) -> Callable[[Record], tuple[Any, ...]]:
-    """What takes values out of a record, always as a tuple."""
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda record: tuple(record[name] for name in names)
 
 
 def _reader_of_names(column: Column) -> Callable[[Any], int | None]:

@@ -8,6 +8,7 @@ Source:
     Statistics 1947 (how many new rows fall between order statistics does not depend on the distribution).
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -160,10 +161,14 @@ class Names:
 
     def count(self, values: pl.Series, weight: Floats | None = None) -> Ints:
         """Count values in cells, each as often as its weight says (k + 2,)."""
-        found = _mass(values, np.ones(len(values)) if weight is None else weight)
-        place = np.array([0 if name is None else self._places.get(name, 1) for name in found["value"]], dtype=np.int64)
-        counted = np.bincount(place, found["weight"].to_numpy(), minlength=len(self.counts))
-        return _rounded(counted.astype(np.float64))
+        if weight is None:
+            found = Counter(_texts(values).to_list())
+            names, mass = list(found), np.array(list(found.values()), dtype=np.float64)
+        else:
+            summed = _mass(values, weight)
+            names, mass = summed["value"].to_list(), summed["weight"].to_numpy()
+        place = np.array([0 if name is None else self._places.get(name, 1) for name in names], dtype=np.int64)
+        return _rounded(np.bincount(place, mass, minlength=len(self.counts)).astype(np.float64))
 
     @cached_property
     def sets(self) -> Bools:
@@ -232,6 +237,8 @@ def floats(values: pl.Series) -> Floats:
         values = values.dt.total_microseconds() / 1e6
     if values.dtype.is_nested():
         return np.full(len(values), np.nan)
+    if values.dtype.is_integer() or values.dtype.is_float():
+        return values.to_numpy().astype(np.float64, copy=False)
     return np.asarray(values.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy())
 
 

@@ -24,7 +24,6 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from utils.evaluation.drift.cells import Names, Numbers
 from utils.evaluation.drift.profile import Counts, Profile
 from utils.evaluation.inputs import Bools, Floats, Ints, as_fraction
 
@@ -75,8 +74,7 @@ def drift(profile: Profile, counts: Counts, *, alpha: float = ALPHA, size: float
     level = as_fraction(alpha, "the rate of false alarms", "give a share such as 0.001")
     if not profile.columns or not counts.rows:
         return pl.DataFrame(schema=COLUMNS)
-    parts = np.split(counts.cells, profile.bounds[1:-1])
-    found = [_telling(column, part, size) for column, part in zip(profile.columns, parts, strict=True)]
+    found = _telling(profile, counts, size)
     p = _holm(np.array([one.log_p for one in found]))
     rows = [
         (
@@ -89,17 +87,17 @@ def drift(profile: Profile, counts: Counts, *, alpha: float = ALPHA, size: float
         )
         for kind, column, one, corrected in zip(profile.kinds, profile.columns, found, p.tolist(), strict=True)
     ]
-    return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+    return pl.DataFrame(dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)), schema=COLUMNS)
 
 
-def excess(before: Ints, rows_before: int, now: Ints, rows_now: int) -> Floats:
+def excess(before: Ints, rows_before: int | Ints, now: Ints, rows_now: int | Ints) -> Floats:
     """Bound the probability that at least as many new rows lie in a set as do, if they are drawn as the others were.
 
     Args:
         before: training rows in each set (k,).
-        rows_before: training rows.
+        rows_before: training rows, of all sets or of each (k,).
         now: new rows in each set (k,).
-        rows_now: new rows.
+        rows_now: new rows, of all sets or of each (k,).
 
     Returns:
         Logarithms of upper bounds of p-values, 0 at most (k,).
@@ -110,10 +108,10 @@ def excess(before: Ints, rows_before: int, now: Ints, rows_now: int) -> Floats:
     """
     from scipy.special import gammaln
 
-    both, everything = (before + now).astype(np.float64), float(rows_before + rows_now)
-    drawn, new = float(rows_now), now.astype(np.float64)
+    both, everything = (before + now).astype(np.float64), np.asarray(rows_before + rows_now, dtype=np.float64)
+    drawn, new = np.asarray(rows_now, dtype=np.float64), now.astype(np.float64)
 
-    def choose(n: Floats | float, k: Floats | float) -> Floats:
+    def choose(n: Floats, k: Floats) -> Floats:
         return np.asarray(gammaln(np.add(n, 1)) - gammaln(np.add(k, 1)) - gammaln(np.subtract(n, k) + 1))
 
     log_term = choose(drawn, new) + choose(everything - drawn, both - new) - choose(everything, both)
@@ -123,18 +121,27 @@ def excess(before: Ints, rows_before: int, now: Ints, rows_now: int) -> Floats:
     return np.asarray(np.where(falling & (new > 0), np.minimum(bound, 0.0), 0.0))
 
 
-def _telling(column: Numbers | Names, now: Ints, size: float) -> _Telling:
-    """Compare one column."""
-    rows_before, rows_now = int(column.counts.sum()), int(now.sum())
-    before, new = column.sets @ column.counts, column.sets @ now
-    log_p = excess(before, rows_before, new, rows_now)
-    expected, observed = before / max(rows_before, 1), new / max(rows_now, 1)
+def _telling(profile: Profile, counts: Counts, size: float) -> list[_Telling]:
+    """Compare the columns, all sets of all of them at once."""
+    columns = profile.columns
+    parts = np.split(counts.cells, profile.bounds[1:-1])
+    ends = np.cumsum([0, *(len(column.sets) for column in columns)])
+    known, asked = (np.array([part.sum() for part in each]) for each in ([one.counts for one in columns], parts))
+    before = np.concatenate([column.sets @ column.counts for column in columns])
+    now = np.concatenate([column.sets @ part for column, part in zip(columns, parts, strict=True)])
+    rows_before, rows_now = (np.repeat(rows, np.diff(ends)) for rows in (known, asked))
+    log_p = excess(before, rows_before, now, rows_now)
+    expected, observed = before / np.maximum(rows_before, 1), now / np.maximum(rows_now, 1)
     effect = 2 * np.abs(np.arcsin(np.sqrt(observed)) - np.arcsin(np.sqrt(expected)))
-    place = _most_telling(log_p, effect >= size)
-    distance = np.abs(column.counts / max(rows_before, 1) - now / max(rows_now, 1)).sum() / 2
-    corrected = min(0.0, float(log_p[place]) + float(np.log(len(log_p))))
-    there, asked, apart = (float(one[place]) for one in (expected, observed, effect))
-    return _Telling(place, there, asked, apart, float(distance), corrected)
+    found = []
+    for place, (column, part) in enumerate(zip(columns, parts, strict=True)):
+        start, end = ends[place : place + 2]
+        best = _most_telling(log_p[start:end], effect[start:end] >= size)
+        distance = np.abs(column.counts / max(known[place], 1) - part / max(asked[place], 1)).sum() / 2
+        corrected = min(0.0, float(log_p[start + best]) + float(np.log(end - start)))
+        there, seen, apart = (float(one[start + best]) for one in (expected, observed, effect))
+        found.append(_Telling(best, there, seen, apart, float(distance), corrected))
+    return found
 
 
 def _most_telling(log_p: Floats, large: Bools) -> int:
