@@ -76,8 +76,8 @@ def test_a_block_that_fails_ends_its_turn_and_tells_its_own_error(versions, monk
     def away(*_):
         raise TrackingError("away")
 
+    monkeypatch.setattr(turns, "_close", away)
     with pytest.raises(KeyError, match="mine"), turns.turn(client, "tiny's", register()):
-        monkeypatch.setattr(turns, "is_open", away)
         raise KeyError("mine")
 
 

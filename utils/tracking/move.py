@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 SCHEME = "mlflow-artifacts"
 ADDRESSES = {"runs": "artifact_uri", "logged_models": "artifact_location", "model_versions": "storage_location"}
+LOADED = "registered_model_meta"
+"""File in which MLflow notes beside a model under which name it was loaded last; it belongs to the place."""
+
 THREADS = 4
 WEB = ("http://", "https://")
 
@@ -224,7 +227,7 @@ def _files(source: "Engine", root: Path) -> tuple[dict[str, int], int]:
         if not folder.is_relative_to(root.resolve()):
             raise TrackingError(f"{address} leads out of {FOLDER}: an artefact address must stay inside it")
         for file in folder.rglob("*"):
-            if file.is_file():
+            if file.is_file() and file.name != LOADED:
                 found[file.relative_to(root.resolve()).as_posix()] = file.stat().st_size
     return found, elsewhere
 

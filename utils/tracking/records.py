@@ -52,6 +52,7 @@ DIALECTS = ("postgresql", "sqlite")
 ROWS = 500
 """Rows of one statement: PostgreSQL takes 65,535 values in one, SQLite 32,766."""
 
+NO_STORE = "holds no MLflow store: start the server on it once, which makes one"
 NOTE = "mlflow.note.content"
 VERSION_TAG = "model.version"
 _LINK = re.compile(r"#/experiments/(\d+)")
@@ -130,14 +131,14 @@ def snapshot(file: Path, folder: Path) -> Iterator["Engine"]:
         TrackingError: if it cannot be read.
     """
     copied = folder / "snapshot.db"
-    with told(str(file)):
-        with (
-            contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as given,
-            contextlib.closing(sqlite3.connect(copied)) as made,
-        ):
-            given.backup(made)
-        with engine(f"sqlite:///{copied.as_posix()}") as opened:
-            yield opened
+    with (
+        told(str(file)),
+        contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as given,
+        contextlib.closing(sqlite3.connect(copied)) as made,
+    ):
+        given.backup(made)
+    with engine(f"sqlite:///{copied.as_posix()}") as opened:
+        yield opened
 
 
 @contextlib.contextmanager
@@ -150,22 +151,8 @@ def engine(uri: str) -> Iterator["Engine"]:
     Raises:
         TrackingError: if it is of another kind, does not answer, or holds no such store.
     """
-    import sqlalchemy as sa
-
-    try:
-        url = sa.make_url(uri)
-    except sa.exc.ArgumentError as error:
-        raise TrackingError(
-            "--to must be the address of a database, such as postgresql+psycopg://mlflow@127.0.0.1:5432/mlflow, found "
-            f"{uri!r}: name the server's --backend-store-uri"
-        ) from error
-    shown = url.render_as_string()
-    if url.get_backend_name() not in DIALECTS:
-        raise TrackingError(f"--to must start with {' or '.join(DIALECTS)}, found {shown}: name another database")
-    try:
-        opened = sa.create_engine(url)
-    except ModuleNotFoundError as error:
-        raise TrackingError(f"{shown} needs the package {error.name}: install the extra postgres") from error
+    opened = _engine(uri)
+    shown = opened.url.render_as_string()
     try:
         with told(shown), opened.connect() as connection:
             _check_revision(connection, shown)
@@ -293,6 +280,29 @@ def aliases_kept(source: "Engine", target: "Engine", numbers: Numbers) -> list[s
     ]
 
 
+def _engine(uri: str) -> "Engine":
+    import sqlalchemy as sa
+
+    try:
+        url = sa.make_url(uri)
+    except sa.exc.ArgumentError as error:
+        raise TrackingError(
+            "--to must be the address of a database, such as postgresql+psycopg://mlflow@127.0.0.1:5432/mlflow, found "
+            f"{uri!r}: name the server's --backend-store-uri"
+        ) from error
+    shown, kind = url.render_as_string(), url.get_backend_name()
+    if kind not in DIALECTS:
+        raise TrackingError(f"--to must start with {' or '.join(DIALECTS)}, found {shown}: name another database")
+    if kind == "sqlite" and not Path(url.database or "").is_file():  # SQLite would make it
+        raise TrackingError(f"{shown} {NO_STORE}")
+    try:
+        return sa.create_engine(url)
+    except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as error:
+        raise TrackingError(
+            f"{shown} needs a driver that is not installed ({error}): install the extra postgres"
+        ) from error
+
+
 def _check_revision(connection: "Connection", shown: str) -> None:
     import sqlalchemy as sa
     from mlflow.store.db.utils import _get_latest_schema_revision
@@ -301,7 +311,7 @@ def _check_revision(connection: "Connection", shown: str) -> None:
     if sa.inspect(connection).has_table("alembic_version"):
         found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
     if found is None:
-        raise TrackingError(f"{shown} holds no MLflow store: start the server on it once, which makes one")
+        raise TrackingError(f"{shown} {NO_STORE}")
     expected = _get_latest_schema_revision()
     if found != expected:
         raise TrackingError(
