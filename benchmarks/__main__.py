@@ -13,6 +13,7 @@ from benchmarks import (  # noqa: F401 (registers the cases)
     call_graphs,
     classifiers,
     dbscan,
+    forests,
     growth,
     hdfs_logs,
     log_templates,

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +24,7 @@ LOGPARSER = ("logparser", "logparser3==1.0.4")
 INTELEX = ("sklearnex", "scikit-learn-intelex==2026.2.0")
 IGRAPH = ("igraph", "igraph==1.0.0 numpy")
 RUSTWORKX = ("rustworkx", "rustworkx==0.18.1")
-ONNX = ("onnxruntime", "onnxruntime==1.32.0")
+ONNX = ("onnxruntime", f"onnxruntime==1.32.0 skl2onnx==1.20.0 joblib scikit-learn=={version('scikit-learn')}")
 
 
 class PeerMissing(RuntimeError):
