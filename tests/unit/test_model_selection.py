@@ -151,8 +151,8 @@ def test_equal_rows_stay_in_one_fold_where_there_are_no_groups():
 def test_f1_of_a_fold_is_that_of_the_threshold_of_the_others():
     task = training_task(rows(), ROLES, Effort(400, 3, 1))
     scores = np.random.default_rng(0).random(400) + 0.3 * task.y
-    trial = model_selection._Trial([scores[fold.split.test] for fold in task.folds], [{}] * 3)
-    found = model_selection._measured(task, "made up", trial)
+    trials = [model_selection._Trial(scores[fold.split.test]) for fold in task.folds]
+    found = model_selection._measured(task, "made up", trials)
     for fold, value in zip(task.folds, found["f1"], strict=True):
         threshold = BestF1().fit(scores[fold.split.train], task.y[fold.split.train])
         assert value == metrics.f1(task.y[fold.split.test], threshold.predict(scores[fold.split.test]))

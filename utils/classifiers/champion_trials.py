@@ -18,7 +18,7 @@ import polars as pl
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from utils import settings
+from utils import compute, settings
 from utils.classifiers import candidates
 from utils.classifiers.adapters import sampled_rows
 from utils.classifiers.candidates import Candidate
@@ -193,15 +193,15 @@ def run(
         threads: threads of a fit.
         report: told the name of each table before its candidate is fitted.
     """
+    jobs = [(*of_table, budget, seed, threads) for of_table in labelled_tables(processed)]
+    tell = compute.teller(report, [" ".join(job[0]) for job in jobs])
     found, notes = {}, {}
-    for table, frame, roles, split in labelled_tables(processed):
-        if report:
-            report(" ".join(table))
-        try:
-            found[table] = judged(table, frame, roles, split, budget, seed=seed, threads=threads)
-            found[table].champion.reading(tables.reader(data[table[0]], table[1]) if data else None)
-        except DataError as error:
-            notes[table] = str(error)
+    for (table, *_), trial in zip(jobs, compute.each(_judged_or_why, jobs, progress=tell), strict=True):
+        if isinstance(trial, str):
+            notes[table] = trial
+        else:
+            found[table] = trial
+            trial.champion.reading(tables.reader(data[table[0]], table[1]) if data else None)
     return Trials(found, notes)
 
 
@@ -232,6 +232,16 @@ def judged(
     learned = (train, chosen_on.y, chosen_on.weight, chosen_on.scores)
     champion = Champion.of_fitted(fitted, points.thresholds[rule], *learned)
     return Trial(candidate, champion, rule, train, test, roles, chosen_on, found_on, points, seconds)
+
+
+def _judged_or_why(
+    table: Table, frame: pl.DataFrame, roles: Roles, split: Split, budget: Budget, seed: int, threads: int
+) -> Trial | str:
+    """The candidate of one table, or why there is none."""
+    try:
+        return judged(table, frame, roles, split, budget, seed=seed, threads=threads)
+    except DataError as error:
+        return str(error)
 
 
 def _for_new_kinds(

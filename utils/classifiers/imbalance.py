@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from utils import settings
+from utils import compute, settings
 from utils.classifiers import zoo
 from utils.classifiers.adapters import sampled_rows
 from utils.classifiers.model_selection import SIGNIFICANCE, Effort, Fold, Task, kinds_of, training_task
@@ -119,8 +119,8 @@ def compare(
     rows = frame if rare is None else _thinned(frame, roles, rare, seed)
     task = training_task(rows, roles, work or Effort(), seed)
     weight = _natural_weight(task, shares)
-    with limited(threads):
-        scores = [_scores(task, fold, chosen, seed + place, threads, report) for place, fold in enumerate(task.folds)]
+    jobs = [(task, fold, chosen, seed + place, threads) for place, fold in enumerate(task.folds)]
+    scores = compute.each(_scored_fold, jobs, progress=compute.teller(report, [fold.name for fold in task.folds]))
     folds = pl.concat([_measured(task, name, scores, weight) for name in TREATMENTS])
     how = f"{model} on {task.how}"
     return Treatments(_board(folds, task, bool(shares)), folds, float(task.y.mean()), how)
@@ -252,12 +252,13 @@ def _natural_weight(task: Task, shares: Mapping[str, float] | None) -> Floats | 
     return reweight(kinds, {name: share / total for name, share in shares.items() if name in present})
 
 
-def _scores(
-    task: Task, fold: Fold, chosen: zoo.Choice, seed: int, threads: int, report: Report | None
-) -> dict[str, Floats]:
+def _scored_fold(task: Task, fold: Fold, chosen: zoo.Choice, seed: int, threads: int) -> dict[str, Floats]:
+    with limited(threads):
+        return _scores(task, fold, chosen, seed, threads)
+
+
+def _scores(task: Task, fold: Fold, chosen: zoo.Choice, seed: int, threads: int) -> dict[str, Floats]:
     """Probabilities of the judged rows of one fold by each treatment."""
-    if report:
-        report(fold.name)
     features = FlowFeatures(task.roles, columns=task.columns, **zoo.STANDARD).fit(task.frame[fold.split.train])
     learned, judged = (features.transform(task.frame[rows]) for rows in (fold.split.train, fold.split.test))
     found = {}

@@ -15,17 +15,18 @@ Bengio (2003), and each model is compared with the best by the corrected t-test 
 twenty models as good as the best, one is called worse by chance.
 """
 
+import contextlib
 import pickle
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from utils import settings
+from utils import compute, settings
 from utils.classifiers import zoo
 from utils.classifiers.adapters import sampled_rows
 from utils.compute.threads import limited
@@ -63,7 +64,7 @@ class Effort:
     rounds: int = 2
 
 
-EFFORTS: Mapping[str, Effort] = {"fast": Effort(1_500, 5, 1), "full": Effort(12_000, 5, 2)}
+EFFORTS: Mapping[str, Effort] = {"fast": Effort(1_000, 3, 1), "full": Effort(12_000, 5, 2)}
 
 
 def effort(budget: Budget) -> Effort:
@@ -153,15 +154,15 @@ def compare(
     if metric not in MEASURES:
         raise DataError(f"models are compared by {', '.join(MEASURES)}, found {metric!r}: choose one of them")
     chosen = [zoo.choice(name) for name in names or zoo.ZOO]
-    boards = {}
+    tasks = {}
     for table, frame, roles in _labelled(processed):
-        try:
-            taken = training_task(frame, roles, work or Effort(), seed)
-        except LabError:  # left_out says why
-            continue
-        with limited(threads):
-            boards[table] = _board(taken, chosen, metric, seed, threads, _teller(report, " ".join(table)))
-    return boards
+        with contextlib.suppress(LabError):  # left_out says why
+            tasks[table] = training_task(frame, roles, work or Effort(), seed)
+    folds = [(table, fold) for table, task in tasks.items() for fold in task.folds]
+    tell = compute.teller(report, [f"{' '.join(table)}: {fold.name}" for table, fold in folds])
+    jobs = [(tasks[table], fold.split, chosen, seed, threads) for table, fold in folds]
+    judged = iter(compute.each(_judged_fold, jobs, progress=tell))
+    return {table: _board(task, [next(judged) for _ in task.folds], metric) for table, task in tasks.items()}
 
 
 def left_out(processed: Mapping[str, Dataset], work: Effort | None = None, *, seed: int = settings.SEED) -> list[str]:
@@ -253,12 +254,12 @@ class Task:
     how: str
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _Trial:
-    """What one model reached on the folds so far."""
+    """What one model reached on one fold: scores of the judged rows and costs, or why there are none."""
 
-    scores: list[Floats]
-    costs: list[dict[str, float]]
+    scores: Floats = field(default_factory=lambda: np.empty(0))
+    costs: Mapping[str, float] = field(default_factory=dict)
     failure: str = ""
 
 
@@ -372,23 +373,10 @@ def _blocks(rows: pl.DataFrame, roles: Roles, blocks: int) -> list[Fold]:
     return found
 
 
-def _teller(report: Report | None, table: str) -> Report:
-    def tell(words: str) -> None:
-        if report:
-            report(f"{table}: {words}")
-
-    return tell
-
-
-def _board(
-    task: Task, chosen: Sequence[zoo.Choice], metric: str, seed: int, threads: int, tell: Report
-) -> Board:  # fmt: skip
-    trials = {each.name: _Trial([], []) for each in chosen}
-    for fold in task.folds:
-        tell(fold.name)
-        for same in _alike(chosen):
-            _judge_fold(task, fold.split, same, trials, seed, threads)
-    failed = {name: trial.failure for name, trial in trials.items() if trial.failure}
+def _board(task: Task, judged: Sequence[Mapping[str, _Trial]], metric: str) -> Board:
+    """Measure and rank the models that could be fitted on all folds."""
+    trials = {name: [fold[name] for fold in judged] for name in judged[0]}
+    failed = {name: one.failure for name, found in trials.items() for one in reversed(found) if one.failure}
     folds = pl.concat(
         [_measured(task, name, trial) for name, trial in trials.items() if name not in failed] or [_nothing()]
     )
@@ -404,9 +392,19 @@ def _alike(chosen: Sequence[zoo.Choice]) -> Iterator[list[zoo.Choice]]:
     yield from wanted.values()
 
 
-def _judge_fold(
-    task: Task, split: Split, chosen: Sequence[zoo.Choice], trials: Mapping[str, _Trial], seed: int, threads: int
-) -> None:
+def _judged_fold(
+    task: Task, split: Split, chosen: Sequence[zoo.Choice], seed: int, threads: int
+) -> dict[str, _Trial]:  # fmt: skip
+    """Fit and score all models on one fold."""
+    with limited(threads):
+        found = [_judged_alike(task, split, same, seed, threads) for same in _alike(chosen)]
+    trials = {name: trial for same in found for name, trial in same.items()}
+    return {each.name: trials[each.name] for each in chosen}
+
+
+def _judged_alike(
+    task: Task, split: Split, chosen: Sequence[zoo.Choice], seed: int, threads: int
+) -> dict[str, _Trial]:  # fmt: skip
     """Transform the columns of a fold once, then fit and score one model after the other."""
     began = time.process_time()
     features = FlowFeatures(task.roles, columns=task.columns, **chosen[0].features)
@@ -415,16 +413,15 @@ def _judge_fold(
     judged = features.transform(task.frame[split.test])
     costs = fitted - began, time.process_time() - fitted
     size = len(pickle.dumps(features))
+    trials = {}
     for each in chosen:
-        trial = trials[each.name]
-        if not trial.failure:
-            try:
-                scores, cost = _fit_and_score(each, task, split, (learned, judged), seed, threads)
-            except Exception as error:  # a model that cannot be fitted is left out and named, the others go on
-                trial.failure = str(error).strip() if isinstance(error, LabError) else _said(error)
-                continue
-            trial.scores.append(scores)
-            trial.costs.append(_whole(cost, costs, size, split))
+        try:
+            scores, cost = _fit_and_score(each, task, split, (learned, judged), seed, threads)
+            trials[each.name] = _Trial(scores, _whole(cost, costs, size, split))
+        except Exception as error:  # a model that cannot be fitted is left out and named, the others go on
+            why = str(error).strip() if isinstance(error, LabError) else _said(error)
+            trials[each.name] = _Trial(failure=why)
+    return trials
 
 
 def _fit_and_score(
@@ -467,27 +464,28 @@ def _nothing() -> pl.DataFrame:
     return pl.DataFrame(schema=FOLDS)
 
 
-def _measured(task: Task, name: str, trial: _Trial) -> pl.DataFrame:
+def _measured(task: Task, name: str, trials: Sequence[_Trial]) -> pl.DataFrame:
     """Measures of one model on each fold; F1 is missing where no fold before it gives a threshold."""
     rows = []
-    for place, fold in enumerate(task.folds):
-        y, scores, weight = task.y[fold.split.test], trial.scores[place], _of(task.weight, fold.split.test)
-        threshold = _threshold(task, fold, trial)
+    scores_of = [trial.scores for trial in trials]
+    for fold, trial, scores in zip(task.folds, trials, scores_of, strict=True):
+        y, weight = task.y[fold.split.test], _of(task.weight, fold.split.test)
+        threshold = _threshold(task, fold, scores_of)
         measured = {
             "f1": None if threshold is None else metrics.f1(y, threshold.predict(scores), weight),
             "roc_auc": metrics.roc_auc(y, scores, weight),
             "average_precision": metrics.average_precision(y, scores, weight),
         }
-        rows.append({"model": name, "fold": fold.name, **measured, **trial.costs[place]})
+        rows.append({"model": name, "fold": fold.name, **measured, **trial.costs})
     return pl.DataFrame(rows, schema=FOLDS)
 
 
-def _threshold(task: Task, fold: Fold, trial: _Trial) -> BestF1 | None:
+def _threshold(task: Task, fold: Fold, scores_of: Sequence[Floats]) -> BestF1 | None:
     if not fold.threshold_from:
         return None
     others = [task.folds[place].split.test for place in fold.threshold_from]
     rows = np.concatenate(others)
-    scores = np.concatenate([trial.scores[place] for place in fold.threshold_from])
+    scores = np.concatenate([scores_of[place] for place in fold.threshold_from])
     return BestF1().fit(scores, task.y[rows], _of(task.weight, rows))
 
 

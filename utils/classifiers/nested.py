@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from utils import settings
+from utils import compute, settings
 from utils.classifiers.spaces import Space, Value
 from utils.classifiers.tuning import targets
 from utils.classifiers.tuning.folds import Folds, Part, Tunable, classifier_of, fitted_to
@@ -147,15 +147,9 @@ def gains(
     search: dict[str, Any] = {"metric": metric, "method": method, "trials": trials, "folds": folds, "space": space}
     search |= {"stages": stages, "patience": patience, "columns": columns, "storage": storage}
     search |= {"threads": threads, "seed": seed}
-    rows, searches = [], []
-    for split in drawn:
-        if progress:
-            progress(f"{choice.name}: {split.name}")
-        inner = wanted.take(split.train)
-        found = tune(X[split.train], inner.y, choice, groups=inner.groups, weight=inner.weight, **search)
-        searches.append(found)
-        (part,) = Folds(X, wanted, [split], columns).parts(choice.features)
-        rows.append({"split": split.name} | _outer(choice, found, part, threads) | _inner(found))
+    jobs = [(X, wanted, choice, split, search) for split in drawn]
+    tell = compute.teller(progress, [f"{choice.name}: {split.name}" for split in drawn])
+    rows, searches = zip(*compute.each(_on_split, jobs, progress=tell), strict=True)
     table = pl.DataFrame(rows, infer_schema_length=None)
     share = float(np.mean([split.test_share for split in drawn]))
     names = _metrics(wanted.binary, searches[0].metric)
@@ -165,6 +159,16 @@ def gains(
     return Gains(
         choice.name, searches[0].metric, table, summary, intervals.repeats(optimism, share), tuple(searches), told
     )
+
+
+def _on_split(
+    X: Table, wanted: targets.Target, choice: Tunable, split: Split, search: Mapping[str, Any]
+) -> tuple[dict[str, Any], Tuned]:
+    """Search on one outer training part, and compare with the default on its test part."""
+    inner = wanted.take(split.train)
+    found = tune(X[split.train], inner.y, choice, groups=inner.groups, weight=inner.weight, **search)
+    (part,) = Folds(X, wanted, [split], search["columns"]).parts(choice.features)
+    return {"split": split.name} | _outer(choice, found, part, search["threads"]) | _inner(found), found
 
 
 def verdict_of(found: Comparison, level: float = LEVEL) -> str:

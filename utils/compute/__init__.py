@@ -10,6 +10,6 @@ judged = each(judge_fold, [(task, fold) for fold in task.folds], workers=2)
 nothing is paid for it, unless a scheduler is named. ``docs/cluster.md`` says how to start a cluster.
 """
 
-from utils.compute.jobs import Told, backend, disconnect, each
+from utils.compute.jobs import Told, backend, disconnect, each, teller
 
-__all__ = ["Told", "backend", "disconnect", "each"]
+__all__ = ["Told", "backend", "disconnect", "each", "teller"]

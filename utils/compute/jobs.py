@@ -14,7 +14,7 @@ from utils import settings
 from utils.errors import SettingsError
 
 Result = TypeVar("Result")
-Told = Callable[[int], None]
+Told = Callable[[int], object]
 """Told the place of a job in the list of jobs."""
 
 _INSIDE: ContextVar[bool] = ContextVar("inside a job of a cluster", default=False)
@@ -58,6 +58,16 @@ def each(
     if min(workers, len(jobs)) > 1:
         return _in_processes(function, jobs, workers, progress)
     return _here(function, jobs, progress)
+
+
+def teller(report: Callable[[str], object] | None, names: Sequence[str]) -> Told | None:
+    """Make progress of jobs into words.
+
+    Args:
+        report: told the name of a job; ``None`` for nobody.
+        names: of the jobs.
+    """
+    return None if report is None else lambda place: report(names[place])
 
 
 def backend() -> AbstractContextManager[Any]:

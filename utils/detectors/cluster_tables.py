@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from utils import settings
+from utils import compute, settings
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.dbscan import DBSCAN, NeighbourGraph, Sweep, distinct, k_distances, knee, stability, sweep
-from utils.detectors.judging import detectable
+from utils.detectors.judging import Report, detectable
 from utils.detectors.outliers.points import kept_places
 from utils.errors import DataError
 from utils.evaluation import clustering
@@ -110,16 +110,33 @@ def cluster(
 
 
 def clusters(
-    processed: Mapping[str, Dataset], *, rows: int = MOST_ROWS, seed: int = settings.SEED
+    processed: Mapping[str, Dataset],
+    *,
+    rows: int = MOST_ROWS,
+    seed: int = settings.SEED,
+    report: Report | None = None,
 ) -> dict[Table, Clustered]:
-    """Cluster every processed table that has features and enough rows (arguments as :func:`cluster`)."""
-    found = {}
-    for name, dataset in processed.items():
-        for table, frame in dataset.frames.items():
-            roles = dataset.roles[table]
-            if frame.height >= FEWEST_ROWS and roles.split and detectable(frame, roles):
-                found[name, table] = cluster(frame, roles, rows=rows, seed=seed)
-    return found
+    """Cluster every processed table that has features and enough rows.
+
+    Args:
+        processed: processed data sets by name.
+        rows: most rows of a table; beyond, a sample is drawn.
+        seed: of the samples.
+        report: told the name of each table.
+    """
+    jobs = {
+        (name, table): (frame, roles, rows, seed)
+        for name, dataset in processed.items()
+        for table, frame in dataset.frames.items()
+        for roles in [dataset.roles[table]]
+        if frame.height >= FEWEST_ROWS and roles.split and detectable(frame, roles)
+    }
+    tell = compute.teller(report, [" ".join(table) for table in jobs])
+    return dict(zip(jobs, compute.each(_clustered, list(jobs.values()), progress=tell), strict=True))
+
+
+def _clustered(frame: pl.DataFrame, roles: Roles, rows: int, seed: int) -> Clustered:
+    return cluster(frame, roles, rows=rows, seed=seed)
 
 
 def against(clustered: Clustered, classes: pl.Series, seed: int = settings.SEED) -> pl.DataFrame:

@@ -6,11 +6,12 @@ nominal alarm rate is that of held-out normal training rows, and stands beside t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from utils import settings
+from utils import compute, settings
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors import recipes
 from utils.detectors.ensembles import Ensemble
@@ -120,23 +121,46 @@ def run(
     """
     columns, label = detectable(frame, roles), label_of(roles)
     train, test = frame[split.train], frame[split.test]
-    rows: list[tuple[object, ...]] = []
-    ensembles: dict[str, Ensemble] = {}
-    p_values: dict[str, Floats] = {}
     tell = compute.teller(report, [f"seed {seed}" for seed in seeds])
-    jobs = [(train, columns, roles, seed, small) for seed in seeds]
-    for seed, fitted in zip(seeds, compute.each(_fitted, jobs, progress=tell), strict=True):
-        scores = fitted.member_scores(test.select(columns))
-        for name, members in RECIPES.items():
-            one = fitted.subset(members)
-            own = scores.select(list(one.members_))
-            p = np.asarray(one.combination_.p_values(own))
-            auc = metrics.roc_auc(test[label], one.combination_.score_samples(own))
-            rows += [(name, seed, rate, auc, *_measured(test[label], p, rate)) for rate in rates]
-            ensembles.setdefault(name, one)
-            p_values.setdefault(name, p)
+    jobs = [(train, test, columns, roles, seed, tuple(rates), small, place == 0) for place, seed in enumerate(seeds)]
+    judged = compute.each(_with_seed, jobs, progress=tell)
+    rows = [row for one in judged for row in one.rows]
     columns_of = ("recipe", "seed", "nominal", "roc_auc", *MEASURES)
-    return Trials(pl.DataFrame(rows, schema=columns_of, orient="row"), ensembles, p_values, test[label], split.test)
+    found = pl.DataFrame(rows, schema=columns_of, orient="row")
+    return Trials(found, judged[0].ensembles, judged[0].p_values, test[label], split.test)
+
+
+class _Seed(NamedTuple):
+    """What the recipes reached with one seed, and what they are where that is kept."""
+
+    rows: list[tuple[object, ...]]
+    ensembles: dict[str, Ensemble]
+    p_values: dict[str, Floats]
+
+
+def _with_seed(
+    train: pl.DataFrame,
+    test: pl.DataFrame,
+    columns: list[str],
+    roles: Roles,
+    seed: int,
+    rates: Sequence[float],
+    small: bool,
+    kept: bool,
+) -> _Seed:
+    """Fit all recipes with one seed and judge the test rows."""
+    y, found = test[label_of(roles)], _Seed([], {}, {})
+    fitted = _fitted(train, columns, roles, seed, small)
+    scores = fitted.member_scores(test.select(columns))
+    for name, members in RECIPES.items():
+        one = fitted.subset(members)
+        own = scores.select(list(one.members_))
+        p = np.asarray(one.combination_.p_values(own))
+        auc = metrics.roc_auc(y, one.combination_.score_samples(own))
+        found.rows.extend((name, seed, rate, auc, *_measured(y, p, rate)) for rate in rates)
+        if kept:
+            found.ensembles[name], found.p_values[name] = one, p
+    return found
 
 
 def _fitted(train: pl.DataFrame, columns: list[str], roles: Roles, seed: int, small: bool) -> Ensemble:

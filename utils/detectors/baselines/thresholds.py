@@ -3,11 +3,12 @@
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from sklearn.base import clone
 
-from utils import settings
+from utils import compute, settings
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import label_of, labelled_tables
 from utils.detectors.rules import FeatureRule, OptimisticChoice, best_on_test, shortcut_strength
@@ -216,14 +217,7 @@ def over_splits(frame: pl.DataFrame, roles: Roles, chosen: Iterable[Split], rule
     Returns:
         One row a split: ``split``, ``feature``, ``cut``, ``honest_f1``, ``optimistic_cut``, ``optimistic_f1``.
     """
-    found = []
-    for split in chosen:
-        fitted, test = _fitted(frame, roles, split, rule)
-        choice = best_on_test(fitted, test, test[label_of(roles)], weight_of(test, roles))
-        cuts = {"cut": choice.honest_cut, "optimistic_cut": choice.cut}
-        values = {"honest_f1": choice.honest_f1, "optimistic_f1": choice.f1}
-        found.append({"split": split.name, "feature": fitted.feature_, **cuts, **values})
-    return pl.DataFrame(found)
+    return pl.DataFrame(compute.each(_on_split, [(frame, roles, split, rule) for split in chosen]))
 
 
 def spread(runs: Mapping[tuple[str, str], pl.DataFrame]) -> pl.DataFrame:
@@ -300,6 +294,15 @@ def shortcuts(data: Mapping[str, Dataset]) -> pl.DataFrame:
         pl.concat(found) if found else pl.DataFrame(schema={"data set": pl.String, "balanced_accuracy": pl.Float64})
     )
     return ranked.sort("balanced_accuracy", descending=True, maintain_order=True)
+
+
+def _on_split(frame: pl.DataFrame, roles: Roles, split: Split, rule: FeatureRule) -> dict[str, Any]:
+    """One row of :func:`over_splits`."""
+    fitted, test = _fitted(frame, roles, split, rule)
+    choice = best_on_test(fitted, test, test[label_of(roles)], weight_of(test, roles))
+    cuts = {"cut": choice.honest_cut, "optimistic_cut": choice.cut}
+    values = {"honest_f1": choice.honest_f1, "optimistic_f1": choice.f1}
+    return {"split": split.name, "feature": fitted.feature_, **cuts, **values}
 
 
 def _fitted(frame: pl.DataFrame, roles: Roles, split: Split, rule: FeatureRule) -> tuple[FeatureRule, pl.DataFrame]:

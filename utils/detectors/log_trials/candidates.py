@@ -105,6 +105,10 @@ class Bench:
     notes: list[str] = field(default_factory=list)
     _known: dict[tuple[str, int, bytes], Fitted] = field(default_factory=dict)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process: the settings; it fits and notes on its own and tells nobody."""
+        return {**self.__dict__, "report": None, "notes": [], "_known": {}}
+
     def fitted(self, name: str, sessions: Sessions, seed: int = settings.SEED) -> Fitted | None:
         """Fit a detector by name on the normal training sessions, or take the one that was fitted before.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from utils import settings
+from utils import compute, settings
 from utils.detectors.judging import decided
 from utils.detectors.log_trials import candidates
 from utils.detectors.log_trials.candidates import COUNTS, LSTM, RULES, VOTE, WIDE, Bench
@@ -67,18 +67,30 @@ def draws(
     Returns:
         The results; detectors that could not be fitted are left out and named in the notes.
     """
-    rows, noted = [], len(bench.notes)
-    for place, draw in enumerate(range(seed, seed + repeats)):
-        drawn = sessions.drawn(draw)
-        judged = drawn.judged
-        for name in (*RULES, *COUNTS, VOTE, *((LSTM,) if place < networks else ())):
-            if (fitted := bench.fitted(name, drawn, seed)) is None:
-                continue
-            decided_by = {name: fitted, **({WIDE: candidates.wide(fitted)} if name == VOTE else {})}
-            for each, one in decided_by.items():
-                _, flagged = candidates.decisions(one, judged)
-                found = decided(judged["anomalous"], flagged, judged["sessions"])
-                rows.append((each, draw, found["f1"], found["precision"], found["recall"], found["real"]))
+    jobs = [(sessions, bench, seed + place, place < networks, seed) for place in range(repeats)]
+    names = [f"{' '.join(sessions.name)}: draw {place + 1} of {repeats}" for place in range(repeats)]
+    judged = compute.each(_on_draw, jobs, progress=compute.teller(bench.report, names))
+    rows = [row for found, _ in judged for row in found]
     table = pl.DataFrame(rows, schema=EACH, orient="row").fill_nan(None)
     few = [f"{LSTM}: fitted on {networks} of {repeats} draws"] if networks < repeats else []
-    return Draws(table, int(sessions.learned.sum()), (*few, *dict.fromkeys(bench.notes[noted:])))
+    return Draws(
+        table, int(sessions.learned.sum()), (*few, *dict.fromkeys(note for _, notes in judged for note in notes))
+    )
+
+
+def _on_draw(
+    sessions: Sessions, bench: Bench, draw: int, with_network: bool, seed: int
+) -> tuple[list[tuple[object, ...]], list[str]]:
+    """The rows of one draw, and what could not be fitted on it."""
+    rows: list[tuple[object, ...]] = []
+    noted, drawn = len(bench.notes), sessions.drawn(draw)
+    judged = drawn.judged
+    for name in (*RULES, *COUNTS, VOTE, *((LSTM,) if with_network else ())):
+        if (fitted := bench.fitted(name, drawn, seed)) is None:
+            continue
+        decided_by = {name: fitted, **({WIDE: candidates.wide(fitted)} if name == VOTE else {})}
+        for each, one in decided_by.items():
+            _, flagged = candidates.decisions(one, judged)
+            found = decided(judged["anomalous"], flagged, judged["sessions"])
+            rows.append((each, draw, found["f1"], found["precision"], found["recall"], found["real"]))
+    return rows, bench.notes[noted:]

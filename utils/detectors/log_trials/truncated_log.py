@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from utils import settings
+from utils import compute, settings
 from utils.datasets.contract import LABEL, Roles
 from utils.detectors.judging import TRIVIAL, decided
 from utils.detectors.log_trials import candidates, published
@@ -102,18 +102,13 @@ def truncated(
         The results; detectors that could not be fitted are left out and named in the notes.
     """
     sessions = distinct(blocks, Roles("session", label=label, sequence=EVENTS), ("hdfs", "blocks"))
-    rows, noted = [], len(bench.notes)
-    for place, split in enumerate(range(seed, seed + splits)):
-        part = sessions.divided(TEST_SHARE, split)
-        highest = ceiling(part)
-        names = [*RULES, *COUNTS, VOTE, *BEGINNINGS, *((LSTM, OPEN_LSTM) if place < networks else ())]
-        found = [one for name in names for one in _judged(name, part, bench, seed)]
-        every = decided(part.judged["anomalous"], candidates.trivial(part.judged.height)[1], part.judged["sessions"])
-        found.append((TRIVIAL, every))
-        rows += [(name, split, *(shares[each] for each in MEASURES[:4]), highest) for name, shares in found]
+    jobs = [(sessions, bench, seed + place, place < networks, seed) for place in range(splits)]
+    names = [f"{' '.join(sessions.name)}: split {place + 1} of {splits}" for place in range(splits)]
+    judged = compute.each(_on_split, jobs, progress=compute.teller(bench.report, names))
+    rows = [row for found, _ in judged for row in found]
     columns = pl.DataFrame(rows, schema=EACH, orient="row").fill_nan(None)
     few = [f"networks: fitted on {networks} of {splits} splits"] if networks < splits else []
-    notes = (*few, *dict.fromkeys(bench.notes[noted:]))
+    notes = (*few, *dict.fromkeys(note for _, noted in judged for note in noted))
     return Truncated(columns, ceiling(sessions), supervised, published.truncated_sessions(), notes)
 
 
@@ -125,6 +120,20 @@ def ceiling(sessions: Sessions) -> float:
     """
     highest = f1_ceiling(sessions.judged, EVENTS, "anomalous", "sessions")
     return float("nan") if highest is None else highest
+
+
+def _on_split(
+    sessions: Sessions, bench: Bench, split: int, with_networks: bool, seed: int
+) -> tuple[list[tuple[object, ...]], list[str]]:
+    """The rows of one split, and what could not be fitted on it."""
+    noted, part = len(bench.notes), sessions.divided(TEST_SHARE, split)
+    highest = ceiling(part)
+    names = [*RULES, *COUNTS, VOTE, *BEGINNINGS, *((LSTM, OPEN_LSTM) if with_networks else ())]
+    found = [one for name in names for one in _judged(name, part, bench, seed)]
+    every = decided(part.judged["anomalous"], candidates.trivial(part.judged.height)[1], part.judged["sessions"])
+    found.append((TRIVIAL, every))
+    rows = [(name, split, *(shares[each] for each in MEASURES[:4]), highest) for name, shares in found]
+    return list(rows), bench.notes[noted:]
 
 
 def _judged(name: str, part: Sessions, bench: Bench, seed: int) -> list[tuple[str, dict[str, float]]]:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from sklearn.base import BaseEstimator, is_classifier
 
-from utils import settings
+from utils import compute, settings
 from utils.datasets.contract import NORMAL, Roles
 from utils.detectors.ensembles import Ensemble
 from utils.detectors.judging import Report, label_of
@@ -84,12 +84,11 @@ def later_days(
     label = label_of(roles)
     sides = split or split_by_days(frame, roles)
     train, test = frame[sides.train], frame[sides.test]
-    found, left_out = [], {}
-    for place, seed in enumerate(seeds):
-        _tell(report, f"earlier to later days, seed {place + 1} of {len(seeds)}")
-        learned = learn(train, roles, recipe, seed=seed)
-        found.append(learned.p_values(test))
-        left_out = dict(learned.left_out)
+    names = [f"earlier to later days, seed {place + 1} of {len(seeds)}" for place in range(len(seeds))]
+    learned = compute.each(
+        _later, [(train, test, roles, recipe, seed) for seed in seeds], progress=compute.teller(report, names)
+    )
+    found, left_out = [p_values for p_values, _ in learned], learned[-1][1]
     judged = Judged.of(test, roles, set(kinds_of(train, roles).filter(train[label])))
     nominal = _rates(rates, recipe)
     words = f"learned from {sides.train.size:,} earlier rows, judged by {sides.test.size:,} later ones"
@@ -133,17 +132,12 @@ def left_out_families(
     meaning, chosen = replace(roles, anomaly_type=column), replace(recipe, held_out=held_out)
     parts = splits.leave_one_group_out(named[column], TEST_SHARE, seed, groups=pl.Series(groups_of(named, roles)))
     normal = _common_normals(parts, named[column])
-    nominal, found = _rates(rates, recipe), []
+    nominal = _rates(rates, recipe)
     alone = _learned_alone(named[normal], meaning, chosen, seed)
     known = scored(alone, named, roles.features)
-    for place, part in enumerate(parts):
-        _tell(report, f"{part.name}, {place + 1} of {len(parts)}")
-        attacks = part.train[(named[column] != NORMAL).to_numpy()[part.train]]
-        train = named[np.union1d(normal, attacks)]
-        learned = learn(train, meaning, chosen, seed=seed, alone=alone)
-        p_values = [learned.p_values(named[part.test], alone=known[part.test] if known.width else known)]
-        judged = Judged.of(named[part.test], meaning, set())
-        found.append((judged.alarms(p_values, nominal, 0), judged.families(p_values, nominal)))
+    jobs = [(named, meaning, chosen, normal, part, seed, nominal, alone, known) for part in parts]
+    names = [f"{part.name}, {place + 1} of {len(parts)}" for place, part in enumerate(parts)]
+    found = compute.each(_without_family, jobs, progress=compute.teller(report, names))
     words = f"{len(parts)} kinds of attack left out one by one, {TEST_SHARE:.0%} of the normal rows judge"
     return NewAttacks(words, _mean_alarms([each[0] for each in found]), pl.concat([each[1] for each in found]))
 
@@ -239,6 +233,33 @@ def _common_normals(parts: Sequence[Split], kinds: pl.Series) -> Ints:
     """Normal rows that are in the training part of every split, rising."""
     times = np.bincount(np.concatenate([part.train for part in parts]), minlength=len(kinds))
     return np.flatnonzero((times == len(parts)) & (kinds == NORMAL).to_numpy())
+
+
+def _later(
+    train: pl.DataFrame, test: pl.DataFrame, roles: Roles, recipe: Recipe, seed: int
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """What one seed says of the later days, and the detectors that it had to leave out."""
+    learned = learn(train, roles, recipe, seed=seed)
+    return learned.p_values(test), dict(learned.left_out)
+
+
+def _without_family(
+    named: pl.DataFrame,
+    roles: Roles,
+    recipe: Recipe,
+    normal: Ints,
+    part: Split,
+    seed: int,
+    nominal: Sequence[float],
+    alone: Ensemble | None,
+    known: pl.DataFrame,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Alarms and families of one part: learned from all kinds but those that it tests."""
+    attacks = part.train[(named[str(roles.anomaly_type)] != NORMAL).to_numpy()[part.train]]
+    learned = learn(named[np.union1d(normal, attacks)], roles, recipe, seed=seed, alone=alone)
+    p_values = [learned.p_values(named[part.test], alone=known[part.test] if known.width else known)]
+    judged = Judged.of(named[part.test], roles, set())
+    return judged.alarms(p_values, nominal, 0), judged.families(p_values, nominal)
 
 
 def _learned_alone(normal: pl.DataFrame, roles: Roles, recipe: Recipe, seed: int) -> Ensemble | None:
