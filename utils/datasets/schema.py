@@ -98,13 +98,31 @@ def read_csv(path: Path, schema: Schema, *, header: bool = True, separator: str 
             of another type or none where one must be. The sentence gives the first such value and its row, counted
             from 1 without the header.
     """
-    data = read_bytes(path)
-    _require_header(path.name, data, schema, header, separator)
+    return parse_csv(path.name, read_bytes(path), schema, header=header, separator=separator)
+
+
+def parse_csv(name: str, data: bytes, schema: Schema, *, header: bool = True, separator: str = ",") -> pl.DataFrame:
+    """Parse the bytes of a CSV file, or of its header and some of its lines, with the declared types.
+
+    Args:
+        name: what the bytes are called in a sentence that refuses them.
+        data: CSV in UTF-8 without a byte order mark.
+        schema: as :func:`read_csv`.
+        header: as :func:`read_csv`.
+        separator: as :func:`read_csv`.
+
+    Returns:
+        As :func:`read_csv`.
+
+    Raises:
+        SchemaError: as :func:`read_csv`.
+    """
+    _require_header(name, data, schema, header, separator)
     try:
         table = _parse_csv(data, {name: column.dtype for name, column in schema.items()}, header, separator)
     except PolarsError as error:
-        _explain_csv(path.name, data, schema, header, separator, error)
-    return check(table, schema, path.name)
+        _explain_csv(name, data, schema, header, separator, error)
+    return check(table, schema, name)
 
 
 def read_parquet(path: Path, schema: Schema) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -94,6 +94,7 @@ def edge_windows(
     every: timedelta = EVERY,
     label: str | None = None,
     kind: str | None = None,
+    start: datetime | None = None,
 ) -> pl.DataFrame:
     """Add up traffic by pair of hosts and window of time.
 
@@ -103,6 +104,7 @@ def edge_windows(
         every: length of a window; windows begin at multiples of it since midnight of the first day.
         label: Boolean column that is true for an anomaly; an edge and window is anomalous if ANY of its rows is.
         kind: column with the kind of anomaly; the most frequent kind among the anomalous rows is kept.
+        start: time at which window 0 begins; ``None`` for midnight of the first day of these rows.
 
     Returns:
         One row an edge and window, sorted: ``window`` (number, 0 at the first midnight), ``time`` (its begin), ``src``,
@@ -122,7 +124,7 @@ def edge_windows(
     if known.is_empty():
         raise DataError("traffic needs rows with source, destination and time, found none: check these columns")
     when = pl.col(columns.time).cast(pl.Datetime("us"))
-    start = known.select(when.min().dt.truncate("1d")).item()
+    start = start or known.select(when.min().dt.truncate("1d")).item()
     number = (when - start).dt.total_microseconds() // (every // timedelta(microseconds=1))
     keyed = known.with_columns(
         number.alias(WINDOW),
