@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -69,15 +70,21 @@ def _where_and_how(chosen: argparse.Namespace) -> tuple[Path, Scale]:
 
 def _measured(name: str, scale: Scale, run: Run, place: str) -> list[report.Record]:
     """Rows of a case; one that tells the reason where it gave none."""
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), _spent()
     try:
         rows = run(name, scale)
     except CaseFailed as failed:
         rows = [Row(name, None, None, None, "", "", problem=str(failed))]
-    seconds = time.perf_counter() - began
-    print(f"{place}: {name}, {seconds:.0f} s", file=sys.stderr, flush=True)
-    found = report.records(name, rows, seconds)
+    seconds, cpu = time.perf_counter() - began, _spent() - spent
+    print(f"{place}: {name}, {seconds:.0f} s, {cpu:.0f} s of CPU", file=sys.stderr, flush=True)
+    found = report.records(name, rows, seconds, cpu)
     return found if scale.of_the_claims else [row | {"bar": None, "met": None} for row in found]
+
+
+def _spent() -> float:
+    """CPU seconds of all processes that this one has waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _is_done(name: str, rows: Sequence[report.Record]) -> bool:

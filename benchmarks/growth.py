@@ -27,6 +27,8 @@ from utils.features.log_templates import read_sessions, write_parsed
 from utils.simulate import hdfs as simulator
 
 Work = Callable[[], Any]
+Prepared = tuple[Work, int, str]
+DATA = "simulator"
 LITTLE = 200
 """Items of the work that is done first."""
 
@@ -46,14 +48,14 @@ class Subject(NamedTuple):
         items: what its size counts.
         most: the largest size, from the scale of the benchmarks.
         shares: of the largest size that are measured.
-        prepare: makes the work of a size, in a folder for files, and says how many items it has.
+        prepare: makes the work of a size, in a folder for files; with the number of items, and where they came from.
     """
 
     title: str
     items: str
     most: Callable[[Scale], int]
     shares: tuple[float, ...]
-    prepare: Callable[[int, Path], tuple[Work, int]]
+    prepare: Callable[[int, Path], Prepared]
 
 
 @case("distinct_sessions")
@@ -94,18 +96,18 @@ def bytes_on_disk(scale: Scale) -> list[Row]:
         }
         for title, value in found.items():
             unit = "B" if title.startswith("bytes") else ""
-            rows.append(Row(title, value, None, None, size, "simulator", unit=unit))
+            rows.append(Row(title, value, None, None, size, DATA, unit=unit))
     return rows
 
 
-def raw_lines(size: int, folder: Path) -> tuple[Work, int]:
+def raw_lines(size: int, folder: Path) -> Prepared:
     """A raw file into templates and sessions."""
     path = folder / f"{size}.log"
     simulator.write_raw(path, size, settings.SEED)
-    return lambda: read_sessions(path, hdfs.BLOCK_PATTERN), size
+    return lambda: read_sessions(path, hdfs.BLOCK_PATTERN), size, DATA
 
 
-def windows(size: int, folder: Path) -> tuple[Work, int]:
+def windows(size: int, folder: Path) -> Prepared:
     """Sessions, as lists of events, into the distinct windows of ten with their counts."""
     events = _events(size)
 
@@ -113,60 +115,60 @@ def windows(size: int, folder: Path) -> tuple[Work, int]:
         coded = log_sessions.encode(events, log_sessions.Vocabulary.fit(events))
         return log_sessions.distinct_windows(log_sessions.windows(coded, WIDTH, begin=False, end=False))
 
-    return work, events.len()
+    return work, events.len(), DATA
 
 
-def sessions(size: int, folder: Path) -> tuple[Work, int]:
+def sessions(size: int, folder: Path) -> Prepared:
     """Sessions, as lists of events, into distinct sequences with their counts."""
     events = _events(size).to_frame("events")
-    return lambda: log_sessions.distinct(events), events.height
+    return lambda: log_sessions.distinct(events), events.height, DATA
 
 
-def call_graphs(size: int, folder: Path) -> tuple[Work, int]:
+def call_graphs(size: int, folder: Path) -> Prepared:
     """Call graphs into the nine published features."""
     from benchmarks.call_graphs import published, simulated_edges
 
     edges = simulated_edges(size)
-    return lambda: published(edges), edges.height
+    return lambda: published(edges), edges.height, DATA
 
 
-def dbscan(size: int, folder: Path) -> tuple[Work, int]:
+def dbscan(size: int, folder: Path) -> Prepared:
     """Points of WAF events into clusters."""
     from benchmarks.dbscan import ROWS, fit_once, published_points
 
-    rows, _ = published_points(ROWS)
+    rows, data = published_points(ROWS)
     chosen = np.random.default_rng(settings.SEED).permutation(len(rows))[:size]
-    return lambda: fit_once(rows[chosen]), len(chosen)
+    return lambda: fit_once(rows[chosen]), len(chosen), data
 
 
-def next_event(size: int, folder: Path) -> tuple[Work, int]:
+def next_event(size: int, folder: Path) -> Prepared:
     """Sessions into scores of a network that predicts the next event."""
     from utils.detectors.next_event import NextEvent
 
     events = _events(size).to_frame("events")
     taught = _events(min(size, TAUGHT)).to_frame("events")
     detector = NextEvent(units=(64,), window=None, epochs=1, members=1).fit(taught)
-    return lambda: detector.scores(events), events.height
+    return lambda: detector.scores(events), events.height, DATA
 
 
-def web_events(size: int, folder: Path) -> tuple[Work, int]:
+def web_events(size: int, folder: Path) -> Prepared:
     """Web events into features."""
     from benchmarks.web_events import TRAINING, _events
     from utils.features.web_events import WebEventFeatures
 
     events = _events(size)
     features = WebEventFeatures(history=True).fit(events.head(TRAINING))
-    return lambda: features.transform(events), events.height
+    return lambda: features.transform(events), events.height, DATA
 
 
-def flows(size: int, folder: Path) -> tuple[Work, int]:
+def flows(size: int, folder: Path) -> Prepared:
     """Network flows into features."""
     from utils.features.flows import FlowFeatures
     from utils.simulate import nsl_kdd
 
     frame = nsl_kdd.simulate(size, settings.SEED)["train"].drop("attack", "difficulty")
     features = FlowFeatures().fit(frame)
-    return lambda: features.transform(frame), frame.height
+    return lambda: features.transform(frame), frame.height, DATA
 
 
 SUBJECTS = {
@@ -201,24 +203,24 @@ def _row(name: str, subject: Subject, scale: Scale) -> Row:
     """CPU seconds and memory of one stage by size."""
     sizes = [max(LITTLE, int(share * subject.most(scale))) for share in subject.shares]
     found = [json_of("benchmarks.growth", name, str(size), str(scale.rounds)) for size in sizes]
-    points = tuple(Point(**one) for one in found)
+    points = tuple(Point(one["size"], one["value"], one["peak_mb"]) for one in found)
     last = points[-1]
     said = f"{last.size:,} {subject.items}"
-    return Row(subject.title, last.value, None, None, said, "simulator", last.peak_mb, points=points)
+    return Row(subject.title, last.value, None, None, said, found[-1]["data"], last.peak_mb, points=points)
 
 
 for _name in SUBJECTS:
     case(f"growth_{_name}")(_growth_of(_name))
 
 
-def measured(name: str, size: int, rounds: int) -> dict[str, float | None]:
-    """Items, CPU seconds and peak memory (MB) of one size, in this process."""
+def measured(name: str, size: int, rounds: int) -> dict[str, Any]:
+    """Items, CPU seconds and peak memory (MB) of one size, in this process, and where the items came from."""
     with tempfile.TemporaryDirectory() as folder:
         prepare = SUBJECTS[name].prepare
         prepare(min(size, LITTLE), Path(folder))[0]()
-        work, items = prepare(size, Path(folder))
+        work, items, data = prepare(size, Path(folder))
         found = in_turns({name: work}, rounds)[name]
-    return {"size": items, "value": found.median, "peak_mb": found.peak_mb}
+    return {"size": items, "value": found.median, "peak_mb": found.peak_mb, "data": data}
 
 
 def _distinct_row(title: str, sequence: pl.Series, data: str) -> Row:

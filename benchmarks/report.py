@@ -40,14 +40,15 @@ def read(folder: Path) -> list[Record]:
         raise RuntimeError(f"{path} must hold the results of benchmarks, found something else: remove it") from None
 
 
-def records(name: str, rows: Sequence[Row], seconds: float) -> list[Record]:
-    """Rows of a case, with its topic, how long it took, the day and the commit."""
+def records(name: str, rows: Sequence[Row], seconds: float, cpu: float) -> list[Record]:
+    """Rows of a case, with its topic, wall and CPU seconds of the whole case, the day and the commit."""
     about = {
         "name": name,
         "topic": TOPIC_OF.get(name, TOPICS[-1]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit(),
         "case_seconds": round(seconds, 1),
+        "case_cpu_seconds": round(cpu, 1),
     }
     return [about | row.record() for row in rows]
 

@@ -52,7 +52,7 @@ def test_sizes_rise_to_that_of_the_scale(name, monkeypatch):
 
     def json_of(module, subject, size, rounds):
         asked.append((module, subject, int(size), rounds))
-        return {"size": int(size), "value": int(size) * 2e-6, "peak_mb": None}
+        return {"size": int(size), "value": int(size) * 2e-6, "peak_mb": None, "data": "x"}
 
     monkeypatch.setattr(growth, "json_of", json_of)
     (row,) = registry.CASES[f"growth_{name}"](Scale(rounds=2))

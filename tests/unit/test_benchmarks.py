@@ -166,7 +166,7 @@ def test_rows_outlive_json():
 
 
 def stored(*rows, name="sessionise"):
-    return report.records(name, rows, 1.0)
+    return report.records(name, rows, 1.0, 0.5)
 
 
 def test_the_table_and_its_files(tmp_path):

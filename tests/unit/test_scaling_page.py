@@ -34,7 +34,7 @@ def results():
             one("distinct", 1_000.0, "distinct", tuple(Point(10**size, 10 ** (size / 2)) for size in (2, 4, 6)))
         ],
     }
-    return [record for name, found in rows.items() for record in report.records(name, found, 1.0)]
+    return [record for name, found in rows.items() for record in report.records(name, found, 1.0, 0.5)]
 
 
 @pytest.fixture
