@@ -17,6 +17,7 @@ from benchmarks import (  # noqa: F401 (registers the cases)
     forests,
     growth,
     hdfs_logs,
+    log_scale,
     log_templates,
     log_windows,
     next_event,
