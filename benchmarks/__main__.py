@@ -14,6 +14,7 @@ from benchmarks import (  # noqa: F401 (registers the cases)
     call_graphs,
     classifiers,
     dbscan,
+    flow_scale,
     forests,
     growth,
     hdfs_logs,
