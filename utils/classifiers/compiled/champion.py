@@ -81,7 +81,7 @@ class CompiledChampion:
 
     def _near(self, scores: Floats) -> Any:  # noqa: ANN401 - places
         """Scores that rounding could move over the threshold."""
-        return np.flatnonzero(np.abs(scores - self.champion.threshold_.value_) <= self.margin)
+        return (np.abs(scores - self.champion.threshold_.value_) <= self.margin).nonzero()[0]
 
     def _warm(self) -> None:
         """Load the compiled loops before the first record comes."""
