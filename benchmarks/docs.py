@@ -70,7 +70,7 @@ def taken(records: Records) -> str:
     """The measured numbers that the plan uses."""
     known = plan.measured(records)
     rows = [
-        ("a raw line to its place in a session", quantity(known.line * 1e6, "µs")),
+        ("a raw line to its place in a session, through parts on disk", quantity(known.line * 1e6, "µs")),
         ("the score of a session", quantity(known.session * 1e6, "µs")),
         ("the answer to one event over HTTP, dearest model", quantity(known.request * 1e6, "µs")),
         ("an epoch of a network on distinct windows", quantity(known.epoch, "s")),

@@ -63,7 +63,7 @@ class Measured(NamedTuple):
     """What the plan takes from the results, in seconds and bytes of one core and one item.
 
     Attributes:
-        line: CPU seconds of a raw line, to its place in a session.
+        line: CPU seconds of a raw line, to its place in a session, through parts on disk.
         session: CPU seconds of a session's score.
         request: CPU seconds of the dearest model's answer to one event.
         epoch: CPU seconds of an epoch on distinct windows.
@@ -123,7 +123,7 @@ def measured(records: Sequence[Mapping[str, Any]]) -> Measured:
     Raises:
         RuntimeError: if a case was not measured.
     """
-    lines, sessions = _row(records, "growth_lines"), _row(records, "growth_next_event")
+    lines, sessions = _row(records, "log_parts"), _row(records, "growth_next_event")
     stored = {row["case"]: float(row["ours"]) for row in records if row["name"] == "storage"}
     requests = [float(row["ours"]) for row in records if row["name"] == "serving_throughput" and row["ours"]]
     if not stored or not requests:

@@ -19,7 +19,7 @@ def results():
         return Row(title, value, None, bar, f"{value:g} things", "x", None, "", unit, points)
 
     rows = {
-        "growth_lines": [one("lines", 0.1, points=LINEAR)],
+        "log_parts": [one("lines", 0.1, points=LINEAR)],
         "growth_next_event": [one("scores", 0.1, points=LINEAR)],
         "serving_throughput": [one("a", 0.0004), one("b", 0.0005, bar=Bar("seconds", 1))],
         "next_event_training": [one("epoch", 2.0, bar=Bar("seconds", 1))],
@@ -88,7 +88,7 @@ def test_every_assumption_is_told():
     assert len(plan.assumptions(plan.Assumed())) == len(plan.MEANING)
 
 
-@pytest.mark.parametrize("name", ["growth_lines", "storage", "serving_throughput", "distinct_sessions"])
+@pytest.mark.parametrize("name", ["log_parts", "storage", "serving_throughput", "distinct_sessions"])
 def test_what_was_not_measured_is_named(name):
     with pytest.raises(RuntimeError, match=f"needs results of '{name}'.*python -m benchmarks {name}"):
         plan.measured([record for record in results() if record["name"] != name])
