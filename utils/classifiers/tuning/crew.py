@@ -57,8 +57,11 @@ class Crew:
         """Process numbers of those that are running."""
         return [process.pid for process in self._running if process.poll() is None]
 
-    def tend(self) -> None:
-        """Replace workers that were killed.
+    def tend(self, left: int) -> None:
+        """Replace workers that were killed, as long as there is work for them.
+
+        Args:
+            left: trials that are not finished.
 
         Raises:
             SettingsError: if a worker refuses to work.
@@ -66,7 +69,7 @@ class Crew:
         """
         for place, process in enumerate(self._running):
             code = process.poll()
-            if code is None or code == 0:
+            if code is None or code == 0 or (code < 0 and len(self.pids) >= left):
                 continue
             if code > 0:
                 raise SettingsError(self._complaint())

@@ -33,7 +33,8 @@ class SideBySide:
         table: one row a search, the defaults first: ``search``, ``inner`` score in cross-validation, ``test`` score,
             ``difference`` to the defaults on the test rows with ``low`` to ``high`` and ``p_value`` (paired bootstrap
             over rows; none for decisions between two classes or with weights), ``fits``, ``seconds`` (CPU),
-            ``parameters``.
+            ``parameters``; where studies are kept also ``workers``, trials ``retried`` because a worker was lost, and
+            the place where they are ``kept``.
         searches: what each search found.
     """
 
@@ -129,7 +130,8 @@ def side_by_side(
         shown = ", ".join(f"{name}={value}" for name, value in one.parameters.items()) or DEFAULT
         lines.append((one.method, one.score, outer.value, *compared, one.seconds, one.fits, shown))
     schema = {"search": pl.String} | dict.fromkeys(NUMBERS, pl.Float64) | {"fits": pl.Int64, "parameters": pl.String}
-    return SideBySide(found[0].metric, pl.DataFrame(lines, schema=schema, orient="row"), tuple(found))
+    table = pl.DataFrame(lines, schema=schema, orient="row")
+    return SideBySide(found[0].metric, table.hstack(_kept(found)), tuple(found))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +147,14 @@ class _Outer:
             model = fitted_to(classifier_of(choice, parameters, found.seed, threads), part.learned, part.known)
             value, scores = targets.judged(model, part.judged, part.wanted, found.metric)
             return cls(value, np.asarray(model.predict(part.judged)) if scores is None else scores)
+
+
+def _kept(found: Sequence[Tuned]) -> list[pl.Series]:
+    """Who worked on the searches and where they are kept, below an empty line for the defaults; nothing in memory."""
+    if all(one.kept is None for one in found):
+        return []
+    columns = {"workers": pl.Int64, "retried": pl.Int64, "kept": pl.String}
+    return [pl.Series(name, [None, *(getattr(one, name) for one in found)], kind) for name, kind in columns.items()]
 
 
 def _compared(

@@ -178,8 +178,8 @@ def _explained(location: Location | None) -> Iterator[None]:
 
     try:
         yield
-    except ModuleNotFoundError as error:
-        found = f"{error.name} is not installed"
+    except ImportError:
+        found = f"the driver of {location} is not installed"
         raise SettingsError(f"{WANTED}, found that {found}: pip install 'anomaly-lab[postgres]'") from None
     except (SQLAlchemyError, OptunaError, OSError, RuntimeError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]

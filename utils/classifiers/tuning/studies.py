@@ -212,7 +212,7 @@ def _by_several(trials: Trials, search: Search, kept: Kept, teller: _Teller, wor
         with Crew(tasks.location_of(kept), kept.study.study_name, min(workers, left)) as crew:
             default = _default(kept, trials)
             while len(done := teller.tell(default)) < teller.number:
-                crew.tend()
+                crew.tend(teller.number - len(done))
                 watch.recover(kept, kept.seen())
                 time.sleep(PAUSE)
     return Done(done, default, kept.location)

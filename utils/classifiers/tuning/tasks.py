@@ -35,8 +35,11 @@ DIGEST, NUMBER = "task", "trials"
 """What a study notes about itself: digest of the manifest, how many trials there will be."""
 
 PACKAGE = Path(__file__).resolve().parents[2]
-DECIDING = ("classifiers", "evaluation", "features/flows")
-"""Parts of the package whose code decides about the numbers of a trial."""
+DECIDING = (
+    *("classifiers/tuning/*.py", "classifiers/spaces.py", "classifiers/zoo.py", "features/flows/*.py"),
+    *("evaluation/counting.py", "evaluation/inputs.py", "evaluation/scoring.py", "evaluation/splits.py"),
+)
+"""Code that decides about the numbers of a trial: points, classifiers of the zoo, features, folds and metrics."""
 
 LIBRARIES = ("numpy", "polars", "scikit-learn", "optuna", "lightgbm", "xgboost")
 
@@ -81,7 +84,7 @@ class _Choice:
 def versions() -> Mapping[str, str]:
     """Digest of the code behind a trial, and versions of Python and of the libraries that decide about the numbers."""
     code = hashlib.sha256()
-    for file in sorted(file for part in DECIDING for file in (PACKAGE / part).rglob("*.py")):
+    for file in sorted(file for part in DECIDING for file in PACKAGE.glob(part)):
         code.update(f"{file.relative_to(PACKAGE).as_posix()}\n".encode() + file.read_bytes())
     found = {"python": ".".join(platform.python_version_tuple()[:2]), "code": code.hexdigest()[:16]}
     for name in LIBRARIES:

@@ -5,9 +5,11 @@ worker alone turn a waiting trial into a running one and a running one into a fi
 number and its parameters. So each place is finished exactly once, whoever worked on it and however often.
 """
 
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 SECONDS, FITS, VALUES = "seconds", "fits", "values"
 """What a study notes about a trial beside its value."""
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
 PAUSE = 0.2
 """Seconds between two looks at a study in which there is nothing to take."""
 
@@ -67,17 +70,21 @@ class Worker:
             if len(done) == self.number:
                 return
             watch.recover(self.kept, seen)
-            taken = self._taken(seen, done)
-            if taken is None:
+            if not self._tried(seen, done):
                 time.sleep(PAUSE)
                 continue
-            self._try(*taken, done)
             yield finished(self.kept.seen(), self.number)
 
-    def _taken(
-        self, seen: "Sequence[FrozenTrial]", done: "Sequence[FrozenTrial]"
-    ) -> "tuple[Trial, BaseSampler] | None":
-        """Take the first place that waits, or the next one, if its point can be said already."""
+    def take(self, seen: "Sequence[FrozenTrial]", done: "Sequence[FrozenTrial]") -> "tuple[Trial, BaseSampler] | None":
+        """Take the first place that waits, or the next one, if its point can be said already.
+
+        Args:
+            seen: all trials of the study by place.
+            done: those that are finished.
+
+        Returns:
+            The trial, and where its point comes from; ``None`` if there is nothing to take now.
+        """
         place = next((trial.number for trial in seen if trial.state.name == "WAITING"), len(seen))
         if place >= self.number or self.plan.sampler(place, done) is None:
             return None
@@ -88,19 +95,36 @@ class Worker:
             return None
         return trial, sampler
 
-    def _try(self, trial: "Trial", sampler: "BaseSampler", done: "Sequence[FrozenTrial]") -> None:
-        """Try one point; a trial that somebody else has finished meanwhile stays as it is."""
+    def _tried(self, seen: "Sequence[FrozenTrial]", done: "Sequence[FrozenTrial]") -> bool:
+        """Try the next point, if there is one; interrupted, it goes back, and what others finished stays as it is."""
         from optuna.exceptions import UpdateFinishedTrialError
 
-        with suppress(UpdateFinishedTrialError), held(self.kept, trial.number, self.name):
+        with ExitStack() as stack:
+            stack.enter_context(_uninterrupted())
+            taken = self.take(seen, done)
+            if taken is None:
+                return False
+            trial, sampler = taken
             try:
-                self._judge(trial, sampler, done)
+                stack.close()  # an interruption that came meanwhile is raised here
+                with held(self.kept, trial.number, self.name):
+                    self.judge(trial, sampler, done)
+            except UpdateFinishedTrialError:
+                return True
             except BaseException:
-                self.kept.put_back(trial.number)
+                with suppress(UpdateFinishedTrialError):
+                    self.kept.put_back(trial.number)
                 raise
+        return True
 
-    def _judge(self, trial: "Trial", sampler: "BaseSampler", done: "Sequence[FrozenTrial]") -> None:
-        """Fold by fold, stopped early where it is below the median, known values where the point is known."""
+    def judge(self, trial: "Trial", sampler: "BaseSampler", done: "Sequence[FrozenTrial]") -> None:
+        """Fold by fold, stopped early where it is below the median, known values where the point is known.
+
+        Args:
+            trial: a trial that this worker has taken.
+            sampler: where its point comes from.
+            done: finished trials.
+        """
         self.kept.study.sampler = _whole(trial, self.trials.space, sampler, done)
         parameters = spaces.suggest(trial, self.trials.space)
         known = next((one for one in done if one.state.name == "COMPLETE" and one.params == trial.params), None)
@@ -129,21 +153,36 @@ class Worker:
 
         if self.kept.location is not None:
             now = self.kept.seen()[trial.number]
-            if now.state.is_finished() or worker_of(now) != self.name:
+            if now.state.name != "RUNNING" or worker_of(now) != self.name:
                 return
         noted = {REASON: reason} if reason else {VALUES: list(values), **spent}
         for key, value in noted.items():
             trial.set_user_attr(key, value)
-        if reason:
-            self.kept.study.tell(trial, state=TrialState.FAIL)
-        elif len(values) == self._folds:
-            self.kept.study.tell(trial, float(np.mean(values)))
-        else:
-            self.kept.study.tell(trial, state=TrialState.PRUNED)
+        complete = len(values) == self._folds
+        state = TrialState.FAIL if reason else None if complete else TrialState.PRUNED
+        with suppress(ValueError):  # of Optuna, where the trial is no longer running
+            self.kept.study.tell(trial, float(np.mean(values)) if complete and not reason else None, state)
 
     @property
     def _folds(self) -> int:
         return len(self.trials.folds.splits)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and requests to end wait until the body is over; other threads than the main one get none anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda one, _: came.append(one)) for number in ENDINGS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _whole(trial: "Trial", space: Space, sampler: "BaseSampler", done: "Sequence[FrozenTrial]") -> "BaseSampler":
