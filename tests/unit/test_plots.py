@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -148,6 +149,16 @@ def test_without_a_browser_figures_stay_interactive(monkeypatch):
     plots.use_house_style()
     bundle = pio.renderers["anomaly-lab"].to_mimebundle(plots.balance(DATA).to_dict())
     assert set(bundle) == {"application/vnd.plotly.v1+json"}
+
+
+@pytest.mark.parametrize("browser", [os.devnull, "/bin/false"])
+def test_a_browser_that_cannot_start_is_no_browser(browser):
+    """Kaleido's thread dies then, and whoever waited for its answer would wait for ever."""
+    asked = "from utils.plots import static; print(static.available(), static.available())"
+    environment = {**os.environ, "BROWSER_PATH": browser}
+    told = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, timeout=120)
+    assert told.stdout == "False False\n"
+    assert "Traceback" not in told.stderr
 
 
 @pytest.mark.browser

@@ -5,8 +5,11 @@ figures stay interactive and :func:`svg` returns ``None``.
 """
 
 import atexit
+import contextlib
 import functools
+import threading
 import warnings
+from collections.abc import Collection, Iterator
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -14,6 +17,7 @@ import plotly.io as pio
 from utils.plots.slim import slim
 
 FONT = "Inter, Helvetica, Arial, sans-serif"
+POLL_SECONDS = 0.02
 
 
 @functools.cache
@@ -21,12 +25,32 @@ def available() -> bool:
     """Whether this process can draw still images; starts the browser on the first call."""
     import kaleido
 
-    try:
+    known = set(threading.enumerate())
+    with _silent_threads():
         kaleido.start_sync_server(n=1, mathjax=False, silence_warnings=True)
         atexit.register(kaleido.stop_sync_server, silence_warnings=True)
-        return bool(_draw(go.Figure()))
-    except Exception:  # Kaleido has no common base class: no browser, a browser that can't start, no shared memory ...
-        return False
+        return _draws(set(threading.enumerate()) - known)
+
+
+def _draws(servers: Collection[threading.Thread]) -> bool:
+    """Whether a first figure is drawn before the server's thread ends: without a browser it does, and nobody answers."""
+    drawn: list[str] = []
+    first = threading.Thread(target=lambda: drawn.append(_draw(go.Figure())), daemon=True)
+    first.start()
+    while first.is_alive() and any(server.is_alive() for server in servers):
+        first.join(POLL_SECONDS)
+    return bool(drawn)
+
+
+@contextlib.contextmanager
+def _silent_threads() -> Iterator[None]:
+    """Keep what threads end with (no browser, one that can't start, no shared memory ...) out of the notebook."""
+    usual = threading.excepthook
+    threading.excepthook = lambda _: None
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
 
 
 def svg(figure: go.Figure) -> str | None:
