@@ -1,6 +1,7 @@
 """Parts of the benchmark of the service: the clients, what is made of their times, and that answers are compared."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -67,4 +68,20 @@ def test_other_answers_are_not_accepted():
 
 
 def test_the_cases_are_registered():
-    assert {"serving_latency", "serving_throughput", "serving_start"} <= set(registry.CASES)
+    names = {"serving_latency", "serving_throughput", "serving_clients", "serving_start"}
+    assert names <= set(registry.CASES)
+    assert {registry.TOPIC_OF[name] for name in names} == {"service"}
+
+
+def test_crowds_are_told_by_their_number(monkeypatch):
+    def sent(running, path, bodies, clients, count):
+        return serving.Load(2.0, [0.001 * clients] * 4, 0.0005 / clients, [])
+
+    monkeypatch.setattr(serving, "_sent", sent)
+    monkeypatch.setattr(serving, "_lab", contextlib.nullcontext)
+    monkeypatch.setattr(serving, "_service", lambda lab, name: contextlib.nullcontext((None, None)))
+    monkeypatch.setattr(serving, "_records", lambda name: [{}])
+    (row,) = registry.CASES["serving_clients"](registry.QUICK)
+    assert [(point.size, point.value) for point in row.points] == [(each, 0.0005 / each) for each in serving.CROWDS]
+    assert row.exponent == pytest.approx(-1)
+    assert row.size.startswith("1 clients: 2/s, p50 1.00, p99 1.00 ms; 8 clients")
