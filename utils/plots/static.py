@@ -10,6 +10,7 @@ import functools
 import threading
 import warnings
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -24,7 +25,11 @@ POLL_SECONDS = 0.02
 def available() -> bool:
     """Whether this process can draw still images; starts the browser on the first call."""
     import kaleido
+    from choreographer.browsers.chromium import Chromium
 
+    browser = Chromium.find_browser(skip_local=False)
+    if browser is None or not Path(browser).is_file():
+        return False
     known = set(threading.enumerate())
     with _silent_threads():
         kaleido.start_sync_server(n=1, mathjax=False, silence_warnings=True)
@@ -33,7 +38,7 @@ def available() -> bool:
 
 
 def _draws(servers: Collection[threading.Thread]) -> bool:
-    """Whether a first figure is drawn before the server's thread ends: without a browser it does, and nobody answers."""
+    """Whether a first figure is drawn before the server's thread ends, as it does if its browser can't start."""
     drawn: list[str] = []
     first = threading.Thread(target=lambda: drawn.append(_draw(go.Figure())), daemon=True)
     first.start()
@@ -44,7 +49,7 @@ def _draws(servers: Collection[threading.Thread]) -> bool:
 
 @contextlib.contextmanager
 def _silent_threads() -> Iterator[None]:
-    """Keep what threads end with (no browser, one that can't start, no shared memory ...) out of the notebook."""
+    """Keep what threads end with (a browser that can't start, no shared memory ...) out of the notebook."""
     usual = threading.excepthook
     threading.excepthook = lambda _: None
     try:
