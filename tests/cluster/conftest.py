@@ -15,6 +15,9 @@ from utils.compute import cluster as connections
 from utils.compute import versions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+SCHEDULER = "import sys; sys.modules['utils'] = None; from distributed.cli.dask_scheduler import main; main()"
+"""A scheduler without the package."""
+WORKER = "from distributed.cli.dask_worker import main; main()"
 LIMIT = 60
 """Seconds until a process must have begun."""
 
@@ -38,7 +41,7 @@ class Cluster:
         }
         self._environment.pop("ANOMALY_COMPUTE", None)
         known = folder / "scheduler.json"
-        self.scheduler = self._started("dask_scheduler", "--port", "0", "--scheduler-file", str(known))
+        self.scheduler = self._started(SCHEDULER, "--port", "0", "--scheduler-file", str(known))
         deadline = time.monotonic() + LIMIT
         while not (known.exists() and known.read_text().endswith("}")):
             assert self.scheduler.poll() is None, "the scheduler ended"
@@ -51,7 +54,7 @@ class Cluster:
         self.workers = [worker for worker in self.workers if worker.poll() is None]
         while len(self.workers) < number:
             scratch = ("--local-directory", str(self.folder))
-            self.workers.append(self._started("dask_worker", self.address, "--no-nanny", "--nthreads", "1", *scratch))
+            self.workers.append(self._started(WORKER, self.address, "--no-nanny", "--nthreads", "1", *scratch))
         connections.client_of(self.address).wait_for_workers(number, timeout=LIMIT)
 
     def kill_one(self, *_):
@@ -70,10 +73,10 @@ class Cluster:
             process.wait()
 
     def _started(self, program, *arguments):
-        command = [sys.executable, "-m", f"distributed.cli.{program}", "--host", "127.0.0.1", "--no-dashboard"]
-        with (self.folder / f"{program}.log").open("a") as log:
+        command = [sys.executable, "-c", program, "--host", "127.0.0.1", "--no-dashboard", *arguments]
+        with (self.folder / "log").open("a") as log:
             return subprocess.Popen(
-                [*command, *arguments], env=self._environment, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT
+                command, env=self._environment, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT
             )
 
 

@@ -164,3 +164,28 @@ def test_a_call_puts_shared_arguments_in_their_places():
 def test_only_large_arguments_of_several_jobs_are_sent_on_their_own():
     large, once, small, word = list(range(10_000)), list(range(10_001)), [1], "word" * 10_000
     assert set(cluster._in_common([(large, once, small, word), (large, large, small, word)])) == {id(large)}
+
+
+class Failed:
+    """A job that gave an error."""
+
+    status = "error"
+
+    def __init__(self, error):
+        self.error = error
+
+    def result(self, timeout):
+        raise self.error
+
+
+def test_a_worker_without_the_package_is_told_from_a_module_that_a_job_lacks():
+    with pytest.raises(ComputeError, match=r"must have the package utils .* found none \(No module named 'utils'\)"):
+        cluster._outcome(Failed(ModuleNotFoundError("No module named 'utils'", name="utils")), "tcp://host:1")
+    for name in ("shap", None):
+        with pytest.raises(ModuleNotFoundError, match="nothing"):
+            cluster._outcome(Failed(ModuleNotFoundError("nothing", name=name)), "tcp://host:1")
+
+
+def test_a_job_may_give_a_time_out_of_its_own():
+    with pytest.raises(TimeoutError, match="mine"):
+        cluster._outcome(Failed(TimeoutError("mine")), "tcp://host:1")

@@ -121,6 +121,16 @@ def perform(wanted: bytes, call: bytes, *shared: Any) -> Any:  # noqa: ANN401 - 
         return function(*given)
 
 
+def _call(wanted: bytes, call: bytes, *shared: Any) -> Any:  # noqa: ANN401 - values of any function
+    from utils.compute import cluster
+
+    return cluster.perform(wanted, call, *shared)
+
+
+_call.__module__ = "__main__"
+"""So it is sent as code, not as a name: a scheduler needs no ``utils``, and a worker without it can say so."""
+
+
 def _require_same(wanted: dict[str, str]) -> None:
     """Refuse to work beside a caller with other versions.
 
@@ -171,7 +181,7 @@ def _submitted(
             order = iter(range(len(own)))
             arguments = tuple(_Shared(next(order)) if id(one) in sent else one for one in job)
             call = cloudpickle.dumps((function, arguments))
-            futures.append(client.submit(perform, wanted, call, *own, key=f"{name}-{run}-{place}"))
+            futures.append(client.submit(_call, wanted, call, *own, key=f"{name}-{run}-{place}"))
     return futures
 
 
@@ -237,6 +247,13 @@ def _outcome(future: "Future[Any]", address: str) -> Any:  # noqa: ANN401 - valu
             raise _Lost from None
     try:
         return future.result(timeout=PATIENCE)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "utils":
+            raise
+        raise ComputeError(
+            f"workers must have the package utils of the process that calls them, found none ({error}): install the "
+            "same commit beside every worker and start it again"
+        ) from None
     except KilledWorker as error:
         raise ComputeError(
             f"a worker must outlive its job, found {error.allowed_failures + 1} that ended during one and the same "
