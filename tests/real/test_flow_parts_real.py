@@ -28,7 +28,7 @@ def test_real_flows_by_parts_are_the_flows_at_once(files, tmp_path):
     whole = cicids2017.read(dict(zip(cicids2017.READS, files, strict=True)))["flows"]
     assert len(parts) > len(files)
     assert pl.concat([pl.read_parquet(part) for part in parts]).equals(whole)
-    edges = flow_parts.write_edges(parts, tmp_path / "edges", WHO, kind=cicids2017.CLASS, together=100)
+    edges = flow_parts.write_edges(parts, tmp_path / "edges", WHO, kind=cicids2017.CLASS, most_rows=10_000)
     assert pl.concat([pl.read_parquet(part) for part in edges]).equals(edge_windows(whole, WHO, kind=cicids2017.CLASS))
     model = make_pipeline(FlowFeatures(columns=cicids2017.FEATURES), IsolationForest(n_estimators=10, random_state=0))
     model.fit(flow_parts.sample(parts, 3_000, 0))

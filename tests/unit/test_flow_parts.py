@@ -133,19 +133,19 @@ def test_scores_are_those_of_all_rows_at_once(parts, flows, tmp_path):
     assert np.array_equal(joined(scores)["score"].to_numpy(), model.score_samples(flows))
 
 
-@pytest.mark.parametrize("together", [1, 12, 5_000])
-def test_edges_are_those_of_all_rows_at_once(parts, flows, tmp_path, together):
+@pytest.mark.parametrize("most_rows", [1, 100, 5_000])
+def test_edges_are_those_of_all_rows_at_once(parts, flows, tmp_path, most_rows):
     (tmp_path / "edges-00999.parquet").touch()
     options = {"every": timedelta(minutes=15), "kind": cicids2017.CLASS}
-    found = flow_parts.write_edges(parts, tmp_path, WHO, together=together, **options)
+    found = flow_parts.write_edges(parts, tmp_path, WHO, most_rows=most_rows, **options)
     assert joined(found).equals(edge_windows(flows, WHO, **options))
     assert sorted(tmp_path.iterdir()) == found
-    assert (len(found) == 1) == (together == 5_000)
+    assert (len(found) == 1) == (most_rows == 5_000)
 
 
 def test_edges_need_traffic_and_a_length(parts, tmp_path):
     with pytest.raises(DataError, match="above 0"):
-        flow_parts.write_edges(parts, tmp_path, WHO, together=0)
+        flow_parts.write_edges(parts, tmp_path, WHO, most_rows=0)
     nobody = tmp_path / "nobody.parquet"
     joined(parts).with_columns(pl.lit(None, pl.String).alias("Src IP")).write_parquet(nobody)
     with pytest.raises(DataError, match="found none"):

@@ -20,7 +20,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -34,7 +34,7 @@ from utils.features.log_templates import blocks
 from utils.features.traffic_graphs.windows import EVERY, Columns, edge_windows
 
 PART_BYTES = 1 << 26
-TOGETHER = 12
+MOST_ROWS = 500_000
 SCORE = "score"
 VERSION = "1"
 
@@ -44,6 +44,14 @@ class Scorer(Protocol):
 
     def score_samples(self, X: pl.DataFrame) -> NDArray[np.float64]:
         """Score rows."""
+
+
+class _Span(NamedTuple):
+    """Some successive windows, and the parts that have flows of their time."""
+
+    begin: datetime
+    end: datetime
+    parts: list[str]
 
 
 def read_csv(
@@ -199,23 +207,24 @@ def write_edges(
     every: timedelta = EVERY,
     label: str | None = None,
     kind: str | None = None,
-    together: int = TOGETHER,
+    most_rows: int = MOST_ROWS,
     workers: int = 1,
 ) -> list[Path]:
     """Add up traffic by pair of hosts and window of time, some windows after the other.
 
     The result is that of :func:`~utils.features.traffic_graphs.edge_windows` on all rows at once; sums of volumes that
-    are no whole numbers may differ in the last digit. Each file is made of the flows of ``together`` windows, which
-    are in memory at a time; where flows are about in the order of time, other parts are not read for it.
+    are no whole numbers may differ in the last digit. Each file is made of the flows of successive windows, which are
+    in memory at a time. It is read from the parts in which such flows are: fastest where rows are about in the order of
+    time.
 
     Args:
         parts: of :func:`read_csv`.
-        folder: gets a file for each ``together`` windows with traffic; other such files that it holds are removed.
+        folder: gets the files; other files of edges that it holds are removed.
         columns: where to find what.
         every: length of a window.
         label: as :func:`~utils.features.traffic_graphs.edge_windows`.
         kind: as :func:`~utils.features.traffic_graphs.edge_windows`.
-        together: windows in one file.
+        most_rows: flows that are in memory at a time; those of one window are, however many.
         workers: processes, where the work is done on this machine.
 
     Returns:
@@ -226,17 +235,15 @@ def write_edges(
         DataError: if no row has source, destination and time, or a length is not positive.
         OSError: if a file cannot be read or written; nothing unfinished is left behind.
     """
-    span = every * together
-    if span <= timedelta(0):
-        raise DataError(f"windows must have a length and a number above 0, found {together} of {every}: correct them")
+    if every <= timedelta(0) or most_rows < 1:
+        raise DataError(f"windows need a length and flows above 0, found {every} and {most_rows}: correct them")
     target = Path(folder).resolve()
-    start, begins = _begins(parts, columns, span)
+    start, spans = _spans(parts, columns, every, most_rows)
     target.mkdir(parents=True, exist_ok=True)
-    made = [target / f"edges-{number:05d}.parquet" for number in range(len(begins))]
-    named = [str(part) for part in parts]
+    made = [target / f"edges-{number:05d}.parquet" for number in range(len(spans))]
     jobs = [
-        (named, columns, (start, begin, begin + span), (every, label, kind), str(path))
-        for begin, path in zip(begins, made, strict=True)
+        (span.parts, columns, (start, span.begin, span.end), (every, label, kind), str(path))
+        for span, path in zip(spans, made, strict=True)
     ]
     each(edges_part, jobs, workers=workers)
     for path in set(target.glob("edges-*.parquet")) - set(made):
@@ -287,17 +294,36 @@ def _lines_before(part: Part) -> int:
     return count
 
 
-def _begins(parts: Sequence[Path], columns: Columns, span: timedelta) -> tuple[datetime, list[datetime]]:
-    """Midnight of the first day, and the begin of each span with traffic."""
-    rows = pl.scan_parquet(list(parts), glob=False)
-    known = rows.drop_nulls([columns.source, columns.destination, columns.time])
-    when = known.select(pl.col(columns.time).cast(pl.Datetime("us")).alias("when"))
-    start = when.select(pl.col("when").min().dt.truncate("1d")).collect().item()
-    if start is None:
+def _spans(parts: Sequence[Path], columns: Columns, every: timedelta, most_rows: int) -> tuple[datetime, list[_Span]]:
+    """Midnight of the first day, and the spans of successive windows with so many flows."""
+    when = pl.col(columns.time).cast(pl.Datetime("us")).alias("when")
+    who = [columns.source, columns.destination, columns.time]
+    timed = [pl.scan_parquet(part, glob=False).drop_nulls(who).select(when) for part in parts]
+    ranges = [
+        rows.select(pl.col("when").min().alias("first"), pl.col("when").max().alias("last")).collect().row(0)
+        for rows in timed
+    ]
+    known = [first for first, _ in ranges if first is not None]
+    if not known:
         raise DataError("traffic needs rows with source, destination and time, found none: check these columns")
-    number = (pl.col("when") - start).dt.total_microseconds() // (span // timedelta(microseconds=1))
-    spans = when.select(number.unique().sort()).collect(engine="streaming").to_series()
-    return start, [start + span * each for each in spans.to_list()]
+    start = min(known).replace(hour=0, minute=0, second=0, microsecond=0)
+    number = ((pl.col("when") - start).dt.total_microseconds() // (every // timedelta(microseconds=1))).alias("window")
+    counted = pl.concat([rows.group_by(number).agg(pl.len().alias("rows")) for rows in timed]).collect()
+    windows = counted.group_by("window").agg(pl.col("rows").sum()).sort("window")
+    group = (pl.col("rows").cum_sum() - 1) // most_rows
+    ends = windows.group_by(group, maintain_order=True).agg(
+        pl.col("window").min().alias("first"), pl.col("window").max().alias("last")
+    )
+    spans = []
+    for first, last in ends.select("first", "last").iter_rows():
+        begin, end = start + every * first, start + every * (last + 1)
+        within = [
+            str(part)
+            for part, (low, high) in zip(parts, ranges, strict=True)
+            if low is not None and low < end and high >= begin
+        ]
+        spans.append(_Span(begin, end, within))
+    return start, spans
 
 
 def _height(part: Path) -> int:
