@@ -596,7 +596,8 @@ def _as_duration(values: pl.Series, dtype: str) -> pl.Series:
     if not values.dtype.is_numeric():
         return values
     scale = {"ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
-    return (values.cast(pl.Float64).fill_nan(None) * scale).cast(pl.Int64).cast(pl.Duration(unit)).alias(values.name)
+    whole = (values.cast(pl.Float64).fill_nan(None) * scale).round().cast(pl.Int64)
+    return whole.cast(pl.Duration(unit)).alias(values.name)
 
 
 def _bounded(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

@@ -87,7 +87,19 @@ class _SessionRule(BaseEstimator):  # type: ignore[misc]
             SchemaError: if the column is missing or holds events of another kind than in training.
         """
         seen = self._distinct(X)
-        return self._rate(seen).astype(np.float64)[seen.inverse]
+        return self.rated(seen)[seen.inverse]
+
+    def rated(self, seen: Distinct) -> Floats:
+        """Score sequences that are coded already, by the event types that the rule knows; HIGHER = MORE ABNORMAL.
+
+        Args:
+            seen: k sequences; :meth:`score_samples` finds the distinct ones of sessions.
+
+        Returns:
+            Scores from 0 on, float64, shape (k,).
+        """
+        check_is_fitted(self)
+        return self._rate(seen).astype(np.float64)
 
     def fires(self, X: pl.DataFrame) -> NDArray[np.bool_]:
         """Tell for which sessions the rule fires.

@@ -35,6 +35,9 @@ like it. Eight it has in one of a thousand draws. Each session more that is aske
 TIE = 0.01
 """Weight of the scores beside their p-values: it orders sessions that are stranger than every calibration session."""
 
+FEW = 64
+"""Sessions up to which none is looked for twice."""
+
 ANY = 0.5
 """A score from here on means that some member fires."""
 
@@ -134,7 +137,7 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
             SchemaError: if the column is missing or holds events of another kind than in training.
         """
         seen = self._distinct(X)
-        return self._combined(_each(self.members_, self._table(seen)))[seen.inverse]
+        return self._combined(self._rated(seen))[seen.inverse]
 
     def p_values(self, X: pl.DataFrame) -> Floats:
         """Share of held-out normal training sessions that are at least as abnormal as each session.
@@ -262,8 +265,25 @@ class SessionVote(BaseEstimator):  # type: ignore[misc]
         return members
 
     def _distinct(self, X: pl.DataFrame) -> Distinct:
+        """Distinct sessions; a few are taken as they are, as looking for equal ones takes longer."""
         check_is_fitted(self, "calibration_")
-        return log_sessions.distinct(X, self.events, vocabulary=self.vocabulary_)
+        if X.height > FEW or self.events not in X.columns:
+            return log_sessions.distinct(X, self.events, vocabulary=self.vocabulary_)
+        sequences = log_sessions.encode(X[self.events], self.vocabulary_)
+        return Distinct(sequences, X[self.events], np.ones(X.height), np.arange(X.height))
+
+    def _rated(self, seen: Distinct) -> Floats:
+        """Scores of all members, shape (k, members); rules that read the same events take them as they are coded."""
+        table = self._table(seen)
+        known = self.vocabulary_.events
+
+        def scores(member: Any) -> Floats:  # noqa: ANN401 (any detector of sessions)
+            alike = getattr(member, "events", None) == self.events and hasattr(member, "rated")
+            if alike and member.vocabulary_.events.equals(known, check_dtypes=True):
+                return np.asarray(member.rated(seen), np.float64)
+            return np.asarray(member.score_samples(table), np.float64)
+
+        return np.column_stack([scores(member) for member in self.members_.values()])
 
     def _table(self, seen: Distinct) -> pl.DataFrame:
         return pl.DataFrame({self.events: seen.events})
