@@ -1,29 +1,16 @@
 """Notebook 03: it starts from the tables that notebook 02 wrote, and records the rules to beat."""
 
-import shutil
-from pathlib import Path
-
-import nbformat
 import pytest
 
-from utils import runner, tracking
+from tests.notebooks.running import run
+from utils import tracking
 from utils.datasets import load
 from utils.detectors import baselines
 from utils.features import tables
 
-ROOT = Path(__file__).resolve().parents[2]
 FEATURES, NAME = "02_feature_engineering", "03_heuristic_baseline"
 
 pytestmark = pytest.mark.slow
-
-
-def run(lab, number, **parameters):
-    """Run one notebook in a copy of the laboratory and return what it shows."""
-    shutil.copytree(ROOT / "notebooks", lab.notebooks_dir, ignore=shutil.ignore_patterns(".*"), dirs_exist_ok=True)
-    (outcome,) = runner.run([number], parameters={"BUDGET": "fast", **parameters})
-    assert outcome.status == "ok", f"{outcome.error}\n{outcome.details}"
-    executed = nbformat.read(lab.reports_dir / f"{outcome.notebook}.ipynb", as_version=4)
-    return "".join(str(output) for cell in executed.cells for output in cell.get("outputs", []))
 
 
 def written_files(lab):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.notebooks.test_baseline import run
+from tests.notebooks.running import run
 from tests.notebooks.test_detectors import own  # noqa: F401 - a fixture
 from utils import tracking
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.notebooks.test_baseline import run
+from tests.notebooks.running import run
 from utils import tracking
 
 pytestmark = pytest.mark.slow

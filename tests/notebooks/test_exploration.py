@@ -1,14 +1,10 @@
 """Notebook 01 on data that are not simulated: a user's own, and the real files."""
 
-import shutil
-from pathlib import Path
-
-import nbformat
 import pytest
 
-from utils import audit, datasets, runner, tracking
+from tests.notebooks.running import run
+from utils import audit, datasets, tracking
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "01_exploration"
 DOCUMENTED_LEAKS = {
     "api": ("A001", "num_users"),
@@ -20,16 +16,8 @@ DOCUMENTED_LEAKS = {
 pytestmark = pytest.mark.slow
 
 
-def explore(lab, **parameters):
-    shutil.copytree(ROOT / "notebooks", lab.notebooks_dir, ignore=shutil.ignore_patterns(".*"))
-    (outcome,) = runner.run(["01"], parameters={"BUDGET": "fast", **parameters})
-    assert outcome.status == "ok", f"{outcome.error}\n{outcome.details}"
-    executed = nbformat.read(lab.reports_dir / f"{NAME}.ipynb", as_version=4)
-    return "".join(str(output) for cell in executed.cells for output in cell.get("outputs", []))
-
-
 def test_own_data_appear_beside_the_projects(guided, store, lab):
-    shown = explore(lab, DATASETS=[*guided, "traffic"])
+    shown = run(lab, "01", DATASETS=[*guided, "traffic"])
     for name in guided:
         loaded = datasets.load(name)
         assert tracking.results(NAME, name)["rows"] == loaded[loaded.main].height
@@ -39,7 +27,7 @@ def test_own_data_appear_beside_the_projects(guided, store, lab):
 
 @pytest.mark.real
 def test_every_data_set_of_the_mirror_is_real(real_lab, store):
-    shown = explore(real_lab, SOURCE="auto")
+    shown = run(real_lab, "01", SOURCE="auto")
     for name in ("api", "waf", "nsl_kdd", "cicids2017", "hdfs"):
         loaded = datasets.load(name, "real")
         assert loaded.source == "real"

@@ -1,16 +1,13 @@
 """Notebook 02: what it writes, what it refuses, and what it records."""
 
 import re
-import shutil
-from pathlib import Path
 
-import nbformat
 import pytest
 
-from utils import audit, datasets, runner, tracking
+from tests.notebooks.running import run
+from utils import audit, datasets, tracking
 from utils.features import tables
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "02_feature_engineering"
 TORN = """
 [torn]
@@ -25,15 +22,6 @@ anomaly = ["bad"]
 STEPS = ("the cart was opened", "payment of 12 EUR began", "stock was reserved", "an order was sent")
 
 pytestmark = pytest.mark.slow
-
-
-def write_features(lab, **parameters):
-    """Run the notebook in a copy of the laboratory and return what it shows."""
-    shutil.copytree(ROOT / "notebooks", lab.notebooks_dir, ignore=shutil.ignore_patterns(".*"))
-    (outcome,) = runner.run(["02"], parameters={"BUDGET": "fast", **parameters})
-    assert outcome.status == "ok", f"{outcome.error}\n{outcome.details}"
-    executed = nbformat.read(lab.reports_dir / f"{NAME}.ipynb", as_version=4)
-    return "".join(str(output) for cell in executed.cells for output in cell.get("outputs", []))
 
 
 @pytest.fixture
@@ -51,7 +39,7 @@ def torn(lab):
 
 def test_tables_are_written_and_a_contradiction_is_refused(guided, torn, store, lab):
     names = ["api", "hdfs", *guided, torn]
-    shown = write_features(lab, SOURCE="auto", DATASETS=names)
+    shown = run(lab, "02", SOURCE="auto", DATASETS=names)
     for name in names:
         loaded = datasets.load(name, budget="fast")
         written = tables.read(name, loaded.source)
@@ -74,7 +62,7 @@ def test_tables_are_written_and_a_contradiction_is_refused(guided, torn, store, 
 
 @pytest.mark.real
 def test_sessions_of_the_truncated_log_are_refused(real_lab, store):
-    shown = write_features(real_lab, SOURCE="real", DATASETS=["hdfs"])
+    shown = run(real_lab, "02", SOURCE="real", DATASETS=["hdfs"])
     written = tables.read("hdfs", "real")
     assert set(written.frames) == {"sequences", "templates"}
     assert "A008" in written.missing["blocks"]

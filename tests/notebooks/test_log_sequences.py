@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.notebooks.test_baseline import run
+from tests.notebooks.running import run
 from utils import tracking
 
 pytestmark = pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.notebooks.test_baseline import run
+from tests.notebooks.running import run
 from tests.notebooks.test_detectors import measured
 from utils import audit, datasets, settings, tracking
 from utils.classifiers.representations import trials

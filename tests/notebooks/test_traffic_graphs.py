@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.notebooks.test_baseline import run
+from tests.notebooks.running import run
 from utils import tracking
 
 pytestmark = pytest.mark.slow
