@@ -20,9 +20,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from utils.classifiers.spaces import OneOf, Real, Whole
 from utils.classifiers.tuning import crew, leases, share_folds, storages, studies, tasks, tune, worker
-from utils.classifiers.tuning.leases import LEASE, LOST, REASON
+from utils.classifiers.tuning.leases import LOST, REASON
 from utils.classifiers.tuning.search import _shared_work
-from utils.classifiers.tuning.storages import Kept, Location
+from utils.classifiers.tuning.storages import LEASE, Kept, Location
 from utils.classifiers.tuning.tasks import Search
 from utils.classifiers.tuning.trials import Trials
 from utils.classifiers.tuning.trying import VALUES, Worker, finished
@@ -229,6 +229,17 @@ def test_a_trial_without_signs_of_life_goes_back_and_fails_at_the_third_time(mon
     assert kept.seen()[0].state.name == "FAIL"
     assert kept.seen()[0].user_attrs[REASON] == "its worker was lost 3 times"
     assert leases.Watch().recover(in_memory(), []) == 0
+
+
+def test_who_takes_a_trial_that_was_lost_is_not_mistaken_for_the_one_before():
+    kept = in_memory(Location("nowhere", Path()))
+    kept.study.ask()
+    dead = "/".join([*leases.worker_name().split("/")[:2], "1.00"])
+    kept.note(0, LEASE, [dead, 5, 0.0])
+    assert leases.Watch().recover(kept, kept.seen()) == 1
+    assert kept.study.ask().number == 0
+    assert leases.Watch().recover(kept, kept.seen()) == 0
+    assert kept.seen()[0].user_attrs[LOST] == [dead]
 
 
 def test_a_trial_that_lives_again_is_left_alone():

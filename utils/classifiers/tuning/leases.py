@@ -15,13 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.classifiers.tuning.storages import Kept
+from utils.classifiers.tuning.storages import LEASE, NOBODY, Kept
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-LEASE, LOST, REASON = "lease", "lost", "reason"
-"""What is noted on a trial: its worker with count and time, the workers that it was lost with, why it failed."""
+LOST, REASON = "lost", "reason"
+"""What is noted on a trial: the workers that it was lost with, why it failed."""
 
 BEAT = 15.0
 """Seconds between two signs of life."""
@@ -66,7 +66,7 @@ def is_gone(worker: str) -> bool:
 
 def worker_of(trial: "FrozenTrial") -> str:
     """Who works on a trial, or did; empty where nobody has said."""
-    return str(trial.user_attrs.get(LEASE, [""])[0])
+    return str(trial.user_attrs.get(LEASE, NOBODY)[0])
 
 
 @contextmanager

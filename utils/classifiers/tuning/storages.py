@@ -31,6 +31,10 @@ REMEDY = "set ANOMALY_STUDIES to a file such as studies.journal or to postgresql
 OPENINGS = 5
 """Attempts to open a database: workers that make its tables at the same time get in each other's way."""
 
+LEASE = "lease"
+"""Noted on a trial: its worker, a count that rises while it lives, and the time."""
+
+NOBODY = ("", 0, 0.0)
 PRUNE_AFTER = 4
 """Complete trials before one can be stopped early."""
 
@@ -94,9 +98,14 @@ class Kept:
         self.storage.set_trial_user_attr(self.id_of(number), key, value)
 
     def put_back(self, number: int) -> None:
-        """Let another worker try the same point: parameters that were drawn stay those of the trial."""
+        """Let another worker try the same point: parameters that were drawn stay those of the trial.
+
+        The name on it goes first, so that who takes it is not mistaken for the one before.
+        """
         from optuna.trial import TrialState
 
+        if self.location is not None:
+            self.note(number, LEASE, NOBODY)
         self.storage.set_trial_state_values(self.id_of(number), TrialState.WAITING)
 
 

@@ -19,7 +19,7 @@ import polars as pl
 
 from utils.classifiers.tuning import tasks
 from utils.classifiers.tuning.crew import Crew
-from utils.classifiers.tuning.leases import LEASE, LOST, REASON, Watch, worker_of
+from utils.classifiers.tuning.leases import LOST, REASON, Watch, worker_of
 from utils.classifiers.tuning.plans import best_of
 from utils.classifiers.tuning.storages import Kept, Location, opened
 from utils.classifiers.tuning.tasks import Search
@@ -79,7 +79,7 @@ class Done:
     @property
     def workers(self) -> int:
         """How many workers finished a trial."""
-        return max(1, len({worker_of(trial) for trial in self.trials if LEASE in trial.user_attrs}))
+        return max(1, len({worker_of(trial) for trial in self.trials} - {""}))
 
     @property
     def retried(self) -> int:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from utils.classifiers.tuning import tasks
-from utils.classifiers.tuning.leases import GRACE, LEASE, LOST, is_gone, worker_of
+from utils.classifiers.tuning.leases import GRACE, LOST, is_gone, worker_of
 from utils.classifiers.tuning.plans import best_of
-from utils.classifiers.tuning.storages import Kept, Location, location_of, opened
+from utils.classifiers.tuning.storages import LEASE, Kept, Location, location_of, opened
 from utils.classifiers.tuning.studies import DEFAULT, Default, progress_of, quiet
 from utils.classifiers.tuning.trying import Worker, finished
 from utils.compute.threads import limited
