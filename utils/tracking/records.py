@@ -10,7 +10,7 @@ import contextlib
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -51,6 +51,9 @@ OPEN = ("RUNNING", "SCHEDULED")
 DIALECTS = ("postgresql", "sqlite")
 ROWS = 500
 """Rows of one statement: PostgreSQL takes 65,535 values in one, SQLite 32,766."""
+
+RUNS_AT_ONCE = 20
+"""Runs that are compared at once."""
 
 NO_STORE = "holds no MLflow store: start the server on it once, which makes one"
 NOTE = "mlflow.note.content"
@@ -231,11 +234,10 @@ def compare(source: "Engine", target: "Engine", numbers: Numbers) -> Compared:
     rows = missing = other = 0
     with told(target.url.render_as_string()), source.connect() as given, target.connect() as held:
         for name in TABLES:
-            table = _table(name)
-            keys = [column.name for column in table.primary_key]
-            for part in _parts(given, table):
-                expected = {tuple(row[key] for key in keys): row for row in (numbers.row(name, one) for one in part)}
-                found = {tuple(row[key] for key in keys): row for row in _held(held, table, keys, list(expected))}
+            keys = [column.name for column in _table(name).primary_key]
+            for part, there in _beside(given, held, name, numbers):
+                expected = {tuple(row[key] for key in keys): row for row in part}
+                found = {tuple(row[key] for key in keys): row for row in there}
                 rows += len(expected)
                 missing += len(expected.keys() - found.keys())
                 if name != EXPERIMENTS:  # they are matched by name, whatever else they say
@@ -340,23 +342,34 @@ def _parts(connection: "Connection", table: "Table") -> Iterator[list[Row]]:
         yield [dict(row) for row in part]
 
 
-def _held(
-    connection: "Connection", table: "Table", keys: Sequence[str], wanted: Sequence[tuple[Any, ...]]
-) -> list[Row]:
+def _beside(
+    source: "Connection", target: "Connection", name: str, numbers: Numbers
+) -> Iterator[tuple[list[Row], list[Row]]]:
+    """Rows of a table as they should be in the target, and those that are there: of some runs, or some hundred rows."""
     import sqlalchemy as sa
 
-    chosen = sa.tuple_(*(table.c[key] for key in keys)).in_(wanted)
-    return [dict(row) for row in connection.execute(table.select().where(chosen)).mappings()]
+    table = _table(name)
+    if name in OF_RUNS:  # whole runs: a question for each row would let a database look through all others
+        runs = sorted(source.scalars(sa.select(_table(RUNS).c.run_uuid)))
+        for k in range(0, len(runs), RUNS_AT_ONCE):
+            chosen = table.select().where(table.c.run_uuid.in_(runs[k : k + RUNS_AT_ONCE]))
+            given, held = ([dict(row) for row in side.execute(chosen).mappings()] for side in (source, target))
+            yield [numbers.row(name, row) for row in given], held
+        return
+    keys = [table.c[column.name] for column in table.primary_key]
+    for part in _parts(source, table):
+        wanted = [numbers.row(name, row) for row in part]
+        chosen = table.select().where(sa.tuple_(*keys).in_([tuple(row[key.name] for key in keys) for row in wanted]))
+        yield wanted, [dict(row) for row in target.execute(chosen).mappings()]
 
 
 def _copy_table(source: "Connection", target: "Connection", name: str, numbers: Numbers) -> int:
     table = _table(name)
-    insert, counted = _insert(target), {"preserve_rowcount": True}
+    adding, counted = _insert(target)(table).on_conflict_do_nothing(), {"preserve_rowcount": True}
     new = 0
     for part in _parts(source, table):
         rows = [numbers.row(name, row) for row in part]
-        adding = insert(table).values(rows).on_conflict_do_nothing()
-        new += target.execute(adding, execution_options=counted).rowcount
+        new += target.execute(adding, rows, execution_options=counted).rowcount
     return new
 
 
