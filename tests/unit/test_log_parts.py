@@ -162,10 +162,14 @@ def changed(folder):
 def test_what_is_there_is_not_made_again(raw, tmp_path, monkeypatch):
     log_parts.parse_log(raw, tmp_path, BLOCK, part_bytes=60_000)
     before = changed(tmp_path)
+    killed = [tmp_path / "parts" / ".killed", tmp_path / ".log.json.1.part"]
+    killed[0].mkdir()
+    killed[1].touch()
     monkeypatch.setattr(parsing, "scan", lambda *_: pytest.fail("lines are scanned again"))
     monkeypatch.setattr(grouping, "_collected", lambda *_: pytest.fail("sessions are gathered again"))
     require_same(log_parts.parse_log(raw, tmp_path, BLOCK, part_bytes=60_000), raw)
     assert changed(tmp_path) == before
+    assert not any(path.exists() for path in killed)
     require_same(log_parts.open_log(tmp_path), raw)
 
 

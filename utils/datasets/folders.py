@@ -1,10 +1,13 @@
-"""Folders of results: whole or as they were before, never some of each."""
+"""Folders and files of results: whole or as they were before, never some of each."""
 
 import contextlib
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+UNFINISHED = ".part"
 
 
 @contextlib.contextmanager
@@ -29,6 +32,35 @@ def replaced(target: Path) -> Iterator[Path]:
         _exchange(fresh, target, work / "old")
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Give a name of its own for a file that takes the name of the target when the block ends well.
+
+    Two processes may write the same target at the same time: the later one stands.
+
+    Args:
+        target: the file, whether it exists or not; its folder must exist.
+
+    Yields:
+        Where to write. If the block fails, nothing of it is left, and the target is what it was.
+
+    Raises:
+        OSError: if the file cannot be named.
+    """
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}{UNFINISHED}")
+    try:
+        yield unfinished
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed left of :func:`whole_file`; no other may be writing there."""
+    for path in folder.glob(f".*{UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 def _exchange(fresh: Path, target: Path, aside: Path) -> None:

@@ -27,7 +27,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from utils.compute import each
-from utils.datasets import schema
+from utils.datasets import folders, schema
 from utils.errors import DataError, SchemaError
 from utils.features.log_parts.division import Part, Paths, divide
 from utils.features.log_templates import blocks
@@ -93,8 +93,7 @@ def read_csv(
     target.mkdir(parents=True, exist_ok=True)
     jobs = [(part, str(target), number, dict(columns), dict(times or {})) for number, part in enumerate(parts)]
     made = [Path(path) for path in each(table_part, jobs, workers=workers)]
-    for path in set(target.glob("rows-*.parquet")) - set(made):
-        path.unlink()
+    _keep(target, "rows-*.parquet", made)
     return made
 
 
@@ -246,8 +245,7 @@ def write_edges(
         for span, path in zip(spans, made, strict=True)
     ]
     each(edges_part, jobs, workers=workers)
-    for path in set(target.glob("edges-*.parquet")) - set(made):
-        path.unlink()
+    _keep(target, "edges-*.parquet", made)
     return made
 
 
@@ -332,9 +330,12 @@ def _height(part: Path) -> int:
 
 def _place(frame: pl.DataFrame, target: Path) -> None:
     """Write a file that appears when it is complete."""
-    unfinished = target.with_name(f".{target.name}.part")
-    try:
+    with folders.whole_file(target) as unfinished:
         frame.write_parquet(unfinished, compression="lz4")
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+
+
+def _keep(folder: Path, pattern: str, made: Sequence[Path]) -> None:
+    """Remove the other files of a folder that are called like these, and what was left unfinished."""
+    for path in set(folder.glob(pattern)) - set(made):
+        path.unlink()
+    folders.remove_unfinished(folder)

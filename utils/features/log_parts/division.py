@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 from utils.errors import DataError
 from utils.features.log_templates import blocks
 
-PART_BYTES = 1 << 26
+PART_BYTES = 1 << 27
 STEP = 1 << 16
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from utils.datasets import sessions
+from utils.datasets import folders, sessions
 from utils.features.log_parts.parsing import GROUP_ROWS, NAMES, ROWS, Piece
 from utils.features.log_sessions import list_column
 from utils.features.log_templates.identifiers import Names
@@ -193,9 +193,5 @@ def _slice(path: Path, borders: list[int], share: int) -> pl.DataFrame:
 
 def _place(frame: pl.DataFrame, target: Path, group_rows: int | None = None) -> None:
     """Write a file that appears when it is complete."""
-    unfinished = target.with_name(f".{target.name}.part")
-    try:
+    with folders.whole_file(target) as unfinished:
         frame.write_parquet(unfinished, compression="lz4", row_group_size=group_rows)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -233,9 +233,10 @@ def _skeletons(parts: Path, piece: Piece) -> list[tuple[str, int]]:
 
 def _finish(home: Path, group: Path, keys: set[str]) -> None:
     """Say that the log is complete, and remove what does not belong to it."""
-    unfinished = home / f".{LOG}.part"
-    unfinished.write_text(json.dumps({"group": group.name}))
-    unfinished.replace(home / LOG)
+    with folders.whole_file(home / LOG) as unfinished:
+        unfinished.write_text(json.dumps({"group": group.name}))
+    for folder in (home, group):
+        folders.remove_unfinished(folder)
     for path in (*(home / GROUPS).iterdir(), *(home / PARTS).glob("*")):
         if path != group and path.name not in keys:
             shutil.rmtree(path, ignore_errors=True)
