@@ -15,6 +15,8 @@ STAGE = (
     "stage", "largest measured", "CPU", "a second and core", "peak memory", "exponent", "an hour, one core", "in 16 GB",
 )  # fmt: skip
 HOUR, MEMORY_MB = 3_600, 16_000
+CONSTANT = 1.05
+"""Growth of memory between the two largest sizes that counts as none."""
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -63,7 +65,7 @@ def growth_by_size(records: Records) -> str:
 
 def assumed(_: Records) -> str:
     """The assumptions of the plan."""
-    return table(("assumption", "value"), [(what, f"{value:,g}") for what, value in plan.assumptions(plan.Assumed())])
+    return table(("assumption", "value"), [(what, _short(value)) for what, value in plan.assumptions(plan.Assumed())])
 
 
 def taken(records: Records) -> str:
@@ -101,7 +103,10 @@ def bars(records: Records) -> str:
     """How many of the speed bars are met."""
     judged = [record for record in records if record["met"] is not None]
     missed = [f"{record['case']}" for record in judged if not record["met"]]
-    tail = f"; missed: {', '.join(missed)}" if missed else ""
+    absent = sum(bool(record["problem"]) for record in records)
+    tail = (f"; missed: {', '.join(missed)}" if missed else "") + (
+        f"; {absent} rows could not be measured" if absent else ""
+    )
     return f"{len(judged) - len(missed)} of {len(judged)} speed bars are met{tail}."
 
 
@@ -145,16 +150,18 @@ def _stage(row: Row) -> tuple[str, ...]:
 
 
 def _reached(row: Row, seconds: float) -> float:
-    """Size that a core reaches in so many seconds, if cost grows on from the largest size as it did up to there."""
-    last, slope = row.points[-1], max(power_law(row.points)[1], 0.5)
+    """Size that a core reaches in so many seconds, if cost grows on as it did, but at least in proportion."""
+    last, slope = row.points[-1], max(power_law(row.points)[1], 1.0)
     return float(last.size * (seconds / last.value) ** (1 / slope))
 
 
 def _held(row: Row) -> str:
     """Size that fits into memory, if memory grows on as between the two largest sizes."""
     before, last = row.points[-2:]
-    if before.peak_mb is None or last.peak_mb is None or last.peak_mb - before.peak_mb < 1:
-        return "not bound by size" if last.peak_mb else ""
+    if before.peak_mb is None or last.peak_mb is None:
+        return ""
+    if last.peak_mb < CONSTANT * before.peak_mb:
+        return "any size"
     a_megabyte = (last.size - before.size) / (last.peak_mb - before.peak_mb)
     return _short(last.size + (MEMORY_MB - last.peak_mb) * a_megabyte)
 

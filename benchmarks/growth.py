@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.apart import json_of
-from benchmarks.hdfs_logs import REAL, _session_files
+from benchmarks.hdfs_logs import REAL, _line_file, _session_files
 from benchmarks.measure import in_turns
 from benchmarks.registry import Case, Point, Row, Scale, case
 from utils import settings
@@ -60,15 +60,17 @@ class Subject(NamedTuple):
 
 @case("distinct_sessions")
 def distinct_by_size(scale: Scale) -> list[Row]:
-    """How many distinct event sequences there are among the first sessions, in random order.
+    """How many distinct event sequences there are among the first sessions, in random order; and how long they are.
 
     Source:
         Heaps, Information Retrieval: Computational and Theoretical Aspects, 1978: the number of distinct words grows as
         a power of the length of a text.
     """
     with _session_files(scale) as (files, data):
-        labelled, _ = hdfs.read_sessions(files)
+        labelled, sequences = hdfs.read_sessions(files)
     rows = [_distinct_row("sequences of HDFS sessions", labelled[hdfs.SEQUENCE_ID], data)]
+    events = labelled.join(sequences, on=hdfs.SEQUENCE_ID)[hdfs.EVENTS].list.len().mean()
+    rows.append(Row("events of a session", events, None, None, f"{labelled.height:,} sessions", data, unit=""))
     if data == REAL:
         made = simulator.simulate(max(scale.sessions, simulator.LEAST_SESSIONS), settings.SEED, line_blocks=1)
         rows.append(_distinct_row("sequences of simulated sessions", made["sessions"]["sequence_id"], "simulator"))
@@ -79,24 +81,23 @@ def distinct_by_size(scale: Scale) -> list[Row]:
 def bytes_on_disk(scale: Scale) -> list[Row]:
     """Bytes of a line as raw text, packed by gzip, as parsed lines in Parquet; and of a session in Parquet."""
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _line_file(scale) as (structured, data):
         log, parts = Path(folder) / "HDFS.log", Path(folder) / "parts"
-        simulator.write_raw(log, scale.raw_lines, settings.SEED)
+        lines = pl.read_csv(structured, infer_schema=False).select(hdfs.raw_line())
+        lines.write_csv(log, include_header=False, quote_style="never")
         write_parsed(log, parts, identifier=hdfs.BLOCK_PATTERN)
         sessions, _ = read_sessions(log, hdfs.BLOCK_PATTERN)
         sessions.select("session", "events").write_parquet(Path(folder) / "sessions.parquet")
         raw = log.read_bytes()
-        size = f"{scale.raw_lines:,} lines, {sessions.height:,} sessions"
+        size = f"{lines.height:,} lines, {sessions.height:,} sessions"
         found = {
-            "bytes of a raw line": len(raw) / scale.raw_lines,
-            "bytes of a raw line, gzip": len(gzip.compress(raw, 6)) / scale.raw_lines,
-            "bytes of a parsed line, Parquet": _bytes(parts) / scale.raw_lines,
+            "bytes of a raw line": len(raw) / lines.height,
+            "bytes of a raw line, gzip": len(gzip.compress(raw, 6)) / lines.height,
+            "bytes of a parsed line, Parquet": _bytes(parts) / lines.height,
             "bytes of a session, Parquet": _bytes(Path(folder) / "sessions.parquet") / sessions.height,
-            "lines of a session": scale.raw_lines / sessions.height,
         }
         for title, value in found.items():
-            unit = "B" if title.startswith("bytes") else ""
-            rows.append(Row(title, value, None, None, size, DATA, unit=unit))
+            rows.append(Row(title, value, None, None, size, data, unit="B"))
     return rows
 
 

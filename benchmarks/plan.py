@@ -124,21 +124,24 @@ def measured(records: Sequence[Mapping[str, Any]]) -> Measured:
         RuntimeError: if a case was not measured.
     """
     lines, sessions = _row(records, "log_parts"), _row(records, "growth_next_event")
-    stored = {row["case"]: float(row["ours"]) for row in records if row["name"] == "storage"}
+
+    def number(name: str, title: str) -> float:
+        return float(_row(records, name, title).ours or 0)
+
     requests = [float(row["ours"]) for row in records if row["name"] == "serving_throughput" and row["ours"]]
-    if not stored or not requests:
-        raise _missing("storage" if not stored else "serving_throughput")
+    if not requests:
+        raise _missing("serving_throughput")
     return Measured(
         line=_each(lines),
         session=_each(sessions),
         request=max(requests),
-        epoch=float(_row(records, "next_event_training").ours or 0),
-        raw_bytes=stored["bytes of a raw line"],
-        gzip_bytes=stored["bytes of a raw line, gzip"],
-        parsed_bytes=stored["bytes of a parsed line, Parquet"],
-        session_bytes=stored["bytes of a session, Parquet"],
-        lines=stored["lines of a session"],
-        distinct=power_law(_row(records, "distinct_sessions").points),
+        epoch=number("next_event_training", ""),
+        raw_bytes=number("storage", "bytes of a raw line"),
+        gzip_bytes=number("storage", "bytes of a raw line, gzip"),
+        parsed_bytes=number("storage", "bytes of a parsed line, Parquet"),
+        session_bytes=number("storage", "bytes of a session, Parquet"),
+        lines=number("distinct_sessions", "events of a session"),
+        distinct=power_law(_row(records, "distinct_sessions", "sequences of HDFS sessions").points),
     )
 
 
@@ -213,10 +216,10 @@ def _each(row: Row) -> float:
     return last.value / last.size
 
 
-def _row(records: Sequence[Mapping[str, Any]], name: str) -> Row:
-    """The first row of a case that was measured."""
+def _row(records: Sequence[Mapping[str, Any]], name: str, title: str = "") -> Row:
+    """The first row of a case, or that of a title, that was measured."""
     for record in records:
-        if record["name"] == name and record["ours"]:
+        if record["name"] == name and title in ("", record["case"]) and record["ours"]:
             return from_record(record)
     raise _missing(name)
 

@@ -74,7 +74,8 @@ def test_distinct_sessions_are_counted_among_the_first_of_any_number():
 
 
 def test_distinct_sessions_of_the_simulator_where_no_file_is_at_hand():
-    (row,) = registry.CASES["distinct_sessions"](TINY)
+    row, length = registry.CASES["distinct_sessions"](TINY)
+    assert 2 < length.ours < 300
     assert row.size == "600 sessions"
     assert row.points[-1].size == 600
     assert 0 < row.exponent <= 1
@@ -84,4 +85,4 @@ def test_bytes_on_disk_are_those_of_the_files():
     rows = {row.case: row for row in registry.CASES["storage"](TINY)}
     assert rows["bytes of a raw line"].ours > rows["bytes of a raw line, gzip"].ours > 1
     assert rows["bytes of a raw line"].ours > rows["bytes of a parsed line, Parquet"].ours > 1
-    assert rows["lines of a session"].ours == pytest.approx(900 / int(rows["lines of a session"].size.split()[2]))
+    assert {row.size.split(",")[0] for row in rows.values()} == {"400 lines"}

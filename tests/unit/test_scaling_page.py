@@ -28,10 +28,15 @@ def results():
             one("bytes of a raw line, gzip", 14.0, "B"),
             one("bytes of a parsed line, Parquet", 5.0, "B"),
             one("bytes of a session, Parquet", 20.0, "B"),
-            one("lines of a session", 10.0, ""),
         ],
         "distinct_sessions": [
-            one("distinct", 1_000.0, "distinct", tuple(Point(10**size, 10 ** (size / 2)) for size in (2, 4, 6)))
+            one("events of a session", 10.0, ""),
+            one(
+                "sequences of HDFS sessions",
+                1_000.0,
+                "distinct",
+                tuple(Point(10**size, 10 ** (size / 2)) for size in (2, 4, 6)),
+            ),
         ],
     }
     return [record for name, found in rows.items() for record in report.records(name, found, 1.0, 0.5)]
@@ -108,6 +113,15 @@ def test_the_page_is_written_between_its_markers():
     (line,) = (line for line in text.splitlines() if line.startswith("| lines") and "0.1 things" in line)
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     assert cells == ["lines", "0.1 things", "100 ms", "1 million", "1,300 MB", "1.00", "3.6 billion", "1.57 million"]
+
+
+def test_growth_is_continued_at_least_in_proportion_and_memory_only_where_it_grows():
+    flat = (Point(1_000, 1.0, 300.0), Point(10_000, 1.1, 301.0), Point(100_000, 1.2, 302.0))
+    assert docs._stage(Row("x", 1.2, None, None, "", "", points=flat))[-2:] == ("300 million", "any size")
+    unknown = tuple(replace(point, peak_mb=None) for point in flat)
+    assert docs._stage(Row("x", 1.2, None, None, "", "", points=unknown))[-1] == ""
+    square = tuple(Point(size, size**2 * 1e-6) for size in (1_000, 2_000, 6_000))
+    assert docs._stage(Row("x", 36.0, None, None, "", "", points=square))[-2] == "60,000"
 
 
 def test_a_page_without_its_markers_is_left_as_it_is(tmp_path):
