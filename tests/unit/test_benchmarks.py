@@ -352,3 +352,10 @@ def test_reference_runs_are_read_from_the_store(monkeypatch):
     assert [one.met for one in rows] == [True, False, None, None, True]
     assert rows[-1].ours == 1_100.0
     assert "make reference" in rows[2].problem
+
+
+def test_every_case_is_described():
+    text = (command.RESULTS.parent / "README.md").read_text(encoding="utf-8")
+    told = {name for name in registry.CASES if f"| `{name}` |" in text}
+    assert set(registry.CASES) - told == {name for name in registry.CASES if name.startswith("growth_")}
+    assert "| `growth_*` |" in text
