@@ -6,7 +6,7 @@ trial costs eight times what it costs in a journal.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from utils.errors import SettingsError
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
 
 Place = Path | str
 """A journal file, or the URL of a PostgreSQL database."""
@@ -96,6 +96,17 @@ class Kept:
     def note(self, number: int, key: str, value: Any) -> None:  # noqa: ANN401 - anything that JSON can hold
         """Note something about a trial that is not finished."""
         self.storage.set_trial_user_attr(self.id_of(number), key, value)
+
+    def taken_up(self, number: int) -> "Trial | None":
+        """Take a trial that waits; ``None`` if another worker was faster."""
+        from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import Trial, TrialState
+
+        one = self.id_of(number)
+        with suppress(UpdateFinishedTrialError):
+            if self.storage.set_trial_state_values(one, TrialState.RUNNING):
+                return Trial(self.study, one)
+        return None
 
     def put_back(self, number: int) -> None:
         """Let another worker try the same point: parameters that were drawn stay those of the trial.

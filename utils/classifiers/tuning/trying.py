@@ -88,7 +88,9 @@ class Worker:
         place = next((trial.number for trial in seen if trial.state.name == "WAITING"), len(seen))
         if place >= self.number or self.plan.sampler(place, done) is None:
             return None
-        trial = self.kept.study.ask()
+        trial = self.kept.study.ask() if place == len(seen) else self.kept.taken_up(place)
+        if trial is None:
+            return None
         sampler = self.plan.sampler(trial.number, done) if trial.number < self.number else None
         if sampler is None:
             self.kept.put_back(trial.number)
