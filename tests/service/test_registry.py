@@ -244,3 +244,10 @@ def test_a_folder_without_skops_is_read_through_mlflow(in_reference, monkeypatch
 def test_the_schema_that_is_asked_is_that_of_mlflow(in_reference):
     with sqlite3.connect(f"file:{in_reference / 'mlflow.db'}?mode=ro", uri=True) as database:
         assert database.execute(registry._HOLDERS, ("champion",)).fetchall()
+
+
+def test_estimators_of_scikit_learn_are_trusted_by_name_and_nothing_else_is():
+    assert models._is_estimator("sklearn.linear_model._logistic.LogisticRegression")
+    assert models._is_estimator("sklearn.pipeline.Pipeline")
+    for name in ("sklearn.utils.discovery.all_estimators", "sklearn.nowhere.Thing", "sklearn", "os.system", "utils.X"):
+        assert not models._is_estimator(name)

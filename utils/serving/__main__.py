@@ -67,7 +67,9 @@ def serve(options: Options) -> None:
 
         from utils.serving.app import create
         from utils.serving.observing import logged_to_stderr
+        from utils.tracking.registry import import_skops_lightly
 
+        import_skops_lightly()
         host, port = listening.getsockname()[:2]
         say(f"Serving at http://{f'[{host}]' if ':' in host else host}:{port}")
         config = uvicorn.Config(

@@ -1,6 +1,7 @@
 """Models in the store: what is written with each, which types may be loaded, and the registry."""
 
 import contextlib
+import importlib
 import io
 import logging
 import pickle
@@ -241,7 +242,22 @@ def load_packed(file: Path, address: str) -> Predictor:
 def _refused(needed: Sequence[str]) -> tuple[str, ...]:
     """Types that skops must not load."""
     known = {*TRUSTED, *TRUSTED_TABLES, *TRUSTED_BOOSTING}
-    return tuple(name for name in needed if not name.startswith(OWN) and name not in known)
+    unknown = (name for name in needed if not name.startswith(OWN) and name not in known)
+    return tuple(name for name in unknown if not _is_estimator(name))
+
+
+def _is_estimator(name: str) -> bool:
+    """Whether a type is an estimator of scikit-learn itself, as those are that skops trusts by default."""
+    module, _, kind = name.rpartition(".")
+    if not module.startswith("sklearn."):
+        return False
+    from sklearn.base import BaseEstimator
+
+    try:
+        found = getattr(importlib.import_module(module), kind, None)
+    except ImportError:
+        return False
+    return isinstance(found, type) and issubclass(found, BaseEstimator)
 
 
 def read_beside(name: str, file: str, *, alias: str = CHAMPION, number: int | None = None) -> str | None:

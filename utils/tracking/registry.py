@@ -139,6 +139,23 @@ def _registered() -> "Iterator[RegisteredModel]":
             return
 
 
+def import_skops_lightly() -> None:
+    """Import skops without all of scikit-learn, in a process that loads registered models and nothing else.
+
+    To list the estimators that it trusts, skops imports every module of scikit-learn, and with them whatever those
+    look for (dask, pytest). Here the list stays empty, and :func:`utils.tracking.models.load_packed` looks up the
+    estimators of its file one by one. Models that MLflow itself loads by skops cannot be read in such a process.
+    """
+    import sklearn.utils
+
+    walk = sklearn.utils.all_estimators
+    sklearn.utils.all_estimators = lambda *arguments, **options: []
+    try:
+        import skops.io  # type: ignore[import-untyped]  # noqa: F401
+    finally:
+        sklearn.utils.all_estimators = walk
+
+
 @contextlib.contextmanager
 def _database() -> Iterator[sqlite3.Connection]:
     """The store's file, opened for reading only.
