@@ -130,8 +130,8 @@ def parse_log(
     that was stopped goes on where it was, and a log that has grown is parsed from where it grew: what is there already
     is recognised by the digest of the bytes from which it was made.
 
-    Memory of a process does not grow with the number of lines: 0.39 GB with libraries, 50 bytes for each line of a part,
-    120 bytes for each session of a share, the longest line, the longest session and the distinct skeletons.
+    Memory of a process does not grow with the number of lines: 0.39 GB with libraries, 50 bytes for each line of a
+    part, 120 bytes for each session of a share, the longest line, the longest session and the distinct skeletons.
 
     Args:
         files: one file or several, in the order of their lines, plain or packed (gzip, bzip2, xz).
