@@ -189,3 +189,39 @@ def test_a_worker_without_the_package_is_told_from_a_module_that_a_job_lacks():
 def test_a_job_may_give_a_time_out_of_its_own():
     with pytest.raises(TimeoutError, match="mine"):
         cluster._outcome(Failed(TimeoutError("mine")), "tcp://host:1")
+
+
+class Slow:
+    """A job that was done, whose result is lost with its worker once before it can be had."""
+
+    key, status, asked = "slow", "finished", 0
+
+    def add_done_callback(self, callback):
+        callback(self)
+
+    def result(self, timeout):
+        self.asked += 1
+        if self.asked == 1:
+            raise TimeoutError
+        return "done"
+
+
+class Watch:
+    address, looked = "tcp://host:1", 0
+
+    def look(self):
+        self.looked += 1
+
+
+def test_a_result_that_is_lost_with_its_worker_is_waited_for_again():
+    job, watch, told = Slow(), Watch(), []
+    assert cluster._collected([job], watch, told.append) == ["done"]
+    assert (job.asked, watch.looked, told) == (2, 1, [0])
+
+
+def test_a_withdrawn_job_says_that_the_scheduler_is_gone():
+    job = Slow()
+    job.status = "cancelled"
+    with pytest.raises(ComputeError, match="the Dask scheduler at tcp://host:1 ended before the work was done"):
+        cluster._collected([job], Watch(), None)
+    assert job.asked == 0
