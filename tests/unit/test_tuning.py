@@ -159,6 +159,7 @@ def test_searches_of_outer_splits_are_kept_too(table, tmp_path):
         for _ in range(2)
     )
     assert whole.table.equals(again.table)
+    assert whole.table.select("workers", "retried", "kept").row(1) == (1, 0, str(file))
 
 
 def test_a_file_that_is_no_store_is_refused_and_left_alone(table, tmp_path):

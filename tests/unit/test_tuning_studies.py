@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from utils.classifiers.tuning.storages import LEASE, Kept, Location
 from utils.classifiers.tuning.tasks import Search
 from utils.classifiers.tuning.trials import Trials
 from utils.classifiers.tuning.trying import VALUES, Worker, finished
+from utils.console import ended_like_ctrl_c
 from utils.errors import DataError, SettingsError
 
 SPACE = {
@@ -146,7 +148,7 @@ STEPS = st.lists(st.tuples(ACTIONS, st.integers(0, 3)), max_size=60)
 
 
 @given(STEPS, st.sampled_from(METHODS), st.integers(1, 14), st.integers(1, 4))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_every_place_is_finished_once_and_its_point_is_that_of_one_worker(steps, method, number, workers):
     folds = Formula.folds_for_all
     trials, search = trials_of(folds), Search(method, number, None, 7)
@@ -196,6 +198,43 @@ def test_a_trial_that_was_interrupted_while_its_point_was_drawn_gets_the_same_po
             pass
     whole = studies.run(trials, search)
     assert [each.params for each in kept.seen()] == [each.params for each in whole.trials]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_ending_between_two_steps_waits_until_the_trial_can_go_back(folds, ending):
+    kept = in_memory(Location("nowhere", Path()))
+    one = Worker(kept, trials_of(folds), Search("random", 2, None, 0).plan(SPACE, alone=False), 2)
+    take = one.take
+
+    def ended_meanwhile(seen, done):
+        signal.raise_signal(ending)
+        return take(seen, done)
+
+    object.__setattr__(one, "take", ended_meanwhile)
+    with studies.quiet(), ended_like_ctrl_c(), pytest.raises(KeyboardInterrupt):
+        next(one.work())
+    assert [trial.state.name for trial in kept.seen()] == ["WAITING"]
+    assert leases.worker_of(kept.seen()[0]) == ""
+
+
+def test_no_trial_is_taken_before_its_point_can_be_said_or_when_another_was_faster(folds, monkeypatch):
+    kept = in_memory()
+    plan = Search("random then grid", 6, (2, 2, 2), 0).plan(SPACE, alone=False)
+    one = Worker(kept, trials_of(folds), plan, 6)
+    with studies.quiet():
+        assert [one.take(kept.seen(), [])[0].number for _ in range(2)] == [0, 1]
+        assert one.take(kept.seen(), []) is None
+        assert kept.taken_up(0) is None
+        kept.put_back(0)
+        seen = kept.seen()
+        assert kept.taken_up(0).number == 0
+        assert one.take(seen, []) is None
+        late = Worker(kept, trials_of(folds), Search("random", 2, None, 0).plan(SPACE, alone=False), 2)
+        assert late.take([], []) is None
+        assert [trial.state.name for trial in kept.seen()] == ["RUNNING", "RUNNING", "WAITING"]
+        monkeypatch.setattr(trying.time, "sleep", stuck)
+        with pytest.raises(AssertionError, match="nobody works on"):
+            next(one.work())
 
 
 def test_a_worker_is_gone_when_its_process_is():
