@@ -197,14 +197,15 @@ class Trials:
 
     @property
     def board(self) -> pl.DataFrame:
-        """F1 with its interval, the difference to all features and the cost, for a notebook."""
+        """F1 with its interval, the difference to all features, the cost, and how far the second is from the best."""
         keys = ["model", "representation", "size"]
         scores = self.scores.filter(metric="f1").select(*keys, f1="value", low="low", high="high")
         accuracy = self.scores.filter(metric="accuracy").select(*keys, accuracy="value")
         against = self.verdicts.select(*keys, "difference", "verdict")
         found = scores.join(accuracy, on=keys, how="left", maintain_order="left")
         found = found.join(against, on=keys, how="left", maintain_order="left")
-        return found.join(self.costs.drop("columns"), on=keys, how="left", maintain_order="left")
+        found = found.join(self.costs.drop("columns"), on=keys, how="left", maintain_order="left")
+        return self._with_gap(found)
 
     @property
     def summary(self) -> str:
@@ -227,6 +228,20 @@ class Trials:
             f"{model}_{name}_{size}_{metric}".replace(" ", "_"): value
             for model, name, size, metric, value, _, _ in shown.iter_rows()
         }
+
+    def _with_gap(self, board: pl.DataFrame) -> pl.DataFrame:
+        """Compare the two best on the same splits."""
+        best = board["f1"].arg_sort(descending=True)[:2].to_list()
+        each = self.each.partition_by("model", "representation", "size", as_dict=True)
+        keys = board.select("model", "representation", "size").rows()
+        words = board.select(pl.format("{}, {} ({})", "model", "representation", "size").alias("name"))
+
+        def compare(place: int, other: int) -> comparison.Comparison:
+            f1 = [_by_split(each[keys[one]]) for one in (place, other)]
+            return comparison.corrected_t_test(*f1, self.test_share)
+
+        places = [(best[1], best[0])] if len(best) > 1 else []
+        return board.hstack(comparison.with_gaps(words, "name", compare, places).drop("name"))
 
     def _pairs(self) -> Iterator[tuple[tuple[str, str, int], Floats, Floats]]:
         """F1 of each representation and of all features, split by split."""
