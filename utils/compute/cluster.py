@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -292,11 +293,12 @@ class _Watch:
         """See whether there is a worker.
 
         Raises:
-            ComputeError: if there has been none for too long, or the scheduler does not answer.
+            ComputeError: if there has been none for too long.
         """
-        if self._client.scheduler_info(n_workers=1)["workers"]:
-            self._seen = time.monotonic()
-        elif time.monotonic() - self._seen > PATIENCE:
+        with suppress(OSError):  # a scheduler that has just ended withdraws all jobs, which says more
+            if self._client.scheduler_info(n_workers=1)["workers"]:
+                self._seen = time.monotonic()
+        if time.monotonic() - self._seen > PATIENCE:
             self._give_up()
 
     def _give_up(self) -> NoReturn:
