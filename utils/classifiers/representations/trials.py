@@ -237,8 +237,8 @@ class Trials:
         words = board.select(pl.format("{}, {} ({})", "model", "representation", "size").alias("name"))
 
         def compare(place: int, other: int) -> comparison.Comparison:
-            f1 = [_by_split(each[keys[one]]) for one in (place, other)]
-            return comparison.corrected_t_test(*f1, self.test_share)
+            one, two = (_by_split(each[keys[which]]) for which in (place, other))
+            return comparison.corrected_t_test(one, two, self.test_share)
 
         places = [(best[1], best[0])] if len(best) > 1 else []
         return board.hstack(comparison.with_gaps(words, "name", compare, places).drop("name"))
