@@ -1,6 +1,6 @@
 # Everything that this project can do. `make` or `make help` prints the list.
 .DEFAULT_GOAL := help
-.PHONY: help run train serve test lint ui lab data reference bench lock clean
+.PHONY: help run train serve test lint ui move lab data reference bench lock clean
 
 READY := .venv/ready
 PY := .venv/bin/python
@@ -40,6 +40,9 @@ lint: $(READY) ## Check style and types
 
 ui: $(READY) ## Browse runs, figures, models and executed notebooks in the MLflow UI
 	@$(PY) -m utils.tracking ui $(if $(PORT),--port $(PORT))
+
+move: $(READY) ## Copy the local store to a tracking server (TO=its database, ARTIFACTS=its address, DRY=1 counts only)
+	@$(PY) -m utils.tracking move --to "$(TO)" --artifacts "$(ARTIFACTS)" $(if $(DRY),--dry-run)
 
 lab: $(READY) ## Open JupyterLab on the notebooks
 	@.venv/bin/jupyter lab --notebook-dir=notebooks

@@ -27,7 +27,6 @@ SCHEME = "mlflow-artifacts:/"
 CHAMPION = "champion"
 PARENT = "mlflow.parentRunId"
 TABLES = "mlflow.loggedArtifacts"
-PAGE = 1_000
 TAGS: Mapping[str, str] = MappingProxyType(
     {
         "notebook": "notebook",
@@ -198,8 +197,9 @@ def of_server(client: "MlflowClient") -> Snapshot:
     from mlflow.exceptions import MlflowException
 
     try:
-        names = {entry.experiment_id: entry.name for entry in client.search_experiments(max_results=PAGE)}
-        entries = [run for run in _pages(client, list(names)) if PARENT not in run.data.tags]
+        names = {entry.experiment_id: entry.name for entry in store.pages(client.search_experiments)}
+        found = store.pages(client.search_runs, list(names)) if names else ()
+        entries = [run for run in found if PARENT not in run.data.tags]
         versions = _versions(client)
     except MlflowException as error:
         raise TrackingError(f"the store at {store.store_uri()} cannot be read: {error}") from error
@@ -234,18 +234,6 @@ def _runs(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=RUNS).sort("started", "run")
 
 
-def _pages(client: "MlflowClient", experiments: list[str]) -> list[Any]:
-    found: list[Any] = []
-    token = None
-    while experiments:
-        page = client.search_runs(experiments, max_results=PAGE, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            break
-    return found
-
-
 def _described(run: Any, experiment: str) -> dict[str, Any]:  # noqa: ANN401 (a run of MLflow)
     info, tags, params = run.info, run.data.tags, run.data.params
     plain = (info.run_id, experiment, info.run_name, info.status, info.start_time, info.end_time, info.artifact_uri)
@@ -259,10 +247,10 @@ def _described(run: Any, experiment: str) -> dict[str, Any]:  # noqa: ANN401 (a 
 def _versions(client: "MlflowClient") -> list[tuple[str, int, str | None, bool, str | None]]:
     holders = {
         model.name: int(model.aliases[CHAMPION])
-        for model in client.search_registered_models(max_results=PAGE)
+        for model in store.pages(client.search_registered_models)
         if CHAMPION in model.aliases
     }
-    found = client.search_model_versions(max_results=PAGE)
+    found = store.pages(client.search_model_versions)
     return [
         (one.name, int(one.version), one.run_id, holders.get(one.name) == int(one.version), one.tags.get("f1"))
         for one in found

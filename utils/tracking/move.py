@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from utils.artifact_store import FOLDER, SQLITE, artifact_repository
 from utils.errors import TrackingError
 from utils.tracking import records
-from utils.tracking.store import check_server, open_store, store_file, store_uri
+from utils.tracking.store import check_server, open_store, pages, store_file, store_uri
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -197,12 +197,8 @@ def _check_same(server: str, target: "Engine") -> None:
     from mlflow.tracking import MlflowClient
 
     with _told(f"the list of experiments of {server}"):
-        client, token, names = MlflowClient(server, server), None, set()
-        while True:
-            page = client.search_experiments(ViewType.ALL, max_results=1000, page_token=token)
-            names |= {(int(one.experiment_id), one.name) for one in page}
-            if not (token := page.token):
-                break
+        found = pages(MlflowClient(server, server).search_experiments, ViewType.ALL)
+        names = {(int(one.experiment_id), one.name) for one in found}
     if names != (there := records.experiments(target)):
         raise TrackingError(
             f"the server {server} does not look at {target.url.render_as_string()}: it knows {len(names)} "

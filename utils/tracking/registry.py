@@ -16,15 +16,13 @@ from urllib.parse import unquote, urlsplit
 from utils.artifact_store import FOLDER
 from utils.errors import TrackingError
 from utils.tracking.models import CHAMPION, PACKED, load_address, load_packed
-from utils.tracking.store import open_store, store_file, store_uri
+from utils.tracking.store import open_store, pages, store_file, store_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
 SCHEME = "mlflow-artifacts"
 READY = "READY"
-PAGE = 500
-"""Registered models that a server is asked for at once."""
 
 _HOLDERS = "SELECT name, version FROM registered_model_aliases WHERE alias = ? ORDER BY name"
 _NAMES = "SELECT name FROM registered_models ORDER BY name"
@@ -130,13 +128,8 @@ def load(version: Version) -> Loaded:
 
 
 def _registered() -> "Iterator[RegisteredModel]":
-    """All registered models of a server, page by page."""
-    client, token = open_store(write=False), None
-    while True:
-        page = client.search_registered_models(max_results=PAGE, page_token=token)
-        yield from page
-        if not (token := page.token):
-            return
+    """All registered models of a server."""
+    return pages(open_store(write=False).search_registered_models)
 
 
 def import_skops_lightly() -> None:

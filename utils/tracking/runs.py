@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from utils import settings
 from utils.datasets.contract import Dataset
 from utils.errors import LabError, TrackingError
-from utils.tracking.store import open_store, store_uri, stored
+from utils.tracking.store import open_store, pages, store_uri, stored
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -520,17 +520,9 @@ def _describe(dataset: Dataset) -> "Entry":
 
 def _search(client: "MlflowClient", condition: str) -> list[Any]:
     with stored("the search"):
-        experiments = [entry.experiment_id for entry in client.search_experiments()]
-        found: list[Any] = []
-        token = None
-        while True:
-            page = client.search_runs(
-                experiments, condition, order_by=["attributes.start_time DESC"], max_results=1000, page_token=token
-            )
-            found += page
-            token = page.token
-            if not token:
-                return found
+        experiments = [entry.experiment_id for entry in pages(client.search_experiments)]
+        newest_first = ["attributes.start_time DESC"]
+        return list(pages(client.search_runs, experiments, condition, order_by=newest_first))
 
 
 def _read_results(client: "MlflowClient", run_id: str) -> dict[str, float] | None:

@@ -7,10 +7,10 @@ import os
 import sqlite3
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from utils import settings
 from utils.artifact_store import SQLITE
@@ -38,6 +38,24 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 SQLITE_HEADER = b"SQLite format 3\x00"
 LOCK_SECONDS = 120.0
 SERVER_SECONDS = 5.0
+PAGE = 1_000
+"""Most entries that MLflow gives at once."""
+
+
+def pages(search: Callable[..., Any], *arguments: object, **options: object) -> Iterator[Any]:
+    """All that a search of MLflow's client finds, page by page.
+
+    Args:
+        search: a method of the client, such as ``client.search_runs``.
+        arguments: given to it.
+        options: given to it.
+    """
+    token = None
+    while True:
+        page = search(*arguments, **options, max_results=PAGE, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
 
 
 def store_uri() -> str:
