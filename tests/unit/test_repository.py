@@ -69,7 +69,9 @@ def required(*groups):
     """Names of the packages that the project asks for itself; ``dev`` adds those of its tests."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     listed = project["dependencies"] + [item for group in groups for item in project["optional-dependencies"][group]]
-    return {re.split(r"[<>=;\[ ]", item)[0].lower() for item in listed}
+    extras = [group for item in listed if item.startswith(project["name"]) for group in re.findall(r"[\w-]+", item)[1:]]
+    own = {re.split(r"[<>=;\[ ]", item)[0].lower() for item in listed} - {project["name"]}
+    return own | required(*extras) if extras else own
 
 
 def imported(folder):
@@ -86,7 +88,7 @@ def test_the_lock_pins_every_direct_dependency():
     assert required("dev") - pinned == set()
 
 
-@pytest.mark.parametrize(("folder", "groups"), [("utils", ()), ("benchmarks", ()), ("tests", ("dev",))])
+@pytest.mark.parametrize(("folder", "groups"), [("utils", ("dask",)), ("benchmarks", ()), ("tests", ("dev",))])
 def test_what_is_imported_is_a_dependency_of_the_project_itself(folder, groups):
     providers = importlib.metadata.packages_distributions()
     packages = {name: {package.lower().replace("_", "-") for package in providers[name]} for name in imported(folder)}
