@@ -108,7 +108,7 @@ def test_without_dask_the_remedy_is_said(monkeypatch):
     monkeypatch.setenv("ANOMALY_COMPUTE", "tcp://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "distributed", None)
     for ask in (lambda: compute.each(quiet, [(1,), (2,)]), compute.backend):
-        with pytest.raises(SettingsError, match=r"needs Dask, which is not installed: pip install anomaly-lab\[dask\]"):
+        with pytest.raises(SettingsError, match=r"needs Dask, which is not installed: pip install distributed"):
             ask()
 
 

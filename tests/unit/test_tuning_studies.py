@@ -361,7 +361,7 @@ def test_studies_are_kept_where_it_is_said(lab, monkeypatch, tmp_path):
 def test_a_driver_that_is_not_installed_is_named(lab, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(
-        SettingsError, match=r"the driver of .*/studies is not installed: pip install 'anomaly-lab\[postgres\]'"
+        SettingsError, match=r"the driver of .*/studies is not installed: pip install 'psycopg\[binary\]'"
     ):
         storages.location_of("postgresql://127.0.0.1:1/studies").open()
 

@@ -151,7 +151,7 @@ def _connected(address: str) -> "Client":
         from distributed import Client
     except ImportError:
         raise SettingsError(
-            f"ANOMALY_COMPUTE={address} needs Dask, which is not installed: pip install anomaly-lab[dask]"
+            f"ANOMALY_COMPUTE={address} needs Dask, which is not installed: pip install distributed"
         ) from None
     try:
         return Client(address, timeout=ANSWER, set_as_default=False)  # type: ignore[no-untyped-call]

@@ -200,7 +200,7 @@ def _explained(location: Location | None) -> Iterator[None]:
         yield
     except ImportError:
         found = f"the driver of {location} is not installed"
-        raise SettingsError(f"{WANTED}, found that {found}: pip install 'anomaly-lab[postgres]'") from None
+        raise SettingsError(f"{WANTED}, found that {found}: pip install 'psycopg[binary]'") from None
     except (SQLAlchemyError, OptunaError, OSError, RuntimeError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SettingsError(f"{WANTED}, found that {location} cannot be used ({reason}): {REMEDY}") from None
