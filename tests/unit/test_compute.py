@@ -219,6 +219,23 @@ def test_a_result_that_is_lost_with_its_worker_is_waited_for_again():
     assert (job.asked, watch.looked, told) == (2, 1, [0])
 
 
+def test_a_job_that_ended_its_worker_is_named_before_the_results_that_went_with_it():
+    class Deadly(Failed):
+        key = "deadly"
+
+        def add_done_callback(self, callback):
+            callback(self)
+
+    class Nobody(Watch):
+        def look(self):
+            raise ComputeError("nobody is left")
+
+    lost = Slow()
+    with pytest.raises(ValueError, match="ended its worker"):
+        cluster._collected([lost, Deadly(ValueError("ended its worker"))], Nobody(), None)
+    assert lost.asked == 2
+
+
 def test_a_withdrawn_job_says_that_the_scheduler_is_gone():
     job = Slow()
     job.status = "cancelled"

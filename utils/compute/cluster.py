@@ -215,8 +215,9 @@ def _collected(futures: "list[Future[Any]]", watch: "_Watch", progress: Told | N
         try:
             results[place] = _outcome(future, watch.address)
         except _Lost:
+            if finished.empty():  # else another job may say why its result is gone
+                watch.look()
             finished.put(future)
-            watch.look()
         except Exception as error:  # of any job: raised below, unless a job before this one has another
             errors[place] = error
             waited = {one for one in waited if one < place}
