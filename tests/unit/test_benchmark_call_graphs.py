@@ -9,17 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import call_graphs, graph_peers, measure, registry
+from benchmarks import call_graphs, graph_peers, registry
 from benchmarks.registry import Scale
 
 TINY = Scale(rounds=1, sessions=40)
-pytestmark = pytest.mark.usefixtures("lab")
-
-
-@pytest.fixture(autouse=True)
-def _no_repeats(monkeypatch):
-    monkeypatch.setattr(measure, "LEAST_SECONDS", 1e-9)
-    monkeypatch.setattr(measure, "gc", SimpleNamespace(collect=lambda: None))
+pytestmark = pytest.mark.usefixtures("lab", "no_repeats")
 
 
 @pytest.fixture(scope="module")

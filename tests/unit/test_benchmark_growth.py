@@ -1,22 +1,14 @@
 """How cost grows with size, at tiny sizes; nothing here looks at how long anything took."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import growth, measure, registry
+from benchmarks import growth, registry
 from benchmarks.registry import Scale
 
 TINY = Scale(rounds=1, lines=400, sessions=600, raw_lines=900)
-pytestmark = pytest.mark.usefixtures("lab")
-
-
-@pytest.fixture(autouse=True)
-def _no_repeats(monkeypatch):
-    monkeypatch.setattr(measure, "LEAST_SECONDS", 1e-9)
-    monkeypatch.setattr(measure, "gc", SimpleNamespace(collect=lambda: None))
+pytestmark = pytest.mark.usefixtures("lab", "no_repeats")
 
 
 @pytest.fixture

@@ -19,13 +19,7 @@ from utils.datasets import hdfs, sessions
 from utils.simulate import hdfs as simulator
 
 TINY = Scale(rounds=2, lines=400, sessions=300, raw_lines=500)
-pytestmark = pytest.mark.usefixtures("lab")
-
-
-@pytest.fixture(autouse=True)
-def _no_repeats(monkeypatch):
-    monkeypatch.setattr(measure, "LEAST_SECONDS", 1e-9)
-    monkeypatch.setattr(measure, "gc", SimpleNamespace(collect=lambda: None))
+pytestmark = pytest.mark.usefixtures("lab", "no_repeats")
 
 
 @pytest.fixture

@@ -8,17 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import dbscan, intelex_fits, measure, registry
+from benchmarks import dbscan, intelex_fits, registry
 from benchmarks.registry import Scale
 
 TINY = Scale(rounds=1, sessions=400)
-pytestmark = pytest.mark.usefixtures("lab")
-
-
-@pytest.fixture(autouse=True)
-def _no_repeats(monkeypatch):
-    monkeypatch.setattr(measure, "LEAST_SECONDS", 1e-9)
-    monkeypatch.setattr(measure, "gc", SimpleNamespace(collect=lambda: None))
+pytestmark = pytest.mark.usefixtures("lab", "no_repeats")
 
 
 @pytest.fixture

@@ -3,23 +3,16 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
-from benchmarks import log_templates, measure, peers, registry
+from benchmarks import log_templates, peers, registry
 from benchmarks.registry import Scale
 from utils.datasets import hdfs
 
 TINY = Scale(rounds=1, raw_lines=600)
-pytestmark = pytest.mark.usefixtures("lab")
-
-
-@pytest.fixture(autouse=True)
-def _no_repeats(monkeypatch):
-    monkeypatch.setattr(measure, "LEAST_SECONDS", 1e-9)
-    monkeypatch.setattr(measure, "gc", SimpleNamespace(collect=lambda: None))
+pytestmark = pytest.mark.usefixtures("lab", "no_repeats")
 
 
 @pytest.fixture

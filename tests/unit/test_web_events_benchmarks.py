@@ -1,22 +1,15 @@
 """Structure of the web event benchmarks at tiny sizes; nothing here looks at how long anything took."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from benchmarks import measure, registry, web_events
+from benchmarks import registry, web_events
 from benchmarks.registry import Scale
 from utils.detectors.rules.signatures import Signatures
 from utils.features.web_events import WebEventFeatures, traits
 
+pytestmark = pytest.mark.usefixtures("no_repeats")
 TINY = Scale(rounds=1, raw_lines=120)
-
-
-@pytest.fixture(autouse=True)
-def _no_repeats(monkeypatch):
-    monkeypatch.setattr(measure, "LEAST_SECONDS", 1e-9)
-    monkeypatch.setattr(measure, "gc", SimpleNamespace(collect=lambda: None))
 
 
 @pytest.mark.parametrize(
