@@ -4,18 +4,26 @@ A job must depend on its arguments only: it draws from its own seed, changes not
 for the next job. Then order and place change nothing in the results.
 """
 
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from utils import settings
-from utils.errors import SettingsError
+from utils.errors import LabError, SettingsError
 
 Result = TypeVar("Result")
 Told = Callable[[int], object]
 """Told the place of a job in the list of jobs."""
+
+
+class _Failed(NamedTuple):
+    """The error of a job."""
+
+    error: Exception
+
 
 _INSIDE: ContextVar[bool] = ContextVar("inside a job of a cluster", default=False)
 
@@ -143,12 +151,32 @@ def _in_processes(
     with warnings.catch_warnings():
         # A worker that is replaced because its memory has grown is no news: its calls are done by the next one.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
+        # Neither is it that jobs behind the first error were done in vain: the error is.
+        warnings.filterwarnings("ignore", r"\d+ tasks ")
         calls = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator")
-        return list(_told(calls(delayed(function)(*job) for job in jobs), progress))
+        with closing(calls(delayed(_outcome)(function, job) for job in jobs)) as outcomes:
+            return list(_told(outcomes, progress))
 
 
-def _told(results: Iterable[Result], progress: Told | None) -> Iterator[Result]:
-    for place, result in enumerate(results):
+def _outcome(function: Callable[..., Result], job: tuple[Any, ...]) -> Result | _Failed:
+    """What a call gives, or its error: joblib would raise the error that comes first, not that of the first job."""
+    try:
+        return function(*job)
+    except Exception as error:
+        if not isinstance(error, LabError):  # whose sentence says enough; of others the place would be lost
+            error.add_note("".join(traceback.format_exception(error)))
+        return _Failed(error)
+
+
+def _told(outcomes: Iterable[Result | _Failed], progress: Told | None) -> Iterator[Result]:
+    """Results in the order of the jobs.
+
+    Raises:
+        Exception: the first error, in that order.
+    """
+    for place, outcome in enumerate(outcomes):
+        if isinstance(outcome, _Failed):
+            raise outcome.error
         if progress:
             progress(place)
-        yield result
+        yield outcome
