@@ -313,3 +313,10 @@ def test_a_scoreboard_says_how_far_its_rows_are_from_better_ones():
     impossible = comparison.with_gaps(board, "model", compare, [(1, 0)])
     assert impossible.select(*comparison.GAPS).null_count().row(0) == (3,) * len(comparison.GAPS)
     assert comparison.with_gaps(board, "model", compare, []).columns == ["model", *comparison.GAPS]
+
+
+def test_the_runner_up_is_the_second_highest_of_those_that_compete():
+    assert comparison.runner_up([0.5, None, 0.9, 0.7]) == [(3, 2)]
+    assert comparison.runner_up([0.5, None, 0.9, 0.7], [0, 1, 3]) == [(0, 3)]
+    assert comparison.runner_up([0.9, 0.9]) == [(1, 0)]
+    assert comparison.runner_up([0.9, None]) == comparison.runner_up([]) == []

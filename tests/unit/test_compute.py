@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import warnings
 
 import pytest
@@ -41,7 +42,7 @@ def test_results_have_the_order_of_the_jobs_and_all_places_are_told(workers):
 
 def test_a_worker_that_is_replaced_is_no_news(monkeypatch, recwarn):
     def noisy(jobs):
-        return (doubled(*arguments) for _, arguments, _ in jobs)
+        return (function(*arguments) for function, arguments, _ in jobs)
 
     monkeypatch.setattr("joblib.Parallel", lambda **kwargs: noisy)
     assert compute.each(doubled, [(1,), (2,)], workers=2) == [2, 4]
@@ -58,6 +59,24 @@ def test_a_job_begins_after_it_was_told_here():
 def test_an_error_of_a_job_comes_as_itself(workers):
     with pytest.raises(DataError, match=r"^1 is refused$"):
         compute.each(refused, [(1,), (2,)], workers=workers)
+
+
+def slowly_refused(seconds):
+    time.sleep(seconds)
+    raise DataError(f"{seconds} is refused")
+
+
+def test_the_first_error_in_the_order_of_the_jobs_comes_from_processes_too(recwarn):
+    with pytest.raises(DataError, match=r"^0.5 is refused$") as caught:
+        compute.each(slowly_refused, [(0.5,), (0,), (0.1,)], workers=2)
+    assert not hasattr(caught.value, "__notes__")
+    assert not recwarn.list
+
+
+def test_an_error_that_nobody_expected_says_where_it_was_in_another_process():
+    with pytest.raises(TypeError) as caught:
+        compute.each(slowly_refused, [("soon",), (0,)], workers=2)
+    assert "in slowly_refused" in caught.value.__notes__[0]
 
 
 def test_without_jobs_nothing_is_done():
@@ -115,14 +134,14 @@ def test_without_dask_the_remedy_is_said(monkeypatch):
 def test_a_digest_changes_with_the_code_and_its_place(tmp_path):
     (tmp_path / "a.py").write_text("x = 1\n")
     (tmp_path / "notes.txt").write_text("not code")
-    first = versions._digest(tmp_path)
+    first = versions.of_code(tmp_path.rglob("*.py"), tmp_path)
     (tmp_path / "notes.txt").write_text("still not code")
-    assert versions._digest(tmp_path) == first
+    assert versions.of_code(tmp_path.rglob("*.py"), tmp_path) == first
     (tmp_path / "a.py").write_text("x = 2\n")
-    assert versions._digest(tmp_path) != first
+    assert versions.of_code(tmp_path.rglob("*.py"), tmp_path) != first
     (tmp_path / "a.py").write_text("x = 1\n")
     (tmp_path / "a.py").rename(tmp_path / "b.py")
-    assert versions._digest(tmp_path) != first
+    assert versions.of_code(tmp_path.rglob("*.py"), tmp_path) != first
 
 
 def test_versions_are_those_that_are_installed():

@@ -511,13 +511,13 @@ def _line(
 
 def _with_gap(lines: list[_Line], test_share: float) -> list[_Line]:
     """Say of the second best classifier how far it is from the best, on the same splits."""
-    order = sorted((place for place, line in enumerate(lines) if line.model != TRIVIAL), key=lambda k: -lines[k].f1)
 
     def compare(place: int, other: int) -> comparison.Comparison:
         return comparison.corrected_t_test(lines[place].values, lines[other].values, test_share)
 
     names = pl.DataFrame({"model": [line.model for line in lines]})
-    gaps = comparison.with_gaps(names, "model", compare, [(order[1], order[0])] if len(order) > 1 else [])
+    places = comparison.runner_up([None if line.model == TRIVIAL else line.f1 for line in lines])
+    gaps = comparison.with_gaps(names, "model", compare, places)
     return [replace(line, gap=gap) for line, gap in zip(lines, gaps.drop("model").rows(), strict=True)]
 
 

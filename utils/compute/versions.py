@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +16,8 @@ NONE = "none"
 @cache
 def of_this_process() -> Mapping[str, str]:
     """Versions of Python, of the libraries that calculate, and a digest of the code of ``utils``."""
-    return MappingProxyType(
-        {"utils": _digest(PACKAGE), "Python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
-    )
+    code = of_code(PACKAGE.rglob("*.py"), PACKAGE)
+    return MappingProxyType({"utils": code, "Python": platform.python_version()} | of_libraries(LIBRARIES))
 
 
 def differences(wanted: Mapping[str, str]) -> list[str]:
@@ -36,12 +35,22 @@ def differences(wanted: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _digest(folder: Path) -> str:
-    """First 12 hexadecimal digits of the SHA-256 over names and contents of all modules."""
+def of_code(files: Iterable[Path], root: Path) -> str:
+    """First 12 hexadecimal digits of the SHA-256 over names and contents of modules.
+
+    Args:
+        files: the modules, in any order.
+        root: folder that their names are relative to.
+    """
     found = hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
-        found.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted(files):
+        found.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return found.hexdigest()[:12]
+
+
+def of_libraries(names: Iterable[str]) -> dict[str, str]:
+    """Versions of packages, ``"none"`` for one that is not installed."""
+    return {name: _version(name) for name in names}
 
 
 def _version(name: str) -> str:

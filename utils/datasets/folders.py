@@ -6,6 +6,10 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 UNFINISHED = ".part"
 
@@ -55,6 +59,21 @@ def whole_file(target: Path) -> Iterator[Path]:
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def write_parquet(frame: "pl.DataFrame", target: Path, group_rows: int | None = None) -> None:
+    """Write a table to a file that appears whole or not at all.
+
+    Args:
+        frame: the table.
+        target: the file; its folder must exist.
+        group_rows: rows of a row group; ``None`` for what polars chooses.
+
+    Raises:
+        OSError: if the file cannot be written; nothing unfinished is left behind.
+    """
+    with whole_file(target) as unfinished:
+        frame.write_parquet(unfinished, compression="lz4", row_group_size=group_rows)
 
 
 def remove_unfinished(folder: Path) -> None:

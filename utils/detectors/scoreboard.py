@@ -289,7 +289,7 @@ def _board(scored: Mapping[str, Scored], y: pl.Series, weight: pl.Series | None,
             "roc_auc", y, *scores, weight=weight, resamples=plan.resamples, seed=plan.seed
         )
 
-    board = comparison.with_gaps(board, "detector", compare, [(1, 0)] if board.height > 1 else [])
+    board = comparison.with_gaps(board, "detector", compare, comparison.runner_up(board["roc_auc"].to_list()))
     always = metrics.dummy(y, weight).filter(baseline="always").rename({"false_alarm_rate": "real"})
     trivial = always.select(pl.lit(TRIVIAL).alias("detector"), *(name for name in always.columns if name in BOARD))
     return pl.concat([board, trivial], how="diagonal_relaxed").fill_nan(None)

@@ -288,6 +288,22 @@ def table(comparisons: Sequence[Comparison]) -> pl.DataFrame:
     return pl.DataFrame(lines, schema=schema | {"method": text}, orient="row")
 
 
+def runner_up(values: Sequence[float | None], places: Iterable[int] | None = None) -> list[tuple[int, int]]:
+    """Find the second highest value and the highest, for :func:`with_gaps`.
+
+    Args:
+        values: what models reached; the first of equal ones is ahead.
+        places: which of them compete; all of them if not given.
+
+    Returns:
+        The places of both, as the only pair; none where fewer than two have a value.
+    """
+    reached = [(place, values[place]) for place in (range(len(values)) if places is None else places)]
+    known = [(place, value) for place, value in reached if value is not None]
+    ranked = [place for place, _ in sorted(known, key=lambda one: one[1], reverse=True)]
+    return [(ranked[1], ranked[0])] if len(ranked) > 1 else []
+
+
 def with_gaps(
     board: pl.DataFrame, names: str, compare: Callable[[int, int], Comparison], places: Iterable[tuple[int, int]]
 ) -> pl.DataFrame:

@@ -128,7 +128,7 @@ def table_part(part: Part, folder: str, number: int, columns: dict[str, schema.C
         except SchemaError:
             _typed(f"{name} behind line {_lines_before(part)}" if part.begin else name, data, columns, times)
             raise
-        _place(table, target)
+        folders.write_parquet(table, target)
     return str(target)
 
 
@@ -195,7 +195,7 @@ def score_part(part: str, model: Scorer, target: str) -> None:
         OSError: if a file cannot be read or written; nothing unfinished is left behind.
     """
     scores = model.score_samples(pl.read_parquet(part, glob=False))
-    _place(pl.DataFrame({SCORE: np.asarray(scores, dtype=np.float64)}), Path(target))
+    folders.write_parquet(pl.DataFrame({SCORE: np.asarray(scores, dtype=np.float64)}), Path(target))
 
 
 def write_edges(
@@ -272,7 +272,7 @@ def edges_part(
     names = list(dict.fromkeys((*columns.names, *(name for name in (label, kind) if name is not None))))
     when = pl.col(columns.time)
     rows = pl.scan_parquet(list(parts), glob=False).select(names).filter((when >= begin) & (when < end)).collect()
-    _place(edge_windows(rows, columns, every=every, label=label, kind=kind, start=start), Path(target))
+    folders.write_parquet(edge_windows(rows, columns, every=every, label=label, kind=kind, start=start), Path(target))
 
 
 def _typed(name: str, data: bytes, columns: schema.Schema, times: Mapping[str, str]) -> pl.DataFrame:
@@ -326,12 +326,6 @@ def _spans(parts: Sequence[Path], columns: Columns, every: timedelta, most_rows:
 
 def _height(part: Path) -> int:
     return int(pl.scan_parquet(part, glob=False).select(pl.len()).collect().item())
-
-
-def _place(frame: pl.DataFrame, target: Path) -> None:
-    """Write a file that appears when it is complete."""
-    with folders.whole_file(target) as unfinished:
-        frame.write_parquet(unfinished, compression="lz4")
 
 
 def _keep(folder: Path, pattern: str, made: Sequence[Path]) -> None:

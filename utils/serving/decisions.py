@@ -11,8 +11,7 @@ import polars as pl
 from utils.classifiers.champion import Champion
 from utils.detectors.log_monitor import LogMonitor
 from utils.errors import LabError
-from utils.evaluation.inputs import Bools, Floats
-from utils.evaluation.thresholds import Threshold
+from utils.evaluation.inputs import Floats
 from utils.serving.answers import invalid
 from utils.serving.remembered import EVENTS, Remembered
 
@@ -129,7 +128,7 @@ def _fast(
 ) -> Mapping[str, Sequence[Any]]:
     """Decide by the compiled form; the champion itself gives reasons and kinds of alarms."""
     scores = compiled.score_records(rows)
-    alarms = _reaching(model, scores)
+    alarms = model.threshold_.predict(scores)
     columns: dict[str, list[Any]] = {"decision": alarms.tolist(), "score": scores.tolist()}
     if explained == "alarms":
         columns["reasons"] = [[] for _ in rows]
@@ -142,14 +141,6 @@ def _fast(
             for place, value in zip(places, told[name].to_list(), strict=True):
                 columns[name][place] = value
     return columns
-
-
-def _reaching(model: Champion, scores: Floats) -> Bools:
-    """Which scores reach the threshold, as the threshold itself says; it is asked only where that is not plain."""
-    threshold = model.threshold_
-    if type(threshold).predict is not Threshold.predict or np.isnan(scores).any():
-        return np.asarray(threshold.predict(scores))
-    return np.asarray(scores >= threshold.value_)
 
 
 def _table(

@@ -231,7 +231,6 @@ class Trials:
 
     def _with_gap(self, board: pl.DataFrame) -> pl.DataFrame:
         """Compare the two best on the same splits."""
-        best = board["f1"].arg_sort(descending=True)[:2].to_list()
         each = self.each.partition_by("model", "representation", "size", as_dict=True)
         keys = board.select("model", "representation", "size").rows()
         words = board.select(pl.format("{}, {} ({})", "model", "representation", "size").alias("name"))
@@ -240,7 +239,7 @@ class Trials:
             one, two = (_by_split(each[keys[which]]) for which in (place, other))
             return comparison.corrected_t_test(one, two, self.test_share)
 
-        places = [(best[1], best[0])] if len(best) > 1 else []
+        places = comparison.runner_up(board["f1"].to_list())
         return board.hstack(comparison.with_gaps(words, "name", compare, places).drop("name"))
 
     def _pairs(self) -> Iterator[tuple[tuple[str, str, int], Floats, Floats]]:

@@ -15,7 +15,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,13 +27,13 @@ from utils.classifiers.tuning.folds import Folds
 from utils.classifiers.tuning.plans import Plan, plan_of
 from utils.classifiers.tuning.storages import Kept, Location
 from utils.classifiers.tuning.trials import Trials
+from utils.compute.versions import PACKAGE, of_code, of_libraries
 from utils.errors import SettingsError
 
 MANIFEST, SECRETS = "task.json", "task.pickle"
 DIGEST, NUMBER = "task", "trials"
 """What a study notes about itself: digest of the manifest, how many trials there will be."""
 
-PACKAGE = Path(__file__).resolve().parents[2]
 DECIDING = (
     *("classifiers/tuning/*.py", "classifiers/spaces.py", "classifiers/zoo.py", "features/flows/*.py"),
     *("evaluation/counting.py", "evaluation/inputs.py", "evaluation/scoring.py", "evaluation/splits.py"),
@@ -83,16 +82,8 @@ class _Choice:
 @cache
 def versions() -> Mapping[str, str]:
     """Digest of the code behind a trial, and versions of Python and of the libraries that decide about the numbers."""
-    code = hashlib.sha256()
-    for file in sorted(file for part in DECIDING for file in PACKAGE.glob(part)):
-        code.update(f"{file.relative_to(PACKAGE).as_posix()}\n".encode() + file.read_bytes())
-    found = {"python": ".".join(platform.python_version_tuple()[:2]), "code": code.hexdigest()[:16]}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "none"
-    return found
+    code = of_code((file for part in DECIDING for file in PACKAGE.glob(part)), PACKAGE)
+    return {"python": ".".join(platform.python_version_tuple()[:2]), "code": code} | of_libraries(LIBRARIES)
 
 
 def folder_of(location: Location, study: str) -> Path:

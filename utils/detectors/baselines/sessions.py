@@ -143,12 +143,12 @@ def session_draws(table: pl.DataFrame, roles: Roles, *, draws: int, seed: int = 
     f1 = pl.col("f1")
     each = values.group_by("rule", maintain_order=True)
     board = each.agg(mean=f1.mean(), sd=f1.std(), min=f1.min(), max=f1.max())
-    best, second = board["mean"].arg_sort(descending=True)[:2].to_list() if board.height > 1 else (0, 0)
 
     def compare(place: int, other: int) -> comparison.Comparison:
         return comparison.wilcoxon(whole[board["rule"][place]], whole[board["rule"][other]])
 
-    return comparison.with_gaps(board, "rule", compare, [(second, best)] if second != best and draws > 1 else [])
+    places = comparison.runner_up(board["mean"].to_list()) if draws > 1 else []
+    return comparison.with_gaps(board, "rule", compare, places)
 
 
 def session_results(rules: pl.DataFrame | None, draws: pl.DataFrame | None) -> dict[str, float]:

@@ -285,10 +285,10 @@ def _board(
 
 def _runners_up(board: pl.DataFrame) -> list[tuple[int, int]]:
     """Places of the second and first of those that saw no label, and of those that did."""
-    ranked = board.with_row_index("place").filter(pl.col("f1").is_not_null(), pl.col("kind") != TRIVIAL_KIND)
+    competing = board.with_row_index("place").filter(pl.col("kind") != TRIVIAL_KIND)
     labelled = pl.col("kind") == candidates.KINDS[candidates.LABELS]
-    parts = [ranked.filter(part)["place"].to_list() for part in (~labelled, labelled)]
-    return [(part[1], part[0]) for part in parts if len(part) > 1]
+    parts = [competing.filter(part)["place"] for part in (~labelled, labelled)]
+    return [pair for part in parts for pair in comparison.runner_up(board["f1"].to_list(), part)]
 
 
 def _measured(judged: pl.DataFrame, scores: Floats | None, flagged: Bools, resamples: int, seed: int) -> list[float]:

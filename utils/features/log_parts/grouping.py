@@ -97,7 +97,7 @@ def sessions_part(folder: str, share: int) -> None:
         "lines": list_column(pl.Series(line), offsets, "lines"),
         FIRST_ROW: first_row,
     }
-    _place(pl.DataFrame(table), target)
+    folders.write_parquet(pl.DataFrame(table), target)
 
 
 def distinct_part(folder: str, share: int) -> None:
@@ -132,7 +132,7 @@ def distinct_part(folder: str, share: int) -> None:
         "count": found["count"],
         FIRST_ROW: found[FIRST_ROW],
     }
-    _place(pl.DataFrame(table), target)
+    folders.write_parquet(pl.DataFrame(table), target)
 
 
 def _named(folder: Path, code: Codes, offsets: Places) -> pl.Series:
@@ -183,15 +183,9 @@ def _write_sequences(folder: Path, share: int, shares: int, code: Codes, offsets
     compiled().scatter(data, places[:-1], places[1:], shares, dealt)
     ordered = found.with_columns(pl.Series(SHARE, dealt)).sort(SHARE, FIRST_ROW)
     groups = min(GROUP_ROWS, max(LEAST_GROUP_ROWS, found.height // shares))
-    _place(ordered, folder / f"sequences-{share:05d}.parquet", groups)
+    folders.write_parquet(ordered, folder / f"sequences-{share:05d}.parquet", groups)
 
 
 def _slice(path: Path, borders: list[int], share: int) -> pl.DataFrame:
     begin, end = borders[share : share + 2]
     return pl.scan_parquet(path, glob=False).slice(begin, end - begin).collect()
-
-
-def _place(frame: pl.DataFrame, target: Path, group_rows: int | None = None) -> None:
-    """Write a file that appears when it is complete."""
-    with folders.whole_file(target) as unfinished:
-        frame.write_parquet(unfinished, compression="lz4", row_group_size=group_rows)
