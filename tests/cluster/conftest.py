@@ -5,11 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import eventually
 from utils import compute
 from utils.compute import cluster as connections
 from utils.compute import versions
@@ -42,11 +42,10 @@ class Cluster:
         self._environment.pop("ANOMALY_COMPUTE", None)
         known = folder / "scheduler.json"
         self.scheduler = self._started(SCHEDULER, "--port", "0", "--scheduler-file", str(known))
-        deadline = time.monotonic() + LIMIT
-        while not (known.exists() and known.read_text().endswith("}")):
-            assert self.scheduler.poll() is None, "the scheduler ended"
-            assert time.monotonic() < deadline, "the scheduler did not begin"
-            time.sleep(0.05)
+        eventually(
+            lambda: self.scheduler.poll() is not None or (known.exists() and known.read_text().endswith("}")), LIMIT
+        )
+        assert self.scheduler.poll() is None, "the scheduler ended"
         self.address = json.loads(known.read_text())["address"]
 
     def have(self, number):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.service import small
 from tests.service.small import ask, asked
+from tests.waiting import eventually
 from utils.classifiers.compiled import CompiledChampion, parity
 from utils.detectors.log_monitor import LogMonitor
 from utils.errors import SettingsError, TrackingError
@@ -223,10 +224,7 @@ def test_what_fails_in_the_background_is_written_down(equipped, caplog, monkeypa
 
     with caplog.at_level(logging.INFO, LOGGER.name):
         asyncio.run(once())
-        deadline = time.monotonic() + 5
-        while "ZeroDivisionError" not in caplog.text and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert "ZeroDivisionError" in caplog.text
+        eventually(lambda: "ZeroDivisionError" in caplog.text)
 
 
 def test_a_key_is_asked_for_everywhere_but_for_health(mine):

@@ -2,11 +2,11 @@
 
 import json
 import socket
-import time
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.waiting import eventually
 from utils.serving import client
 from utils.serving.answers import JSON
 
@@ -244,10 +244,7 @@ def test_the_log_names_requests_and_tells_no_contents(service, row):
     assert reply.headers["x-request-id"] == "mine-1"
     strange = service.send("GET", "/health", None, {"x-request-id": "not {} an id"})
     assert strange.headers["x-request-id"] != "not {} an id"
-    deadline = time.monotonic() + 5
-    while not (said := [line for line in service.said if line.get("request_id") == "mine-1"]):
-        assert time.monotonic() < deadline
-    line = said[0]
+    line = eventually(lambda: [line for line in service.said if line.get("request_id") == "mine-1"])[0]
     assert (line["route"], line["model"], line["version"], line["status"]) == ("/{model}/predict", "waf", 1, 200)
     assert (line["rows"], line["method"]) == (1, "POST")
     assert line["ms"] > 0

@@ -1,18 +1,16 @@
 """A champion of the user's own table: registered while the service runs, and served without a line of code."""
 
-import time
 from dataclasses import replace
 
 import polars as pl
 
 from tests.service import small
 from tests.unit import small_data
+from tests.waiting import eventually
 from utils import tracking
 from utils.serving import client
 from utils.tracking import champions
 from utils.tracking.champions import Evidence
-
-WAIT = 30
 
 
 def test_a_model_that_is_registered_now_is_served_soon(service, in_reference):
@@ -23,10 +21,7 @@ def test_a_model_that_is_registered_now_is_served_soon(service, in_reference):
     data = replace(small_data.table(), name="mine")
     with tracking.start("mine", "champion", notebook="07_tuning", stage="champion", dataset=data) as run:
         assert champions.challenge(run, "mine", model, rows, truth, Evidence(), resamples=50).champion
-    deadline = time.monotonic() + WAIT
-    while "mine" not in service.get("/health").value["models"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: "mine" in service.get("/health").value["models"], seconds=30)
     answered = client.replay(service, "mine", rows.to_dicts(), explain="all")
     decided = model.decide(rows, explained="all")
     assert client.disagreements(answered, decided).is_empty()

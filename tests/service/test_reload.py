@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.service.conftest import copy_of_store, variables
+from tests.waiting import eventually
 from utils.serving import client
 
 NAME = "traffic"
-WAIT = 20
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +107,7 @@ class Load:
 
     def wait_for(self, happened):
         """Wait until something was seen by every client."""
-        deadline = time.monotonic() + WAIT
-        while not all(any(map(happened, list(seen))) for seen in self.seen):
-            assert time.monotonic() < deadline, [seen[-3:] for seen in self.seen]
-            time.sleep(0.02)
+        eventually(lambda: all(any(map(happened, list(seen))) for seen in self.seen))
 
 
 def has_version(number):
@@ -138,25 +135,23 @@ def test_a_broken_version_is_told_and_the_old_one_stays(watched, moved, body):
     with Load(watched.address, body) as load:
         load.wait_for(has_version(2))
         move_alias(moved, 3)
-        deadline = time.monotonic() + WAIT
-        while "why" not in (told := watched.get("/health").value["models"][NAME]):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        # The line is written behind all else that is told, and by a thread that no answer waits for.
+        failed = eventually(lambda: [line for line in watched.said if line["event"] == "load failed"])
+    told = watched.get("/health").value["models"][NAME]
     assert (told["state"], told["version"]) == ("ready", 2)
     assert "version 3 cannot be used" in told["why"]
     assert {one[:2] for seen in load.seen for one in seen} == {(200, 2)}
     assert f'anomaly_loads_total{{model="{NAME}",outcome="failed"}} 1.0' in watched.get("/metrics").value
-    failed = [line for line in watched.said if line["event"] == "load failed"]
     assert [(line["level"], line["version"], line["before"]) for line in failed] == [("warning", 3, 2)]
 
 
 def test_a_title_that_is_taken_away_and_given_back(watched, moved, body):
     def answered(status):
-        deadline = time.monotonic() + WAIT
-        while (reply := watched.predict(NAME, body)).status != status:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        return reply
+        def reply():
+            reply = watched.predict(NAME, body)
+            return reply if reply.status == status else None
+
+        return eventually(reply)
 
     changed(moved, ("UPDATE registered_model_aliases SET alias = 'former' WHERE name = ?", (NAME,)))
     refused = answered(503).value["error"]
@@ -173,10 +168,8 @@ def test_killed_and_started_again_under_load_then_ended_in_good_order(watched, m
         load.wait_for(lambda one: one == "nobody")
         with client.running([NAME], port=port, environment=variables(moved), ready=False) as again:
             seen = [len(one) for one in load.seen]
-            deadline = time.monotonic() + WAIT * 2
-            while not all(any(map(has_version(2), one[start:])) for one, start in zip(load.seen, seen, strict=True)):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            later = list(zip(load.seen, seen, strict=True))
+            eventually(lambda: all(any(map(has_version(2), one[start:])) for one, start in later), seconds=40)
             load.over.set()
             ended_in_good_order(again, body)
     statuses = Counter(one if one == "nobody" else one[0] for seen in load.seen for one in seen)
@@ -189,16 +182,14 @@ def ended_in_good_order(service, body):
     rows = {"rows": body["rows"] * 3_000}
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(service.predict, NAME, rows, "all")
-        deadline = time.monotonic() + WAIT
-        while "anomaly_requests_running 2.0" not in service.get("/metrics").value:
-            assert time.monotonic() < deadline
-            assert not running.done(), "the answer came before the service could be told to end"
+        eventually(lambda: "anomaly_requests_running 2.0" in service.get("/metrics").value or running.done())
+        assert not running.done(), "the answer came before the service could be told to end"
         service.close()
         service.process.terminate()
         reply = running.result()
     assert reply.status == 200
     assert len(reply.value["decisions"]) == len(rows["rows"])
-    assert service.process.wait(WAIT) == 0
+    assert service.process.wait(20) == 0
     with pytest.raises(OSError):  # noqa: PT011 - whatever a closed port raises
         client.Client(service.address).get("/health")
     assert "Stopped." in service.log.read_text()

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from urllib.parse import quote
 
 import nbformat
@@ -14,6 +13,7 @@ import plotly.graph_objects as go
 import pytest
 from nbformat import v4
 
+from tests.waiting import eventually
 from utils import runner, tracking
 from utils.errors import CatalogError, NotebookError, SettingsError
 from utils.runner import Outcome, kernel, notebooks, report
@@ -260,9 +260,7 @@ def test_an_interrupted_run_leaves_no_kernel(lab, write, number, tmp_path):
     program = [sys.executable, "-m", "utils.runner"]
     running = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     pid = lab.notebooks_dir / "pid"
-    deadline = time.monotonic() + 60
-    while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    eventually(lambda: pid.exists() and pid.read_text(), seconds=60)
     running.send_signal(number)
 
     assert running.communicate(timeout=60)[1] == "Interrupted: the kernel has been stopped.\n"
