@@ -123,6 +123,24 @@ def test_tables_are_built_once(lab, monkeypatch):
     assert tables.current(replace(small, digest="other")) is None
 
 
+def test_the_digest_is_one_of_what_the_tables_hold_and_mean():
+    small = small_data.table()
+    made = tables.build(small)
+    assert made.digest == tables.build(replace(small, digest="other")).digest
+    other = small["flows"].with_columns(pl.col("is_anomaly").reverse())
+    assert made.digest != tables.build(replace(small, frames={"flows": other})).digest
+    told = replace(small.roles["flows"], unit="packet")
+    assert made.digest != tables.build(replace(small, roles={"flows": told})).digest
+
+
+def test_tables_of_other_code_are_built_again(lab, monkeypatch):
+    small = small_data.table()
+    audit.admitted_tables(small)
+    assert tables.current(small) is not None
+    monkeypatch.setattr(tables.versions, "of_code", lambda *_: "other")
+    assert tables.current(small) is None
+
+
 def test_damaged_tables_are_built_again(lab):
     small = small_data.table()
     audit.admitted_tables(small)

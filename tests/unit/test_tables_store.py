@@ -33,7 +33,7 @@ def processed():
 
 
 def test_tables_come_back_as_they_were_written(lab, processed):
-    folder = store.write(processed)
+    folder = store.write(processed, "first")
     back = store.read("mine", "real")
     assert folder == lab.processed_dir / "real" / "mine"
     assert replace(back, frames={}) == replace(processed, frames={})
@@ -41,33 +41,33 @@ def test_tables_come_back_as_they_were_written(lab, processed):
     for name, frame in processed.frames.items():
         assert back[name].equals(frame, null_equal=True)
         assert back[name].schema == frame.schema
-    assert store.digest("mine", "real") == "sha256:1"
+    assert store.recipe("mine", "real") == "first"
 
 
 def test_new_tables_take_the_place_of_all_old_ones(lab, processed):
-    store.write(processed)
+    store.write(processed, "first")
     fewer = replace(processed, frames={"events": processed["events"]}, digest="sha256:2")
-    folder = store.write(fewer)
+    folder = store.write(fewer, "second")
     assert sorted(file.name for file in folder.iterdir()) == ["dataset.json", "events.parquet"]
     assert [item.name for item in folder.parent.iterdir()] == ["mine"]
-    assert store.digest("mine", "real") == "sha256:2"
+    assert store.recipe("mine", "real") == "second"
 
 
 def test_a_write_that_fails_leaves_the_old_tables(lab, processed, monkeypatch):
-    store.write(processed)
+    store.write(processed, "first")
 
     def full_disk(self, *_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", full_disk)
     with pytest.raises(DataError, match="'mine' must be written to data/processed, found: No space left"):
-        store.write(replace(processed, digest="sha256:2"))
+        store.write(replace(processed, digest="sha256:2"), "second")
     assert store.read("mine", "real").digest == "sha256:1"
     assert [item.name for item in (lab.processed_dir / "real").iterdir()] == ["mine"]
 
 
 def test_a_rename_that_fails_puts_the_old_tables_back(lab, processed, monkeypatch):
-    store.write(processed)
+    store.write(processed, "first")
     rename = type(lab.root).rename
 
     def refuse(self, target):
@@ -77,19 +77,19 @@ def test_a_rename_that_fails_puts_the_old_tables_back(lab, processed, monkeypatc
 
     monkeypatch.setattr(type(lab.root), "rename", refuse)
     with pytest.raises(DataError, match="Permission denied"):
-        store.write(replace(processed, digest="sha256:2"))
+        store.write(replace(processed, digest="sha256:2"), "second")
     assert store.read("mine", "real").digest == "sha256:1"
 
 
 def test_tables_that_are_not_there_are_named_with_the_remedy(lab):
     with pytest.raises(DataError, match=r"tables of 'api' \(simulated\) .* found none: run notebook 02 again"):
         store.read("api", "simulated")
-    assert store.digest("api", "simulated") is None
+    assert store.recipe("api", "simulated") is None
 
 
 @pytest.mark.parametrize("damage", ["text", "parquet", "missing", "plain", "empty"])
 def test_damaged_tables_are_refused(lab, processed, damage):
-    folder = store.write(processed)
+    folder = store.write(processed, "first")
     table = folder / "events.parquet"
     if damage == "text":
         (folder / "dataset.json").write_text("{", encoding="utf-8")

@@ -63,5 +63,5 @@ def admitted_tables(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset:
     if current is not None:
         return current
     made = admit(tables.build(dataset, seed=seed))
-    tables.write(made)
+    tables.write(made, dataset, seed=seed)
     return made

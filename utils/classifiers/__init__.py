@@ -1,5 +1,1 @@
 """Classifiers that learn from labels: one table declares them, one way of tuning, thresholds chosen in training."""
-
-from utils.compute import threads
-
-__all__ = ["threads"]

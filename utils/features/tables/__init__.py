@@ -20,12 +20,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+import polars as pl
+
 from utils import settings
-from utils.datasets.contract import Dataset
+from utils.compute import versions
+from utils.datasets.contract import Dataset, Roles
 from utils.errors import DataError
 from utils.features.tables import graphs, rows, sequences, store, texts
 from utils.features.tables.keys import WEIGHT, Part, measurable, weight_column, weight_of
-from utils.features.tables.store import folder, read, write
+from utils.features.tables.store import folder, read
 from utils.features.tables.texts import TextReader, reader, texts_of
 
 __all__ = [
@@ -67,7 +70,8 @@ def build(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset:
         seed: of the division into training and test, where the data came without one.
 
     Returns:
-        The tables as a data set of kind ``"table"``; the digest says what they were made of and by which code.
+        The tables as a data set of kind ``"table"``; the digest is one of what they hold and mean, so that it stays
+        the same as long as they do, whatever was changed in the code.
 
     Raises:
         DataError: if the data set has nothing that features can be made of.
@@ -81,38 +85,58 @@ def build(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset:
         found = ", ".join(dataset.frames)
         raise DataError(f"data set {dataset.name!r} must have columns to make features of, found none in {found}: name "
                         "features, or events and sessions, in its entry of data/catalog.toml")  # fmt: skip
+    frames, roles = ({name: getattr(made, what) for name, made in parts.items()} for what in ("frame", "roles"))
     return replace(
         dataset,
         kind="table",
-        digest=_digest(dataset, seed),
-        frames={name: made.frame for name, made in parts.items()},
-        roles={name: made.roles for name, made in parts.items()},
+        digest=f"sha256:{_contents(frames, roles)}",
+        frames=frames,
+        roles=roles,
         defects=tuple(defect for made in parts.values() for defect in made.defects),
     )
 
 
+def write(processed: Dataset, dataset: Dataset, *, seed: int = settings.SEED) -> Path:
+    """Write all tables of a processed data set in place of those that were there.
+
+    Args:
+        processed: tables by name with their roles, as :func:`build` makes them.
+        dataset: what they were made of, by the code as it is now.
+        seed: that they were made with.
+
+    Returns:
+        The folder; it holds the old tables or the new ones, never some of each.
+
+    Raises:
+        DataError: if the folder cannot be written.
+    """
+    return store.write(processed, _recipe(dataset, seed))
+
+
 def current(dataset: Dataset, *, seed: int = settings.SEED) -> Dataset | None:
     """Read the processed tables on disk, or nothing if they are not there, damaged, or of other data, seed or code."""
-    if store.digest(dataset.name, dataset.source) != _digest(dataset, seed):
+    if store.recipe(dataset.name, dataset.source) != _recipe(dataset, seed):
         return None
     with contextlib.suppress(DataError):
         return read(dataset.name, dataset.source)
     return None
 
 
-def _digest(dataset: Dataset, seed: int) -> str:
-    """Tables are what the data, their meaning, the seed and the code of the features make them."""
-    code = hashlib.sha256()
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
-        code.update(file.read_bytes())
-    recipe = f"{dataset.digest}, {_meaning(dataset)}, {seed}, {code.hexdigest()}"
-    return "sha256:" + hashlib.sha256(recipe.encode()).hexdigest()
+def _recipe(dataset: Dataset, seed: int) -> str:
+    """Tables are what the data, their meaning, the seed and the code of the features make them.
+
+    What an entry of the catalogue makes of the user's files counts too: the same files may be read in many ways.
+    """
+    meaning = _contents(dataset.frames, dataset.roles) if dataset.origin == OWN else ""
+    features = Path(__file__).parents[1]
+    code = versions.of_code(features.rglob("*.py"), features)
+    return hashlib.sha256(f"{dataset.digest}, {meaning}, {seed}, {code}".encode()).hexdigest()
 
 
-def _meaning(dataset: Dataset) -> str:
-    """Digest of what an entry of the catalogue makes of the user's files: the same files may be read in many ways."""
-    meaning = hashlib.sha256()
-    for name, frame in dataset.frames.items() if dataset.origin == OWN else ():
-        meaning.update(f"{name}: {dataset.roles[name]}, {frame.schema}".encode())
-        meaning.update(frame.hash_rows().to_numpy().tobytes())
-    return meaning.hexdigest()
+def _contents(frames: Mapping[str, pl.DataFrame], roles: Mapping[str, Roles]) -> str:
+    """SHA-256 over names, meaning, types and values of tables."""
+    contents = hashlib.sha256()
+    for name, frame in frames.items():
+        contents.update(f"{name}: {roles[name]}, {frame.schema}".encode())
+        contents.update(frame.hash_rows().to_numpy().tobytes())
+    return contents.hexdigest()

@@ -27,11 +27,12 @@ def folder(name: str, source: str) -> Path:
     return settings.current().processed_dir / source / name
 
 
-def write(processed: Dataset) -> Path:
+def write(processed: Dataset, recipe: str) -> Path:
     """Write all tables of a processed data set in place of those that were there.
 
     Args:
         processed: tables by name with their roles, as :func:`utils.features.tables.build` makes them.
+        recipe: what :func:`recipe` gives back as long as these tables are there.
 
     Returns:
         The folder; it holds the old tables or the new ones, never some of each.
@@ -45,7 +46,9 @@ def write(processed: Dataset) -> Path:
             for name, frame in processed.frames.items():
                 roles = json.dumps(_plain_roles(processed.roles[name]))
                 frame.write_parquet(part / f"{name}.parquet", metadata={ROLES: roles})
-            (part / DESCRIPTION).write_text(json.dumps(_description(processed), indent=2) + "\n", encoding="utf-8")
+            (part / DESCRIPTION).write_text(
+                json.dumps(_description(processed, recipe), indent=2) + "\n", encoding="utf-8"
+            )
     except OSError as error:
         problem = f"tables of {processed.name!r} must be written to data/processed, found: {error.strerror or error}"
         raise DataError(f"{problem}: make room or grant access, then {REMEDY}") from None
@@ -81,18 +84,19 @@ def read(name: str, source: str) -> Dataset:
         raise DataError(f"{problem} ({str(error).splitlines()[0][:120] if str(error) else ''}): {REMEDY}") from None
 
 
-def digest(name: str, source: str) -> str | None:
-    """Digest of the tables that are on disk, or nothing if there are none that can be read."""
+def recipe(name: str, source: str) -> str | None:
+    """What the tables on disk were made of, or nothing if there are none that can be read."""
     try:
         said = json.loads((folder(name, source) / DESCRIPTION).read_text(encoding="utf-8"))
-        return str(said["digest"])
+        return str(said["recipe"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _description(processed: Dataset) -> dict[str, object]:
+def _description(processed: Dataset, recipe: str) -> dict[str, object]:
     return {
         **{key: getattr(processed, key) for key in TEXTS},
+        "recipe": recipe,
         "tables": list(processed.frames),
         "defects": [asdict(defect) for defect in processed.defects],
         "missing": dict(processed.missing),
