@@ -13,6 +13,11 @@ BODIES = [b'{"n": 1}', b'{"n": 22}', b'{"n": 333}']
 
 async def answer(reader, writer):
     """Answer each request with its body, in two parts; 500 to what says 22."""
+    with contextlib.closing(writer):
+        await answer_all(reader, writer)
+
+
+async def answer_all(reader, writer):
     while head := await reader.readuntil(load.END):
         size = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         body = await reader.readexactly(size)
