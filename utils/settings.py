@@ -144,11 +144,9 @@ def current() -> Settings:
     Raises:
         SettingsError: if a switch has a value that means nothing.
     """
-    default_root = Path(__file__).resolve().parents[1]
-    mirror = os.environ.get("ANOMALY_DATA_MIRROR")
     return Settings(
-        root=Path(os.environ.get("ANOMALY_ROOT") or default_root).expanduser().resolve(),
-        data_mirror=Path(mirror).expanduser().resolve() if mirror else None,
+        root=_folder("ANOMALY_ROOT") or Path(__file__).resolve().parents[1],
+        data_mirror=_folder("ANOMALY_DATA_MIRROR"),
         offline=_switch("ANOMALY_OFFLINE"),
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or None,
         compute=_compute("ANOMALY_COMPUTE"),
@@ -168,6 +166,15 @@ def budget(name: str) -> Budget:
         return BUDGETS[name]
     except KeyError:
         raise SettingsError(f"budget must be one of {', '.join(BUDGETS)}, found {name!r}: choose one of them") from None
+
+
+def _folder(variable: str) -> Path | None:
+    text = os.environ.get(variable)
+    try:
+        return Path(text).expanduser().resolve() if text else None
+    except RuntimeError:
+        problem = f"must name a folder, found {text!r}, of which there is no such user"
+        raise SettingsError(f"{variable} {problem}: correct or unset it") from None
 
 
 def _switch(variable: str) -> bool:

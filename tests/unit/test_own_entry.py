@@ -88,6 +88,10 @@ WRONG = {
     "labels with an unknown key": (EVENTS | {"labels": {"file": "l", "key": "x"}}, "labels must be a path or a table"),
     "labels without a file": (EVENTS | {"labels": {"session": "x"}}, "labels must be a path or a table"),
     "labels with a number": (EVENTS | {"labels": {"file": 3}}, "labels must be a text that is not empty"),
+    "labels by the session": (
+        EVENTS | {"labels": {"file": "l", "session": "x", "label": "y", "type": "x"}, "anomaly": [1]},
+        "labels must be a table that names one column as session and another one as label",
+    ),
     "label of edges": (GRAPH | {"columns": {"label": "y"}, "anomaly": [1]}, "found no behaviors: name that file"),
     "no header": ({"kind": "log", "files": ["a"], "window": "5m"}, "header must be a regular expression of a line"),
     "header does not compile": (with_header("(?P<content>.*"), "missing ), unterminated subpattern at position 0"),
@@ -114,6 +118,7 @@ WRONG = {
     "window is no length": (LOG | {"window": "5 minutes"}, 'window must be a length of time above zero such as "30s"'),
     "window of zero": (LOG | {"window": "0m"}, "window must be a length of time above zero"),
     "window below zero": (LOG | {"window": "-5m"}, "window must be a length of time above zero"),
+    "window of months and days": (LOG | {"window": "1mo2d"}, "window must be a length of time above zero"),
     "window is a number": (LOG | {"window": 5}, "window must be a length of time above zero"),
     "number of lines is zero": (LOG | {"window_lines": 0}, "window_lines must be a number of lines, at least 1"),
     "number of lines is true": (LOG | {"window_lines": True}, "window_lines must be a number of lines, at least 1"),

@@ -149,6 +149,16 @@ WRONG_EVENTS = {
         {"e.csv": "what,start\na,1\n"},
         "must not have a column 'start'",
     ),
+    "a group with the name of the windows": (
+        {"columns": {"event": "what", "group": "session"}, "window_lines": 2},
+        {"e.csv": "what,session\na,1\n"},
+        "must not have a column 'session'",
+    ),
+    "lists in the labels": (
+        {"columns": {"event": "what", "session": "user"}, "labels": "l.json", "anomaly": [1]},
+        {"l.json": '[{"session": ["anna"], "label": 1}]'},
+        "labels.session must name a column of texts, numbers or times",
+    ),
     "no labels file": (
         {"columns": {"event": "what", "session": "user"}, "labels": "none.csv", "anomaly": [1]},
         {},
@@ -226,6 +236,12 @@ def test_graphs_in_json_may_repeat_and_may_be_empty(load):
     assert reasons(dataset) == {"graphs that repeat another one": 1, "behaviours without an edge": 2}
 
 
+def test_calls_with_an_id_of_their_own_belong_to_their_graph(load):
+    objects = [{"id": "b1", "call_graph": [{"id": 7, "fromId": "/a", "toId": "/b"}]}]
+    dataset = graphs(load, json.dumps(objects), table=None, name="g.json")
+    assert dataset["edges"].rows() == [("b1", "/a", "/b")]
+
+
 def test_edges_and_behaviours_that_do_not_meet_are_reported(load):
     dataset = graphs(load, EDGES + "b9,/a,/b\n,/a,/b\n", TABLE + "b3,1,ok,2024-01-03\nb3,1,ok,2024-01-03\n")
     assert reasons(dataset) == {
@@ -261,12 +277,19 @@ def test_columns_of_edges_may_have_other_names(load):
         (EDGES, "id,class,when\n,ok,2024-01-01\n", DataError, "must have ids in column 'id', found none"),
         (EDGES, TABLE.replace("users", "_id"), CatalogError, "to have '_id' as well: add '_id' to ignore"),
         (EDGES, TABLE.replace("class", "kind"), CatalogError, "columns.label names the column 'class'"),
+        ('[{"id": [1], "from": "a", "to": "b"}]', None, CatalogError, "columns.id must name a column of texts"),
     ],
 )
 def test_wrong_graphs_are_refused(load, edges, table, kind, said):
     with pytest.raises(kind) as refused:
-        graphs(load, edges, table)
+        graphs(load, edges, table, name="g.json" if edges.startswith("[") else "g.csv")
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("role", ["time", "group", "split"])
+def test_a_size_of_the_graph_is_nothing_else(load, role):
+    with pytest.raises(CatalogError, match=f"columns.{role} names 'n_edges', found it to be the name of a size"):
+        graphs(load, table=TABLE.replace("users", "n_edges"), columns={"label": "class", role: "n_edges"})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import lzma
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -159,6 +160,18 @@ def test_commas_in_numbers_are_reported_and_decimal_settles_them(load):
     assert reasons(load("x;z\n1,5;k\n5;k\n")) == {"commas in the numbers of 'x'": 1}
 
 
+def test_decimal_commas_leave_numbers_without_one_numbers(load):
+    content = "n;b;x;code\n" + "".join(f"{n};{n % 2 == 0};1.00{n % 10},5;0{n % 10}\n" for n in range(60))
+    rows = load(content.lower(), decimal=",")["rows"]
+    assert rows.dtypes == [pl.Int64, pl.Boolean, pl.Float64, pl.String]
+    assert rows["x"][3] == 1003.5
+
+
+def test_the_first_comma_may_stand_far_down(load):
+    rows = load("x;z\n" + "5;k\n" * 1_500 + "2,5;k\n")["rows"]
+    assert (rows["x"][0], rows["x"][-1]) == (5.0, 2.5)
+
+
 def test_infinite_numbers_are_missing_and_counted(load):
     dataset = load("a,b\nInfinity,1\n2,-inf\n3,4\n")
     assert dataset["rows"]["a"].to_list() == [None, 2.0, 3.0]
@@ -270,6 +283,12 @@ def test_the_home_folder_and_names_with_brackets(load, put, monkeypatch):
     assert load(files=["own/odd [1].csv"])["rows"].height == 2
 
 
+def test_globs_work_in_a_data_folder_with_brackets_and_with_odd_digits(tmp_path):
+    folder = tmp_path / "copy [2]"
+    folder.mkdir()
+    assert load_own(folder, {"a1²3.csv": PLAIN, "a1²4.csv": PLAIN}, kind="table", files=["a*.csv"])["rows"].height == 4
+
+
 def test_the_digest_is_that_of_the_files_whatever_their_place(load, put):
     first = load(PLAIN).digest
     assert load(PLAIN, "g.csv").digest == first
@@ -348,6 +367,8 @@ BROKEN = {
     "no such file": (None, {"files": ["own/mine.csv"]}, CatalogError, "files names 'own/mine.csv', found no such file"),
     "a near name": (PLAIN, {"files": ["g.csv"]}, CatalogError, "(did you mean 'f.csv'?)"),
     "a glob without a match": (PLAIN, {"files": ["*.tsv"]}, CatalogError, "holds the glob '*.tsv', found no file"),
+    "the home of nobody": (PLAIN, {"files": ["~no-such-user/a.csv"]}, CatalogError, "found no such user's folder"),
+    "a name that is too long": (PLAIN, {"files": ["a" * 300]}, CatalogError, "found it unusable (File name too long)"),
     "a folder": (PLAIN, {"files": ["."]}, CatalogError, "must name files, found the folder '.'"),
     "an empty file": ("", {}, DataError, "must hold data, found an empty file"),
     "white space only": (b"\xef\xbb\xbf\r\n \n", {}, DataError, "must hold data, found an empty file"),
@@ -416,7 +437,9 @@ DAMAGED = {
     "f.jsonl": (b'{"a": 1}\n{"a": \n', SchemaError, "with one object a line, found line 2 broken"),
     "g.jsonl": (b'{"a": 1}\n3\n', SchemaError, "found line 2 to be none"),
     "f.json": (b'[{"a": 1},\n{"a": ]', SchemaError, "found line 2 broken"),
+    "h.jsonl": (b'{"a": 1}\n{"a": NaN}\n', SchemaError, "with one object a line, found line 2 broken"),
     "g.json": (b"[1, [2]]", SchemaError, "must be JSON"),
+    "j.json": (b'[{"a": {"b": 1}, "a.b": 2}]', SchemaError, "found keys within 'a' that clash"),
     "h.json": (b"[]", SchemaError, "must"),
     "i.json": (b"[{}]", SchemaError, "must hold rows"),
 }
@@ -429,6 +452,23 @@ def test_damaged_files_are_refused(load, name):
         load(content, name)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("role", ["label", "type", "time", "group", "split"])
+@pytest.mark.parametrize("value", [[1, 2], b"\xff", timedelta(1)], ids=["list", "bytes", "length of time"])
+def test_a_role_needs_a_column_of_plain_values(load, put, role, value):
+    pl.DataFrame({"odd": [value, value], "y": ["bad", "ok"]}).write_parquet(put() / "f.parquet")
+    columns = {"label": "y", role: "odd"}
+    with pytest.raises(
+        CatalogError, match=f"columns.{role} must name a column of texts, .* found 'odd'"
+    ):
+        load(files=["f.parquet"], columns=columns, anomaly=["bad"])
+
+
+def test_a_time_may_be_a_category(load, put):
+    times = pl.Series(["2024-01-01", "2024-01-02"], dtype=pl.Categorical)
+    pl.DataFrame({"when": times, "n": [1, 2]}).write_parquet(put() / "f.parquet")
+    assert load(files=["f.parquet"], columns={"time": "when"})["rows"]["when"].dt.day().to_list() == [1, 2]
 
 
 def test_files_that_do_not_belong_together_are_refused(load, put):

@@ -47,6 +47,12 @@ def test_columns_name_types_roles_and_nulls():
     assert table["rank_auc"].to_list() == [1.0, 1.0, None]
 
 
+def test_columns_of_large_tables_may_hold_lists(monkeypatch):
+    monkeypatch.setattr(profile, "ESTIMATED_ROWS", 2)
+    frame = pl.DataFrame({"events": [["a"], ["a"], ["b", "a"]], "n": [1, 2, 3]})
+    assert profile.columns(frame, Roles(unit="session", sequence="events"))["distinct"].to_list() == [2, 3]
+
+
 @given(
     st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=4, max_size=60).filter(
         lambda rows: 0 < sum(label for _, label in rows) < len(rows)
@@ -86,7 +92,7 @@ def test_histogram_shares_add_up_and_heavy_tails_become_logarithmic():
         assert counted.group_by("class").agg(pl.col("share").sum())["share"].to_list() == pytest.approx([1.0, 1.0])
 
 
-@pytest.mark.parametrize("values", [[], [None, None], [float("nan"), float("inf")], [3.0, 3.0]])
+@pytest.mark.parametrize("values", [[], [None, None], [float("nan"), float("inf")], [3.0, 3.0], [-1e308, 1.7e308]])
 def test_histogram_stands_degenerate_columns(values):
     frame = pl.DataFrame(
         {"a": values, "is_anomaly": [False] * len(values)}, schema={"a": pl.Float64, "is_anomaly": pl.Boolean}

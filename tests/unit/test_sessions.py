@@ -176,7 +176,7 @@ def test_days_are_windows_too():
     assert sessions.by_time_window(lines, "at", "1d")["session"].to_list() == lines["at"].to_list()
 
 
-@pytest.mark.parametrize("width", ["", "0s", "5", "5x", "-5m", "m", "five minutes"])
+@pytest.mark.parametrize("width", ["", "0s", "5", "5x", "-5m", "m", "five minutes", "1mo2d"])
 def test_widths_that_are_no_duration_are_refused(width):
     lines = pl.DataFrame({"LineId": [1], "at": [START], "EventId": ["a"]})
     with pytest.raises(DataError, match=re.escape(repr(width))):

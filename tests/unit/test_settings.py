@@ -34,6 +34,13 @@ def test_a_switch_that_means_nothing_is_refused(monkeypatch):
         settings.current()
 
 
+@pytest.mark.parametrize("variable", ["ANOMALY_ROOT", "ANOMALY_DATA_MIRROR"])
+def test_the_home_of_nobody_is_refused(monkeypatch, variable):
+    monkeypatch.setenv(variable, "~no-such-user/lab")
+    with pytest.raises(SettingsError, match=f"{variable} must name a folder, found '~no-such-user/lab'"):
+        settings.current()
+
+
 def test_the_full_budget_does_more_of_everything():
     fast, full = settings.budget("fast"), settings.budget("full")
     for name in ("trials", "epochs", "repeats", "bootstrap", "rows"):

@@ -15,6 +15,9 @@ from utils.datasets.contract import Dataset, Roles
 CROWDED = 10
 """Different rows that the features must allow for each row there is; else equal rows are a matter of course."""
 
+ESTIMATED_ROWS = 1_000_000
+"""Rows above which different values are estimated (HyperLogLog) and not counted."""
+
 SKEW_LIMIT = 3.0
 BUCKETS = {
     "1s": 1,
@@ -80,7 +83,7 @@ def columns(frame: pl.DataFrame, roles: Roles) -> pl.DataFrame:
         for unlabelled frames).
     """
     separation = dict(rank_auc(frame, roles.label, numeric(frame)).iter_rows()) if roles.label else {}
-    distinct = frame.select(pl.all().approx_n_unique() if frame.height > 1_000_000 else pl.all().n_unique()).row(0)
+    distinct = frame.select(_distinct(name, dtype, frame.height) for name, dtype in frame.schema.items()).row(0)
     nulls = frame.null_count().row(0)
     return pl.DataFrame(
         {
@@ -316,6 +319,12 @@ def correlations(frame: pl.DataFrame, names: Sequence[str], rows: int, seed: int
     return square.insert_column(0, pl.Series("column", ordered))
 
 
+def _distinct(name: str, dtype: pl.DataType, rows: int) -> pl.Expr:
+    """Number of different values; estimated in large tables, except of lists, for which there is no estimate."""
+    estimated = rows > ESTIMATED_ROWS and not dtype.is_nested()
+    return pl.col(name).approx_n_unique() if estimated else pl.col(name).n_unique()
+
+
 def _frame_facts(dataset: Dataset, name: str) -> dict[str, object]:
     frame, roles = dataset.frames[name], dataset.roles[name]
     counts = class_counts(frame, roles)
@@ -362,7 +371,9 @@ def _heavy_tailed(values: np.ndarray) -> bool:
 
 def _edges(values: np.ndarray, bins: int) -> np.ndarray:
     low, high = float(values.min()), float(values.max())
-    return np.linspace(low, high if high > low else low + 1.0, bins + 1)
+    high = high if high > low else low + 1.0
+    # halves, where the whole range is larger than the largest number
+    return np.linspace(low, high, bins + 1) if np.isfinite(high - low) else 2 * np.linspace(low / 2, high / 2, bins + 1)
 
 
 def _pairwise(ranks: pl.DataFrame) -> np.ndarray:

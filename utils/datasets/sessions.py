@@ -148,6 +148,17 @@ def by_name(
     return _gather(named.filter(pl.col(SESSION).is_not_null()) if named[SESSION].has_nulls() else named, keep)
 
 
+def is_width(text: str) -> bool:
+    """Whether a text is a width of time windows: a duration above zero, not of months or years and days mixed."""
+    if not DURATION.fullmatch(text):
+        return False
+    try:
+        pl.select(pl.datetime(2000, 1, 1).dt.truncate(text))
+    except pl.exceptions.PolarsError:
+        return False
+    return True
+
+
 def by_time_window(
     lines: pl.DataFrame,
     time: str,
@@ -180,7 +191,7 @@ def by_time_window(
     require.columns(lines, [time, order, event, *keep], "the table of lines")
     if not isinstance(lines.schema[time], pl.Datetime | pl.Date):
         raise SchemaError(f"column {time!r} must hold dates or times, found {lines.schema[time]}: parse it first")
-    if not DURATION.fullmatch(every):
+    if not is_width(every):
         raise DataError(
             f"a time window must be a duration above zero, found {every!r}: write it as '30s', '5m' or '1h'"
         )

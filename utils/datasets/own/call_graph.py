@@ -64,7 +64,7 @@ def _graphs(entry: OwnEntry) -> Part:
         key = _column(entry, frame, "id", where)
         single = frame.select(pl.col(key), NESTED).unique(maintain_order=True)
         defects = (*defects, *_repeated(frame.height - single.height, "graphs that repeat another one"))
-        frame = _exploded(single)
+        frame = _exploded(single, key)
     names = {_column(entry, frame, role, where): name for role, name in (("id", ID), ("from", FROM), ("to", TO))}
     if len(names) < len(USUAL):
         raise entry.wrong("columns", f"must name three columns for id, from and to, found {listed(names)}: choose")
@@ -78,15 +78,18 @@ def _graphs(entry: OwnEntry) -> Part:
     return Part(edges.drop_nulls(ID), read, (*defects, *lost))
 
 
-def _exploded(single: pl.DataFrame) -> pl.DataFrame:
+def _exploded(single: pl.DataFrame, key: str) -> pl.DataFrame:
+    """One row a call with the id of its graph; an id that a call has of its own is left out."""
     calls = single.explode(NESTED, empty_as_null=True)
-    return calls.unnest(NESTED) if isinstance(calls.schema[NESTED], pl.Struct) else calls
+    if not isinstance(calls.schema[NESTED], pl.Struct):
+        return calls
+    return calls[NESTED].struct.unnest().drop(key, strict=False).insert_column(0, calls[key])
 
 
 def _column(entry: OwnEntry, frame: pl.DataFrame, role: str, where: str) -> str:
     """Name of a column of the edges: as the entry says, else one of the usual names."""
     name = entry.column(role) or next((name for name in USUAL[role] if name in frame.columns), role)
-    roles.require(entry, frame, where, {f"columns.{role}": name})
+    roles.require_values(entry, frame, where, {f"columns.{role}": name})
     return name
 
 
@@ -117,7 +120,7 @@ def _behaviors(entry: OwnEntry) -> Part:
 
 
 def _only_id(entry: OwnEntry, frame: pl.DataFrame, key: str, where: str) -> None:
-    """Check that the id of the behaviours has no other role and no rival.
+    """Check that the id of the behaviours has no other role and no rival, and that no role is that of a graph's size.
 
     Raises:
         CatalogError: if it has.
@@ -128,6 +131,10 @@ def _only_id(entry: OwnEntry, frame: pl.DataFrame, key: str, where: str) -> None
         raise entry.wrong(
             f"columns.{role}", f"names {key!r}, found it to be the id of {where}: name the id, or another"
         )
+    sizes = [role for role in ("time", "group", "split") if entry.column(role) in SIZES]
+    if sizes:
+        problem = f"names {entry.column(sizes[0])!r}, found it to be the name of a size of the graph: rename the column"
+        raise entry.wrong(f"columns.{sizes[0]}", problem)
     if key != ID and ID in frame.columns:
         raise entry.wrong("columns.id", f"names {key!r}, found {where} to have {ID!r} as well: add {ID!r} to ignore")
 

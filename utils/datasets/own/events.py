@@ -59,7 +59,9 @@ def _free_names(entry: OwnEntry, frame: pl.DataFrame) -> None:
         CatalogError: if one has.
     """
     taken = [EVENT_ID] if EVENT_ID in frame.columns else []
-    taken += [name for name in (entry.column("group"), entry.column("split")) if name in sequences.NAMES]
+    cut = entry.window or entry.window_lines
+    given: tuple[str, ...] = (SESSION, *sequences.NAMES) if cut else sequences.NAMES
+    taken += [name for name in (entry.column("group"), entry.column("split")) if name in given]
     if taken:
         raise entry.wrong("files", f"must not have a column {taken[0]!r}, a name that is given here: rename it, or add "
                           "it to ignore")  # fmt: skip

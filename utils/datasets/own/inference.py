@@ -38,7 +38,9 @@ def typed(
         if column.name in verbatim or column.dtype != pl.String:
             columns.append(column)
             continue
-        typed, with_commas = _number(column) if decimal != "," else None, None
+        # without a point, a number is the same whatever the decimal sign
+        pointed = decimal == "," and column.str.contains(".", literal=True).any()
+        typed, with_commas = None if pointed else _number(column), None
         if typed is None:
             typed, with_commas = _comma_number(column, decimal)
         odd = _odd_texts(column, decimal) if typed is None and with_commas is None else None
@@ -82,7 +84,7 @@ def _whole(stripped: pl.Series, number: pl.Series) -> pl.Series | None:
 def _comma_number(column: pl.Series, decimal: str | None) -> tuple[pl.Series | None, Defect | None]:
     """Read numbers with commas, unless a comma may stand for decimals as well as for thousands."""
     stripped = column.str.strip_chars()
-    if not stripped.head(1_000).str.contains(",", literal=True).any():
+    if not stripped.str.contains("[,.]" if decimal == "," else ",").any():
         return None, None
     values = stripped.filter(~stripped.str.to_lowercase().is_in(MISSING_WORDS)).drop_nulls()
     decimals = decimal != "." and bool(values.str.contains(DECIMAL_COMMA).all())
@@ -99,9 +101,10 @@ def _comma_number(column: pl.Series, decimal: str | None) -> tuple[pl.Series | N
     return None, None
 
 
-def _commas(column: pl.Series, values: pl.Series, meaning: str) -> Defect:
+def _commas(column: pl.Series, values: pl.Series, meaning: str) -> Defect | None:
     handling = f"read as {meaning}; set decimal in the entry if that is wrong"
-    return Defect(f"commas in the numbers of {column.name!r}", int(values.str.contains(",").sum()), handling)
+    rows = int(values.str.contains(",", literal=True).sum())
+    return Defect(f"commas in the numbers of {column.name!r}", rows, handling) if rows else None
 
 
 def _odd_texts(column: pl.Series, decimal: str | None) -> Defect | None:

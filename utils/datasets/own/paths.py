@@ -27,9 +27,12 @@ def resolve(entry: OwnEntry, key: str, patterns: Iterable[str]) -> tuple[Path, .
         (``app.log.2``, ``app.log.1``, ``app.log``).
 
     Raises:
-        CatalogError: if a file is missing, a folder, or a glob finds none.
+        CatalogError: if a file is missing, a folder, or cannot be looked for, or a glob finds none.
     """
-    found = [path for text in patterns for path in _matches(entry, key, text)]
+    try:
+        found = [path for text in patterns for path in _matches(entry, key, text)]
+    except OSError as error:
+        raise entry.wrong(key, f"names {error.filename}, found it unusable ({error.strerror}): correct it") from None
     return tuple(dict.fromkeys(found))
 
 
@@ -56,18 +59,26 @@ def family(path: Path) -> str:
 
 
 def _matches(entry: OwnEntry, key: str, text: str) -> list[Path]:
-    path = entry.folder / Path(text).expanduser()
+    path = entry.folder / _from_home(entry, key, text)
     if path.is_dir():
         raise entry.wrong(key, f"must name files, found the folder {text!r}: write {text.rstrip('/')}/* or the like")
     if path.exists():
         return [path]
     if not glob.has_magic(text):
         raise entry.wrong(key, f"names {text!r}, found no such file{_beside(path)}: correct the path ({path})")
-    every = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 (the pattern may be absolute)
+    pattern = Path(glob.escape(str(entry.folder))) / _from_home(entry, key, text)
+    every = map(Path, glob.glob(str(pattern), recursive=True))  # noqa: PTH207 (the pattern may be absolute)
     matches = sorted(filter(Path.is_file, every), key=_age)
     if not matches:
         raise entry.wrong(key, f"holds the glob {text!r}, found no file that it matches: correct it ({path})")
     return matches
+
+
+def _from_home(entry: OwnEntry, key: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise entry.wrong(key, f"names {text!r}, found no such user's folder: write the whole path") from None
 
 
 def _beside(path: Path) -> str:
@@ -83,5 +94,5 @@ def _age(path: Path) -> tuple[list[str | int], int]:
     """Sort key: names with numbers in the order of the numbers, rotated parts from the oldest."""
     rotation = ROTATED.search(plain_name(path))
     pieces = re.split(r"(\d+)", family(path))
-    natural: list[str | int] = [int(piece) if piece.isdigit() else piece for piece in pieces]
+    natural: list[str | int] = [int(piece) if piece.isdecimal() else piece for piece in pieces]
     return natural, -int(rotation.group(1)) if rotation else 0

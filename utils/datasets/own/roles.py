@@ -38,6 +38,26 @@ def require(entry: OwnEntry, frame: pl.DataFrame, where: str, named: Mapping[str
             raise entry.wrong(key, problem + listed(frame.columns, 12))
 
 
+def require_values(entry: OwnEntry, frame: pl.DataFrame, where: str, named: Mapping[str, str]) -> None:
+    """Check that columns which the entry names are in the file, with one plain value in each row.
+
+    Args:
+        entry: the entry.
+        frame: what was read.
+        where: what was read, in words.
+        named: key of the entry and the column that it names.
+
+    Raises:
+        CatalogError: for the first that is not there, or holds lists, bytes or lengths of time.
+    """
+    require(entry, frame, where, named)
+    for key, name in named.items():
+        dtype = frame.schema[name]
+        if dtype.is_nested() or isinstance(dtype, pl.Binary | pl.Duration | pl.Object):
+            problem = f"must name a column of texts, numbers or times, found {name!r} of {where} to hold {dtype}: "
+            raise entry.wrong(key, problem + "name another column, or convert it")
+
+
 def check_columns(entry: OwnEntry, frame: pl.DataFrame, where: str, but: Collection[str] = ()) -> None:
     """Check every column that the entry names, in other roles than ``but``, against the file.
 
@@ -48,9 +68,11 @@ def check_columns(entry: OwnEntry, frame: pl.DataFrame, where: str, but: Collect
         but: roles that are checked elsewhere.
 
     Raises:
-        CatalogError: for the first that is not there, or if the file uses a name that the labels need.
+        CatalogError: for the first that is not there or holds no plain values, or if the file uses a name that the
+            labels need.
     """
-    require(entry, frame, where, {f"columns.{role}": name for role, name in entry.columns.items() if role not in but})
+    single = {f"columns.{role}": name for role, name in entry.columns.items() if role not in but}
+    require_values(entry, frame, where, single)
     for role, names in entry.lists.items():
         for name in names:
             require(entry, frame, where, {f"columns.{role}": name})

@@ -84,7 +84,7 @@ def label_from(
     table = tabular.read(entry, "labels", (source.file,), (source.session, source.label, source.type))
     columns = {"labels.session": source.session, "labels.label": source.label}
     where = tabular.named(table.files)
-    roles.require(entry, table.frame, where, columns | ({"labels.type": source.type} if source.type else {}))
+    roles.require_values(entry, table.frame, where, columns | ({"labels.type": source.type} if source.type else {}))
     labelled, _ = labels.label(entry, table.frame, source.label, source.type, where)
     verdicts = _one_each(entry, labelled, source.session)
     joined = found.join(verdicts, on=SESSION, how="inner", maintain_order="left")

@@ -13,6 +13,7 @@ from polars.exceptions import PolarsError
 from utils.datasets.contract import Defect
 from utils.datasets.own import delimited, inference, paths, text
 from utils.datasets.own.entry import OwnEntry
+from utils.datasets.wording import listed
 from utils.errors import SchemaError
 
 Form = Literal["csv", "parquet", "json"]
@@ -46,7 +47,7 @@ def read(entry: OwnEntry, key: str, patterns: Iterable[str], verbatim: Collectio
     found = paths.resolve(entry, key, patterns)
     parts = [(path, *_one(entry, path)) for path in found]
     forms = {form for _, form, _ in parts}
-    frame, defects = _flat(_stacked([(path, part) for path, _, part in parts])), tuple[Defect, ...]()
+    frame, defects = _flat(_stacked([(path, part) for path, _, part in parts]), named(found)), tuple[Defect, ...]()
     if "csv" in forms:
         frame, defects = _without_blank_rows(frame)
     else:
@@ -98,13 +99,17 @@ def _broken_json(data: bytes, lines: bool) -> str:
     pieces = data.splitlines() if lines else [data]
     for number, piece in enumerate(pieces, start=1):
         try:
-            value = json.loads(piece) if piece.strip() else {}
+            value = json.loads(piece, parse_constant=_no_json) if piece.strip() else {}
         except ValueError as error:
             where = number if lines else getattr(error, "lineno", 1)
             return f" with one object a line, found line {where} broken" if lines else f", found line {where} broken"
         if lines and not isinstance(value, dict):
             return f" with one object a line, found line {number} to be none"
-    return " with a list of objects, found another form"
+    return " with one object a line, found another form" if lines else " with a list of objects, found another form"
+
+
+def _no_json(word: str) -> None:
+    raise ValueError(word)
 
 
 def _stacked(parts: Sequence[tuple[Path, pl.DataFrame]]) -> pl.DataFrame:
@@ -133,10 +138,18 @@ def _nulled(frame: pl.DataFrame, nulls: Sequence[str]) -> pl.DataFrame:
     return frame.with_columns(cs.string().replace(list(nulls), None)) if nulls else frame
 
 
-def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Turn objects within objects into columns of their own."""
+def _flat(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    """Turn objects within objects into columns of their own.
+
+    Raises:
+        SchemaError: if such a column has the name of another one.
+    """
     while nested := [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Struct)]:
-        frame = frame.unnest(nested, separator=".")
+        try:
+            frame = frame.unnest(nested, separator=".")
+        except PolarsError as error:
+            problem = f"must give each column once, found keys within {listed(nested)} that clash ({_brief(error)})"
+            raise SchemaError(f"{where} {problem}: rename them") from None
     return frame
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import polars as pl
 
 from utils.datasets.contract import Defect
+from utils.datasets.dtypes import is_text
 from utils.datasets.own import turnover
 from utils.datasets.own.entry import OwnEntry
 from utils.errors import DataError
@@ -81,6 +82,9 @@ FORMATS = (
 SAMPLE = 500
 GOOD_FIT = 0.9
 PLAUSIBLE_YEARS = (1900, 2200)
+PLAUSIBLE_MICROS = (-2_208_988_800_000_000, 7_289_654_400_000_000)
+"""The years 1900 to 2200, in microseconds since 1970."""
+
 YEAR = re.compile(r"%[-_0]?[YyGgCcDFxsv+]")
 DAY = re.compile(r"%[-_0]?[dejmbBhUWaA]")
 WEEKDAY = re.compile(r"%[aAuw],?\s*")
@@ -110,6 +114,7 @@ def parse(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None
         CatalogError: if the format does not fit, is needed, or could be either of two.
         DataError: if there is no time at all.
     """
+    values = values.cast(pl.String) if is_text(values.dtype) else values
     if values.dtype == pl.String:
         values = values.set(~values.str.contains(r"\S"), None)
     if values.drop_nulls().is_empty():
@@ -156,12 +161,12 @@ def _number(entry: OwnEntry, key: str, values: pl.Series) -> Times:
     exact = whole * factor if factor > 0 else whole // -factor
     scale = float(factor) if factor > 0 else -1.0 / factor
     fractional = (numbers.cast(pl.Float64, strict=False) * scale).round().cast(pl.Int64, strict=False)
-    broken = numbers.is_not_null() & (fractional.is_null())
+    plausible = fractional.is_between(*PLAUSIBLE_MICROS).fill_null(False)
     whole_numbers = numbers.dtype.is_integer() or (
         numbers.dtype == pl.String and whole.null_count() == numbers.null_count()
     )
-    micros = exact if whole_numbers else fractional
-    return Times(micros.cast(pl.Datetime("us")), _unread(entry, key, values, broken))
+    micros = (exact if whole_numbers else fractional).set(~plausible, None)
+    return Times(micros.cast(pl.Datetime("us")), _unread(entry, key, values, numbers.is_not_null() & ~plausible))
 
 
 # ---- text

@@ -76,7 +76,7 @@ def count(value: object) -> int:
 
 def window(value: object) -> str:
     """Require a length of time."""
-    if not isinstance(value, str) or not sessions.DURATION.fullmatch(value):
+    if not isinstance(value, str) or not sessions.is_width(value):
         raise ValueError('a length of time above zero such as "30s", "5m", "1h" or "1d"')
     return value
 
@@ -111,7 +111,10 @@ def label_file(value: object) -> LabelFile:
         return LabelFile(value)
     if not isinstance(value, Mapping) or "file" not in value or not set(value) <= set(LABEL_FILE_KEYS):
         raise ValueError('a path or a table such as { file = "own/labels.csv", session = "id", label = "class" }')
-    return LabelFile(**{key: text(item) for key, item in value.items()})
+    source = LabelFile(**{key: text(item) for key, item in value.items()})
+    if source.session in (source.label, source.type):
+        raise ValueError("a table that names one column as session and another one as label and type")
+    return source
 
 
 def header(value: object) -> str:
