@@ -107,6 +107,15 @@ def test_all_tables_are_gone_through_and_told(frame):
     assert len(unlabelled) == frame.height
 
 
+def test_a_table_that_cannot_be_clustered_does_not_stop_the_others(frame):
+    few = frame.head(60).with_columns(split=pl.Series(["train"] * 40 + ["test"] * 20))
+    alike = frame.with_columns(a=pl.lit(1.0), b=pl.lit(2.0))
+    binary = frame.with_columns((pl.col("a", "b") > 2).cast(pl.Int8))
+    frames = {"rows": frame, "few": few, "alike": alike, "binary": binary}
+    grouped = cluster_tables.clusters({"tiny": small_data.dataset(frames, dict.fromkeys(frames, ROLES))})
+    assert set(grouped) == {("tiny", "rows")}
+
+
 def test_too_few_rows_are_refused(frame):
     with pytest.raises(DataError, match="at least 50 training rows, found"):
         cluster_tables.cluster(frame.head(40), ROLES)

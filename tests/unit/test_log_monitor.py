@@ -159,6 +159,8 @@ WRONG_RULES = {
     "bad session": ({"session": "req-("}, "session must be"),
     "window": ({"header": HEADER, "window": "5x"}, "'5x'"),
     "no lines": ({"window_lines": 0}, "at least 1"),
+    "lines as text": ({"window_lines": "5"}, "found '5'"),
+    "window as a number": ({"header": HEADER, "window": 5}, "found 5"),
     "encoding": ({"session": REQUEST, "encoding": "klingon"}, "'klingon'"),
     "no time": ({"window": "5m"}, "a time"),
     "unfit time": ({"header": HEADER, "window": "5m", "time_format": "%d"}, "time_format must fit"),
@@ -186,6 +188,16 @@ def test_wrong_files_are_refused_in_one_sentence(tmp_path, content, words):
     refused(lambda: scan(tmp_path / "log", SessionRule(session=REQUEST)), words, error=DataError)
     refused(lambda: scan(tmp_path, SessionRule(session=REQUEST)), "a folder", error=DataError)
     refused(lambda: scan(tmp_path / "none", SessionRule(session=REQUEST)), "none", error=DataError)
+
+
+def test_damage_inside_of_a_packed_file_is_told(tmp_path):
+    packed = bz2.compress(np.random.default_rng(0).bytes(5000))
+    (tmp_path / "log").write_bytes(packed[:2000] + bytes(9) + packed[2009:])
+    refused(lambda: scan(tmp_path / "log", SessionRule(session=REQUEST)), "damaged", error=DataError)
+
+
+def test_a_text_in_place_of_a_path_is_refused():
+    refused(lambda: scan("\n".join(raw(99)), SessionRule(session=REQUEST)), "must be the path", error=DataError)
 
 
 @pytest.mark.parametrize("lines", [[1, 2], pl.Series([1]), pl.DataFrame({"a": ["x"], "b": ["y"]}), pl.DataFrame()])
@@ -297,6 +309,10 @@ def test_a_line_of_no_known_template_is_its_own():
     described = known.describe(["open \x01 now", "open \x01", "shut \x01"])
     assert [(found.id, found.known) for found in described[:2]] == [("E1", True), ("E2", True)]
     assert not described[2].known
+    numbered = KnownTemplates.of(pl.DataFrame({"EventId": [7], "EventTemplate": ["shut <*>"]}))
+    assert numbered.describe(["shut \x01"])[0].id == "7"
+    nameless = pl.DataFrame({"EventId": ["E1"], "EventTemplate": [None]}, schema_overrides={"EventTemplate": pl.String})
+    refused(lambda: KnownTemplates.of(nameless), "an id and a text", error=DataError)
     assert re.fullmatch(r"[a-z2-7]{12}", described[2].id)
     refused(lambda: KnownTemplates.of(pl.DataFrame({"EventId": ["a", "a"], "EventTemplate": ["x", "y"]})), "'a' twice")
     refused(lambda: KnownTemplates.of(pl.DataFrame({"id": ["a"]})), "EventId")
@@ -425,6 +441,10 @@ def test_what_cannot_be_learned_or_decided_is_refused():
     refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), everything), "normal sessions", error=DataError)
     refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), [True]), "one a session", error=DataError)
     refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), pl.DataFrame({"x": [1]})), "'session'")
+    refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), {"job-1": True}), "such as 'req-0'", error=DataError)
+    refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), {"req-1": "bad"}), "true or false", error=DataError)
+    once = LogMonitor(detector=CountSurprise(), folds=1)
+    refused(lambda: once.fit_sessions(frame("a", "b")), "folds must be at least 2", error=SettingsError)
     refused(lambda: LogMonitor().fit_sessions(frame("a"), [True]), "normal sessions", error=DataError)
     refused(lambda: LogMonitor().fit_sessions(pl.DataFrame({"x": [1]})), "'events'")
     fitted = LogMonitor(session=REQUEST).fit(raw(9))
@@ -466,6 +486,8 @@ def test_a_file_in_one_call_with_labels():
     assert {one.name: one.value for one in found.estimates}["f1"] == 1
     assert found.table.filter("is_anomaly").height == 2
     assert found.table["is_anomaly"].null_count() == 1
+    numbers = pl.DataFrame({"session": list(labels), "is_anomaly": [int(label) for label in labels.values()]})
+    assert log_monitor.verdicts(lines, labels=numbers, train_share=0.6, **options).table.equals(found.table)
     alike = log_monitor.verdicts(lines, labels=dict.fromkeys(labels, False), **options)
     assert alike.estimates == ()
 

@@ -8,6 +8,7 @@ from tests.unit import small_data
 from utils.datasets.contract import Roles
 from utils.detectors import scoreboard
 from utils.detectors.scoreboard import TRIVIAL, held_out, scoreboards
+from utils.errors import SettingsError
 from utils.evaluation import comparison, metrics
 
 NAMES = ["NearestNeighbours", "IsolationForest"]
@@ -127,6 +128,18 @@ def test_tables_with_few_normal_rows_are_left_out_and_names_are_told():
     told = []
     assert scoreboards({"tiny": small_data.dataset({"rows": frame}, {"rows": roles})}, report=told.append) == {}
     assert told == []
+
+
+def test_a_table_whose_rows_are_alike_does_not_stop_the_others(made):
+    frame, roles = rows()
+    alike = frame.with_columns(a=pl.lit(1.0), b=pl.lit(2.0), c=pl.lit(3.0))
+    data = {"mine": small_data.dataset({"alike": alike}, {"alike": roles}), **made}
+    assert set(scoreboards(data, names=NAMES[:1], resamples=5)) == {("tiny", "rows")}
+
+
+def test_a_detector_that_is_not_there_is_refused(made):
+    with pytest.raises(SettingsError, match="NearestNeighbors"):
+        scoreboards(made, names=["NearestNeighbors"])
 
 
 def test_a_sample_is_learned_from_where_there_are_more_rows(made):

@@ -103,6 +103,18 @@ def test_tables_without_times_are_passed_over(dataset):
     assert new_attack_trials.run({"mine": bare}, {"mine": bare}) == {}
 
 
+def test_a_table_whose_rows_are_alike_does_not_stop_the_others(dataset):
+    binary = dated().with_columns((pl.col("a", "b") > 2).cast(pl.Int8))
+    labelled = {"rows": Roles("row", time="time", **FEATURES, **KNOWN)}
+    mine = {"other": small_data.dataset({"rows": binary}, labelled, "other"), "mine": dataset}
+    found = new_attack_trials.run(mine, mine, small=True, resamples=0)
+    assert {name for name, _ in found} == {"mine"}
+    alike = small_data.dataset(
+        {"rows": dated().with_columns(a=1.0, b=2.0)}, {"rows": Roles("row", **FEATURES)}, "other"
+    )
+    assert new_attack_trials.rankings({"other": alike}) == {}
+
+
 def test_tables_without_labels_are_ranked_with_reasons():
     frame = dated(400)
     plain = small_data.dataset({"rows": frame}, {"rows": Roles("row", **FEATURES)}, "mine")

@@ -116,13 +116,16 @@ def clusters(
     seed: int = settings.SEED,
     report: Report | None = None,
 ) -> dict[Table, Clustered]:
-    """Cluster every processed table that has features and enough rows.
+    """Cluster every processed table that has features and enough training rows that differ.
 
     Args:
         processed: processed data sets by name.
         rows: most rows of a table; beyond, a sample is drawn.
         seed: of the samples.
         report: told the name of each table.
+
+    Returns:
+        The clusters by data set and table; a table that cannot be clustered is left out.
     """
     jobs = {
         (name, table): (frame, roles, rows, seed)
@@ -132,11 +135,16 @@ def clusters(
         if frame.height >= FEWEST_ROWS and roles.split and detectable(frame, roles)
     }
     tell = compute.teller(report, [" ".join(table) for table in jobs])
-    return dict(zip(jobs, compute.each(_clustered, list(jobs.values()), progress=tell), strict=True))
+    found = zip(jobs, compute.each(_clustered, list(jobs.values()), progress=tell), strict=True)
+    return {table: clustered for table, clustered in found if clustered is not None}
 
 
-def _clustered(frame: pl.DataFrame, roles: Roles, rows: int, seed: int) -> Clustered:
-    return cluster(frame, roles, rows=rows, seed=seed)
+def _clustered(frame: pl.DataFrame, roles: Roles, rows: int, seed: int) -> Clustered | None:
+    """Clusters of a table; nothing where its training rows are too few or too much alike."""
+    try:
+        return cluster(frame, roles, rows=rows, seed=seed)
+    except DataError:
+        return None
 
 
 def against(clustered: Clustered, classes: pl.Series, seed: int = settings.SEED) -> pl.DataFrame:

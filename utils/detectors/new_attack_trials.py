@@ -1,5 +1,6 @@
 """The protocols for new attacks on whatever tables allow them, with the recipe for later attacks."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from utils.datasets.contract import Dataset, Roles
 from utils.detectors import recipes_days
 from utils.detectors.judging import Report, detectable
 from utils.detectors.new_attacks import NewAttacks, Recipe, later_days, left_out_families, possible, ranked, rows_of
+from utils.errors import DataError
 from utils.features.tables import Table
 
 Key = tuple[str, str]
@@ -46,12 +48,14 @@ def run(
     found: dict[Key, NewAttacks] = {}
     for name, frame, roles in _dated(data, processed):
         recipe = _small(roles) if small else recipes_days.later_attacks(roles)
-        found[name, DAYS] = later_days(frame, roles, recipe, seeds=list(seeds), resamples=resamples, report=report)
+        with contextlib.suppress(DataError):
+            found[name, DAYS] = later_days(frame, roles, recipe, seeds=list(seeds), resamples=resamples, report=report)
         families = _families(frame, roles)
         if 1 < len(set(families.values())) <= MOST_FAMILIES:
-            found[name, LEFT_OUT] = left_out_families(
-                frame, roles, recipe, families=families, seed=seeds[0], report=report
-            )
+            with contextlib.suppress(DataError):
+                found[name, LEFT_OUT] = left_out_families(
+                    frame, roles, recipe, families=families, seed=seeds[0], report=report
+                )
     return found
 
 
@@ -94,6 +98,9 @@ def rankings(
         most: rows that are listed.
         rows: most rows of a table that are ranked; beyond, a sample is drawn.
         seed: of samples, members and folds.
+
+    Returns:
+        By data set and table; those are left out whose rows are too few or too much alike.
     """
     found = {}
     for name, dataset in processed.items():
@@ -101,12 +108,22 @@ def rankings(
             roles = dataset.roles[table]
             columns = detectable(frame, roles)
             if not roles.label and roles.split and columns and frame.height >= FEWEST_ROWS:
-                numbered = frame.with_row_index("row of the table").sample(min(rows, frame.height), seed=seed)
-                recipe = recipes_days.later_attacks(replace(roles, features=tuple(columns)))
-                listed = ranked(numbered, roles, recipe, recipes_days.ONE_CLASS, most=most, seed=seed)
-                places = numbered["row of the table"].gather(listed["row"])
-                found[name, table] = listed.with_columns(row=places.cast(pl.Int64))
+                with contextlib.suppress(DataError):
+                    found[name, table] = _ranking(frame, roles, columns, most, rows, seed)
     return found
+
+
+def _ranking(frame: pl.DataFrame, roles: Roles, columns: list[str], most: int, rows: int, seed: int) -> pl.DataFrame:
+    """The most abnormal rows of a table, or of a sample of it.
+
+    Raises:
+        DataError: if the rows are too few or too much alike.
+    """
+    numbered = frame.with_row_index("row of the table").sample(min(rows, frame.height), seed=seed)
+    recipe = recipes_days.later_attacks(replace(roles, features=tuple(columns)))
+    listed = ranked(numbered, roles, recipe, recipes_days.ONE_CLASS, most=most, seed=seed)
+    places = numbered["row of the table"].gather(listed["row"])
+    return listed.with_columns(row=places.cast(pl.Int64))
 
 
 def _small(roles: Roles) -> Recipe:

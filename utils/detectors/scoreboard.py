@@ -4,6 +4,7 @@ A quarter of the normal training rows is held out: it gives the threshold, by a 
 is seen before the test rows, and no test row before the judgement. Equal rows stay on one side of that division.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ import numpy as np
 import polars as pl
 
 from utils import settings
+from utils.datasets import require
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import TRIVIAL, Report, detectable, label_of, labelled_tables, recalls
 from utils.detectors.outliers import DETECTORS, Choice
 from utils.detectors.outliers.points import kept_places
 from utils.detectors.table_detector import TableDetector
+from utils.errors import DataError
 from utils.evaluation import comparison, metrics, splits
 from utils.evaluation.inputs import Bools, Floats, Ints, row_codes
 from utils.evaluation.metrics import Estimate
@@ -167,8 +170,13 @@ def scoreboards(
         report: told the name of each table before its detectors are fitted.
 
     Returns:
-        A scoreboard by table; tables with too few normal training rows are left out.
+        A scoreboard by table; those are left out whose normal training rows are too few or too much alike.
+
+    Raises:
+        SettingsError: if there is no detector of a name.
     """
+    for detector in names or ():
+        require.choice("a detector", detector, DETECTORS)
     found = {}
     for table, frame, roles, split in labelled_tables(processed):
         normal = _normal_rows(frame, roles, split)
@@ -176,7 +184,8 @@ def scoreboards(
             if report:
                 report(" ".join(table))
             plan = _Plan(rate, rows, resamples, seed)
-            found[table] = _scoreboard(frame, roles, split, normal, plan, names or tuple(DETECTORS))
+            with contextlib.suppress(DataError):
+                found[table] = _scoreboard(frame, roles, split, normal, plan, names or tuple(DETECTORS))
     return found
 
 

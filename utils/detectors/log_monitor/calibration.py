@@ -7,12 +7,14 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
+from utils.errors import SettingsError
 from utils.evaluation.inputs import Floats
 from utils.features import log_sessions
 
 Ints = NDArray[np.int64]
 
 EVENTS = "events"
+FEWEST_FOLDS = 2
 MOST_EXPANDED = 5_000_000
 """Sessions that are held out one by one; more are thinned."""
 
@@ -55,7 +57,12 @@ def held_out_scores(
 
     Returns:
         One score a session, HIGHER = MORE ABNORMAL.
+
+    Raises:
+        SettingsError: if there are fewer than two folds.
     """
+    if folds < FEWEST_FOLDS:
+        raise SettingsError(f"folds must be at least {FEWEST_FOLDS}, found {folds}: give a number of folds such as 5")
     seen = log_sessions.distinct(rows)
     table = pl.DataFrame({EVENTS: seen.events})
     place = _one_each(seen.inverse, weight, seed)

@@ -515,15 +515,30 @@ def labels_of(names: pl.Series, y: Labels) -> pl.Series:
         y: labels by name (a mapping, or a frame with ``session`` and ``is_anomaly``), or one a session.
 
     Raises:
-        DataError: if labels are not one a session.
+        DataError: if labels are not one a session, name no session, or are no verdicts.
         SchemaError: if a frame of labels lacks a column.
     """
     if isinstance(y, pl.DataFrame):
         require.columns(y, (SESSION, LABEL), "the labels")
         y = dict(y.select(pl.col(SESSION).cast(pl.String), LABEL).iter_rows())
     if isinstance(y, Mapping):
-        return pl.Series([y.get(name) for name in names.cast(pl.String)], dtype=pl.Boolean)
+        return _by_name(names.cast(pl.String), {str(name): label for name, label in y.items()})
     labels = as_series(y)
     if labels.len() != names.len():
         raise DataError(f"labels must be one a session, found {labels.len():,} for {names.len():,}: align them")
     return labels
+
+
+def _by_name(names: pl.Series, labels: Mapping[str, bool | None]) -> pl.Series:
+    """Label of each session by its name; null for a session that is not named.
+
+    Raises:
+        DataError: if no session is named, or a label is neither true nor false.
+    """
+    found = [labels.get(name) for name in names]
+    if labels and not any(name in labels for name in names):
+        other = next(iter(labels))
+        raise DataError(f"labels must name sessions such as {names[0]!r}, found only others such as {other!r}: correct")
+    given: list[Any] = [label for label in found if label is not None]
+    read = iter(as_labels(given).tolist() if given else [])
+    return pl.Series([None if label is None else next(read) for label in found], dtype=pl.Boolean)

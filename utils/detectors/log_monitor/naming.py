@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from utils.datasets import require
-from utils.errors import SchemaError
+from utils.errors import DataError, SchemaError
 from utils.features.log_templates.estimator import Template, template_id
 from utils.features.log_templates.masking import VARIABLE, WILDCARD, shown
 
@@ -38,12 +38,17 @@ class KnownTemplates:
 
         Raises:
             SchemaError: if a column is missing, or an id stands twice.
+            DataError: if an id or a text is missing.
         """
         require.columns(templates, (ID, TEXT), "the table of templates")
+        templates = templates.select(pl.col(ID, TEXT).cast(pl.String))
+        if missing := templates.filter(pl.any_horizontal(pl.all().is_null())).height:
+            found = f"{missing:,} without one"
+            raise DataError(f"each template must have an id and a text, found {found}: fill them or leave them out")
         if templates[ID].is_duplicated().any():
             twice = templates[ID].filter(templates[ID].is_duplicated())[0]
             raise SchemaError(f"each template must have an id of its own, found {twice!r} twice: keep one")
-        return cls(dict(templates.select(ID, TEXT).iter_rows()))
+        return cls(dict(templates.iter_rows()))
 
     def describe(self, skeletons: Sequence[str]) -> list[Template]:
         """Find the template of each skeleton; the id of an unknown one is made of its text."""

@@ -88,10 +88,11 @@ class SessionRule:
         if len(given) != 1:
             found = " and ".join(given) or "none of session, window and window_lines"
             raise DataError(f"one thing must say what a session of {WHERE} is, found {found}: give exactly one of them")
-        if self.window is not None and not sessions.DURATION.fullmatch(self.window):
+        if self.window is not None and not sessions.DURATION.fullmatch(str(self.window)):
             raise DataError(f"window must be a duration such as '30s', '5m' or '1h', found {self.window!r}: correct it")
-        if self.window_lines is not None and self.window_lines < 1:
-            raise DataError(f"window_lines must be at least 1, found {self.window_lines}: give a positive number")
+        if self.window_lines is not None and not _is_count(self.window_lines):
+            found = repr(self.window_lines)
+            raise DataError(f"window_lines must be a whole number of at least 1, found {found}: give such a number")
         if self.encoding is not None:
             _valid("encoding", self.encoding, _codec)
         return self
@@ -384,8 +385,8 @@ def _of_file(path: Path, encoding: str | None) -> Iterator[pl.Series]:
         DataError: if it is damaged or a folder.
         OSError: if it cannot be read.
     """
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "none"
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises where a text is too long to be a name)
+        found = "a folder" if os.path.isdir(path) else "none"  # noqa: PTH112
         raise DataError(f"{str(path)[:SHOWN]!r} must be the path of a text file, found {found}: correct it")
     with path.open("rb") as file:
         mark = file.read(6)
@@ -398,7 +399,9 @@ def _of_file(path: Path, encoding: str | None) -> Iterator[pl.Series]:
     try:
         with opened(path, "rb") as packed:
             yield from _decoded(cast("IO[bytes]", packed), chosen)
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the disk, not what is in the file
+            raise
         raise DataError(f"{path} is a damaged packed file ({error}): fetch or pack it again") from None
 
 
@@ -415,6 +418,10 @@ def _decoded(file: IO[bytes], encoding: str) -> Iterator[pl.Series]:
             rest = rest[end:]
         if not data:
             return
+
+
+def _is_count(number: object) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool) and bool(number >= 1)
 
 
 def _codec(name: str) -> None:
