@@ -255,6 +255,13 @@ class TestWrongWords:
         ):
             call("simulate")
 
+    @pytest.mark.parametrize("seed", [-1, 2**32])
+    def test_a_seed_that_is_none(self, shop, seed):
+        with pytest.raises(SettingsError, match=f"seed must be a whole number from 0 to 4,294,967,295, found {seed}"):
+            datasets.load("api", seed=seed)
+        with pytest.raises(SettingsError, match="seed must be"):
+            datasets.load_all(["traffic"], seed=seed)
+
     def test_an_unknown_budget(self, shop):
         with pytest.raises(SettingsError, match="budget must be one of fast, full, found 'huge'"):
             datasets.load("api", budget="huge")

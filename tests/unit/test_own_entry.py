@@ -102,6 +102,8 @@ WRONG = {
     "header with a number reference": (with_header(r"(?P<time>.)\1(?P<content>.*)"), "references to a group such as"),
     "header of Python only": (with_header(r"(?P<time>.)(?P<content>.*)\Z"), "unrecognized escape sequence"),
     "header with a taken name": (with_header("(?P<line>.)(?P<time>.)(?P<content>.*)"), "without a group named line"),
+    "lines without their content": (LOG | {"columns": {"ignore": ["content"]}}, "other than content, found 'content'"),
+    "lines without their numbers": (LOG | {"columns": {"ignore": ["line_id"]}}, "other than content, found 'line_id'"),
     "no session": (
         {key: LOG[key] for key in ("kind", "files", "header")},
         "found none of session, window and window_lines",

@@ -459,9 +459,7 @@ def test_damaged_files_are_refused(load, name):
 def test_a_role_needs_a_column_of_plain_values(load, put, role, value):
     pl.DataFrame({"odd": [value, value], "y": ["bad", "ok"]}).write_parquet(put() / "f.parquet")
     columns = {"label": "y", role: "odd"}
-    with pytest.raises(
-        CatalogError, match=f"columns.{role} must name a column of texts, .* found 'odd'"
-    ):
+    with pytest.raises(CatalogError, match=f"columns.{role} must name a column of texts, .* found 'odd'"):
         load(files=["f.parquet"], columns=columns, anomaly=["bad"])
 
 

@@ -26,6 +26,9 @@ from utils.errors import DataError, DownloadError, SettingsError
 
 __all__ = ["load", "load_all", "names"]
 
+HIGHEST_SEED = 2**32 - 1
+"""Highest seed of scikit-learn; numpy takes higher ones."""
+
 
 class _Loader(Protocol):
     """A module ``utils.datasets.<name>``."""
@@ -61,13 +64,13 @@ def load(name: str, source: str = "auto", *, seed: int = settings.SEED, budget: 
 
     Raises:
         CatalogError: if there is no such data set, or its entry is wrong.
-        SettingsError: if there is no such source or budget.
+        SettingsError: if there is no such source or budget, or the seed is no seed.
         DownloadError: if a file is not the one that the catalogue names (with any source but ``"simulated"``), or,
             with ``"real"``, is not to be had.
         SchemaError: if a file does not have the columns or types that it must have.
         DataError: if the data set does not exist in the edition asked for.
     """
-    _check_source(source)
+    _check(source, seed)
     sizes = settings.budget(budget).simulated
     places = settings.current()
     listed = catalog.read(places.catalog_file)
@@ -98,7 +101,7 @@ def load_all(
     Raises:
         LabError: as :func:`load`; unknown names are found before anything is loaded.
     """
-    _check_source(source)
+    _check(source, seed)
     listed = catalog.read(settings.current().catalog_file)
     wanted = tuple(dict.fromkeys([names] if isinstance(names, str) else names)) or listed.names
     listed.require(wanted)
@@ -111,12 +114,15 @@ def _edition(name: str, listed: catalog.Catalog, source: str) -> str:
     return source if listed.project[name].files else "simulated"
 
 
-def _check_source(source: str) -> None:
+def _check(source: str, seed: int) -> None:
+    """Refuse a source that there is not, and a seed that numpy and scikit-learn do not take."""
     if source not in settings.SOURCES:
         near = nearest(str(source), settings.SOURCES)
         raise SettingsError(
             f"source must be one of {', '.join(settings.SOURCES)}, found {source!r}{near}: choose one of them"
         )
+    if not 0 <= seed <= HIGHEST_SEED:
+        raise SettingsError(f"seed must be a whole number from 0 to {HIGHEST_SEED:,}, found {seed!r}: choose another")
 
 
 def _load_own(name: str, listed: catalog.Catalog, source: str, places: settings.Settings) -> Dataset:

@@ -18,6 +18,9 @@ CROWDED = 10
 ESTIMATED_ROWS = 1_000_000
 """Rows above which different values are estimated (HyperLogLog) and not counted."""
 
+EXTREME_AUC = 0.95
+"""Area under the ROC curve from which on a column alone is worth a look."""
+
 SKEW_LIMIT = 3.0
 BUCKETS = {
     "1s": 1,
@@ -111,9 +114,9 @@ def survey(data: Mapping[str, Dataset]) -> pl.DataFrame:
     return pl.concat(tables)
 
 
-def needs_a_look(extreme: float = 0.95) -> pl.Expr:
+def needs_a_look() -> pl.Expr:
     """Mask for :func:`survey`: gaps, a single value, no role, or a column that alone ranks the classes apart."""
-    lone = (pl.col("rank_auc") - 0.5).abs() > extreme - 0.5
+    lone = (pl.col("rank_auc") - 0.5).abs() > EXTREME_AUC - 0.5
     return (pl.col("null_share") > 0) | (pl.col("distinct") <= 1) | (pl.col("role") == "") | lone.fill_null(False)
 
 

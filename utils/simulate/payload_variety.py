@@ -54,6 +54,7 @@ FAMILY_SHARES: Mapping[str, float] = {
     "cmdi": 0.10,
     **dict.fromkeys(FAMILIES[4:], 0.11 / 9),
 }
+ATTACK_SHARE = 0.45
 KEYWORD = re.compile(r"[A-Za-z]{2,}")
 SPACES = ("/**/", "+", "%20", "\t", "\n", "%0a", "%09", "  ", "%0b", "/*x*/")
 ATTACK_DISGUISES: Mapping[str, float] = {
@@ -112,13 +113,12 @@ def attacks(family: str, rng: np.random.Generator, count: int) -> pl.DataFrame:
     return _drawn(ATTACKS, ATTACK_FORMS[family], ATTACK_DISGUISES, rng, count)
 
 
-def simulate(size: int, seed: int, *, attack_share: float = 0.45) -> pl.DataFrame:
+def simulate(size: int, seed: int) -> pl.DataFrame:
     """Simulate distinct texts of all kinds, and of all families.
 
     Args:
         size: number of texts before repetitions are dropped.
         seed: equal seeds give equal frames.
-        attack_share: share of attacks.
 
     Returns:
         ``payload``, ``family`` (``"normal"`` or the attack family), ``kind`` (the kind of benign text, or
@@ -129,7 +129,7 @@ def simulate(size: int, seed: int, *, attack_share: float = 0.45) -> pl.DataFram
     """
     check_size(size, "text")
     rng = np.random.default_rng(seed)
-    hostile = round(size * attack_share)
+    hostile = round(size * ATTACK_SHARE)
     parts = [
         _part(benign(kind, rng, count), "normal", kind)
         for kind, count in zip(

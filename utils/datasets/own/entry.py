@@ -244,6 +244,12 @@ def _behaviors_carry_columns(entry: OwnEntry) -> None:
         raise entry.wrong(f"columns.{described[0]}", problem)
 
 
+def _lines_stay_whole(entry: OwnEntry) -> None:
+    needed = {pattern.CONTENT, *pattern.RESERVED} if entry.kind == "log" else set[str]()
+    if lost := sorted(needed & set(entry.lists.get("ignore", ()))):
+        raise entry.wrong("columns.ignore", f"must name groups other than content, found {lost[0]!r}: take it out")
+
+
 def _one_role_a_column(entry: OwnEntry) -> None:
     roles: dict[str, list[str]] = {}
     for role, name in entry.columns.items():
@@ -268,5 +274,6 @@ _RULES: tuple[Callable[[OwnEntry], None], ...] = (
     _time_is_there,
     _labels_have_meaning,
     _behaviors_carry_columns,
+    _lines_stay_whole,
     _one_role_a_column,
 )
