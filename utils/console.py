@@ -25,9 +25,11 @@ def complain(line: str) -> None:
 def ended_like_ctrl_c() -> Iterator[None]:
     """Let a request to end, or a closed terminal, raise ``KeyboardInterrupt``, so that children are stopped too.
 
-    Works in the main thread only, as Python's signal handlers do.
+    What is ignored stays ignored: ``nohup`` lets a command outlive its terminal. Works in the main thread only, as
+    Python's signal handlers do.
     """
-    before = {number: signal.signal(number, _interrupt) for number in _ENDINGS}
+    heeded = [number for number in _ENDINGS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, _interrupt) for number in heeded}
     try:
         yield
     finally:

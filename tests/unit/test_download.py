@@ -172,6 +172,14 @@ class TestPlaces:
         with pytest.raises(DownloadError, match=r"a.bin cannot be looked for \(Permission denied\): make its folder"):
             obtain(entry, mirrored)
 
+    def test_a_mirror_that_may_not_be_read_is_one_sentence(self, entry, mirrored, monkeypatch):
+        def forbidden(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        monkeypatch.setattr(Path, "is_dir", forbidden)
+        with pytest.raises(DownloadError, match=rf"{mirrored.data_mirror.name} cannot be looked for"):
+            obtain(entry, mirrored)
+
     def test_offline_never_asks_the_public_address(self, server, entry, mirrored):
         server.plan("/a.bin", good(CONTENT))
         assert "ANOMALY_OFFLINE" in obtain(entry, replace(mirrored, offline=True)).reason

@@ -95,6 +95,8 @@ def test_a_date_that_may_be_two_is_refused_until_one_value_settles_it():
         ([1.5, 2.5], {}, "time_format must say what the numbers in the time are, found such as 1.5"),
         (["2020-01-01", "2020-01-02"], {"time_format": "%d.%m.%Y"}, "failing for 2 of 2 values, first '2020-01-01'"),
         ([True], {}, "time_format must say what the numbers"),
+        (["5", "6"], {"time_format": "%S"}, "must be a format of times, found '%S' (Invalid format string: Found sec"),
+        (["2024-01-01 10"], {"time_format": "%Y-%m-%d %H"}, "time_format must"),
         ([1497879956000, 1497879957000], {"time_format": "epoch"}, "failing for 2 of 2 values, first 1497879956000"),
         ([1497879956000000000], {"time_format": "epoch"}, "failing for 1 of 1 values"),
         ([timedelta(1)], {}, "must hold dates or times of day with a date"),

@@ -119,7 +119,7 @@ def locate(entry: str, file: FileEntry, places: Settings) -> Found | Absent:
     not_cached = f"not in {cached.parent.relative_to(places.root).as_posix()}"
     if places.data_mirror is None:
         return Absent(f"{not_cached}, no mirror is set")
-    if not places.data_mirror.is_dir():
+    if not _is_there(places.data_mirror, folder=True):
         return Absent(f"{not_cached}, the mirror {places.data_mirror} is no folder")
     mirrored = places.data_mirror / entry / file.name
     if _is_there(mirrored):
@@ -252,8 +252,8 @@ def _cached(entry: str, file: FileEntry, places: Settings) -> Path:
     return places.raw_dir / entry / file.name
 
 
-def _is_there(path: Path) -> bool:
+def _is_there(path: Path, *, folder: bool = False) -> bool:
     try:
-        return path.is_file()
+        return path.is_dir() if folder else path.is_file()
     except OSError as error:
         raise DownloadError(f"{path} cannot be looked for ({error.strerror}): make its folder readable") from error

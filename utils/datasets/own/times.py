@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from utils.datasets.contract import Defect
 from utils.datasets.dtypes import is_text
@@ -175,7 +176,11 @@ def _number(entry: OwnEntry, key: str, values: pl.Series) -> Times:
 def _text(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None) -> Times:
     known = values.str.strip_chars().str.replace_all(r"\s+", " ")
     written = entry.time_format or _guessed(entry, key, known.drop_nulls())
-    parsed = _parsed(known, written)
+    try:
+        parsed = _parsed(known, written)
+    except PolarsError as error:
+        problem = f"must be a format of times, found {written!r} ({str(error).partition(chr(10))[0]}): complete it"
+        raise entry.wrong("time_format", problem) from None
     unread = _unread(entry, key, values, known.is_not_null() & parsed.is_null())
     unwritten = _unwritten(written)
     if unwritten is None:
