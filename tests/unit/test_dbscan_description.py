@@ -4,22 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import adjusted_rand_score
 
 from utils.detectors.dbscan import (
     DBSCAN,
     CoreDistance,
     NeighbourGraph,
-    cluster_table,
     distinct,
     exemplars,
     k_distances,
     knee,
-    noise_share,
-    silhouette,
     stability,
-    stability_over_eps,
-    sweep,
 )
 from utils.errors import DataError, SettingsError
 
@@ -167,36 +162,6 @@ def test_stability_is_that_of_fits_of_the_drawn_rows():
         stability(NeighbourGraph(points, radius=1.0), 1.0, 2, resamples=0)
 
 
-def test_stability_over_eps_compares_neighbours_in_the_sweep():
-    swept = sweep(NeighbourGraph(clumps(), weight=np.full(300, 0.5), radius=9.0), [0.8, 1.0, 9.0], [2, 3])
-    table = stability_over_eps(swept)
-    assert table["next_eps"].to_list() == [1.0, 9.0] * 2
-    assert table["adjusted_rand"].to_list() == pytest.approx([1.0, 0.0] * 2)
-
-
-def test_the_table_of_clusters():
-    points = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [99.0]])
-    table = cluster_table(
-        points, [0, 0, 0, 1, 1, -1], [1, 1, 1, 5, 1, 1], core=[1, 1, 0, 1, 1, 0], neighbours=[2, 3, 2, 6, 6, 1]
-    )
-    assert table["cluster"].to_list() == [1, 0, -1]
-    assert table["rows"].to_list() == [6, 3, 1]
-    assert table["points"].to_list() == [2, 3, 1]
-    assert table["share"].to_list() == [0.6, 0.3, 0.1]
-    assert table["core_share"].to_list() == pytest.approx([1.0, 2 / 3, 0.0])
-    assert table["density"].to_list() == pytest.approx([6.0, 7 / 3, 1.0])
-    assert table["medoid"].to_list() == [3, 1, 5]
-    assert table["radius"].to_list() == pytest.approx([1 / 6, 2 / 3, 0.0])
-    plain = cluster_table(points, [0, 0, 0, 1, 1, -1])
-    assert plain["core_share"].null_count() == plain["density"].null_count() == 3
-
-
-def test_the_medoid_of_a_large_cluster_is_near_its_middle():
-    points = np.random.default_rng(0).normal(size=(3_000, 2))
-    medoid = cluster_table(points, np.zeros(3_000))["medoid"][0]
-    assert np.abs(points[medoid]).max() < 0.3
-
-
 def test_exemplars_begin_with_the_medoid_and_spread():
     points = np.array([[0.0], [1.0], [2.0], [7.0], [50.0]])
     table = exemplars(points, [0, 0, 0, 0, -1], most=3)
@@ -204,37 +169,10 @@ def test_exemplars_begin_with_the_medoid_and_spread():
     assert table["rank"].to_list() == [0, 1, 2]
     assert exemplars(points[:1], [0], [4], most=3)["rows"].to_list() == [4.0]
     assert exemplars(points, np.full(5, -1)).height == 0
+    many = np.random.default_rng(0).normal(size=(3_000, 2))
+    assert np.abs(many[exemplars(many, np.zeros(3_000), most=1)["point"][0]]).max() < 0.3
     with pytest.raises(SettingsError, match="at least 1 exemplar"):
         exemplars(points, [0, 0, 0, 0, -1], most=0)
-
-
-def test_the_silhouette_of_all_rows_is_that_of_scikit_learn():
-    seen = distinct(np.round(clumps(), 1))
-    labels = DBSCAN(0.3, 4).fit(seen.points, sample_weight=seen.weight).labels_
-    rows = np.repeat(np.arange(len(labels)), seen.weight.astype(int))
-    rows = rows[labels[rows] >= 0]
-    found = silhouette(seen.points, labels, seen.weight)
-    assert found.mean == pytest.approx(silhouette_score(seen.points[rows], labels[rows]))
-    assert found.rows == len(rows) == found.clusters["rows"].sum()
-
-
-def test_the_silhouette_of_a_sample_is_repeatable_and_near():
-    points, labels = clumps(3_000), np.arange(3_000) % 3
-    one, two = (silhouette(points, labels, rows=400, seed=seed) for seed in (1, 2))
-    assert one.rows == 400
-    assert one.mean == silhouette(points, labels, rows=400, seed=1).mean != two.mean
-    assert one.mean == pytest.approx(silhouette(points, labels, rows=3_000).mean, abs=0.02)
-    assert np.isnan(silhouette(points, np.zeros(3_000)).mean)
-    assert np.isnan(silhouette(points, np.full(3_000, -1)).mean)
-    with pytest.raises(SettingsError, match="at least 3 rows"):
-        silhouette(points, labels, rows=2)
-
-
-def test_share_of_noise():
-    assert noise_share([0, -1, 1, -1]) == 0.5
-    assert noise_share([0, -1], [9, 1]) == 0.1
-    with pytest.raises(DataError, match="found none"):
-        noise_share([])
 
 
 def test_core_distance_rises_away_from_the_dense_part():

@@ -160,23 +160,6 @@ def test_kinds_of_normal_rows_are_found_where_normal_rows_crowd():
         recipes.normal_kinds(frame[:20], y[:20])
 
 
-def test_drawn_kinds_are_held_out_as_a_whole_and_other_rows_with_their_copies():
-    frame = pl.DataFrame({"a": [0, 0, 1, 2, 3, 3, 4, 5, 6, 7] * 3})
-    kinds = np.array(["u", "v", "v", "w", "w", "w", "x", "x", "y", "y"] * 3)
-    groups = recipes.held_out_by_kind(frame, kinds, 0.5, seed=0)
-    whole = [name for name in "uvwxy" if np.unique(groups[kinds == name]).size == 1 and (kinds == name).sum() > 3]
-    rows = np.isin(kinds, whole)
-    assert whole
-    assert rows.mean() <= 0.5
-    assert not set(groups[rows]) & set(groups[~rows])
-    assert np.unique(recipes.held_out_by_kind(frame, kinds, 0.0)).size == 8
-    assert np.unique(recipes.held_out_by_kind(frame, kinds, 1.0)).size == 5
-    with pytest.raises(SettingsError, match="share held out by kind must be in"):
-        recipes.held_out_by_kind(frame, kinds, 1.5)
-    with pytest.raises(DataError, match="found 3"):
-        recipes.held_out_by_kind(frame, kinds[:3])
-
-
 def test_recipes_find_new_kinds_explain_themselves_and_share_their_work():
     frame, y, _, family, _ = connections(900)
     known = family != "r2l"

@@ -11,7 +11,6 @@ from tests.unit.small_data import table
 from utils import datasets
 from utils.detectors import new_attacks, recipes_days
 from utils.detectors.city_block import CityBlockNeighbours
-from utils.detectors.outliers import DETECTORS
 from utils.errors import DataError, SettingsError
 from utils.features import tables
 
@@ -106,15 +105,6 @@ def test_the_members_explain_in_the_words_of_the_table(simulated):
         for member in ensemble.members_.values():
             sentence = member.explain(frame.filter(anomaly_type="DDoS").head(1))[0]
             assert "of the score" in sentence or "Nothing" in sentence
-
-
-def test_every_detector_that_needs_no_labels_can_be_judged_alone(simulated):
-    frame, roles = simulated
-    names = ["NearestNeighbours", "PrincipalComponents"]
-    recipe = recipes_days.each_without_labels(roles, names=names, most_rows=500)
-    found = new_attacks.later_days(frame.gather_every(4), roles, recipe, resamples=0)
-    assert found.alarms["detector"].unique().sort().to_list() == names
-    assert set(recipes_days.each_without_labels(roles).detectors) == set(DETECTORS)
 
 
 def test_a_users_own_table_is_judged_and_ranked():

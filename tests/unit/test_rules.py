@@ -272,6 +272,8 @@ def test_the_strength_of_a_refused_column_is_shown():
     assert rows["Dst Port"]["balanced_accuracy"] > 0.99
     assert rows["client"]["balanced_accuracy"] == pytest.approx(0.5)
     assert rows["constant"]["distinct"] == 1
+    lasted = X.with_columns(lasted=pl.duration(minutes=pl.int_range(pl.len()) % 7))
+    assert shortcut_strength(lasted, Y, ["lasted"])["distinct"].item() == 7
     half = shortcut_strength(X, Y, ["service"], weight=np.full(X.height, 2))
     assert half["balanced_accuracy"][0] == pytest.approx(
         balanced_accuracy_score(Y, X["service"].to_numpy() == "ftp"), abs=1e-9

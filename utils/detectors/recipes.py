@@ -54,7 +54,7 @@ from utils.detectors.table_detector import TableDetector
 from utils.errors import DataError, SettingsError
 from utils.evaluation import metrics
 from utils.evaluation.conformal import RATES, ConformalCombination
-from utils.evaluation.inputs import Bools, Floats, Ints, Values, as_alarm_rate, as_labels, as_names, codes, row_codes
+from utils.evaluation.inputs import Bools, Floats, Ints, Values, as_alarm_rate, as_labels, as_names, codes
 from utils.features.flows import FlowFeatures
 from utils.settings import SEED
 
@@ -251,36 +251,6 @@ def classifiers(seed: int = SEED, sizes: Sizes = SIZES) -> dict[str, BaseEstimat
         "lightgbm": boosted,
     }
     return {name: TableClassifier(classifier) for name, classifier in found.items()}
-
-
-def held_out_by_kind(X: pl.DataFrame, kinds: Values, share: float = 0.5, seed: int = SEED) -> Ints:
-    """Make groups by which some kinds of normal rows are held out as a whole, others row by row.
-
-    Calibrated on rows like those of training, an ensemble keeps its alarm rate while normal rows stay the same.
-    Calibrated on these groups it has seen no row like some of the calibration rows, as it will not have seen some of
-    the normal rows to come, and the nominal rate is that of a day on which normal traffic has changed.
-
-    Args:
-        X: feature columns of the training rows (n rows).
-        kinds: kind of each row, such as the service or :func:`normal_kinds` (n,).
-        share: share of the rows whose kinds are drawn to be held out as a whole, at most.
-        seed: of the draw.
-
-    Returns:
-        The group of each row (n,), for :meth:`utils.detectors.ensembles.Ensemble.fit`; identical rows of the other
-        kinds are one group.
-
-    Raises:
-        SettingsError: if the share is not in 0..1.
-        DataError: if the lengths differ.
-    """
-    if not 0 <= share <= 1:
-        raise SettingsError(f"the share held out by kind must be in 0..1, found {share}: write a half as 0.5")
-    number = codes(kinds, X.height, "kinds")
-    counts = np.bincount(number)
-    order = np.random.default_rng(seed).permutation(counts.size)
-    drawn = order[np.cumsum(counts[order]) <= share * X.height]
-    return np.where(np.isin(number, drawn), number, row_codes(X) + counts.size)
 
 
 def _ensemble(names: Sequence[str], seed: int, sizes: Sizes, held_out: float | int) -> Ensemble:

@@ -10,7 +10,7 @@ Three ways to be new, and a detector for each:
 They fail on different families, so each raises alarms of its own: it has a share of the budget of alarms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from sklearn.base import BaseEstimator
@@ -20,7 +20,7 @@ from utils.datasets.contract import Roles
 from utils.detectors.city_block import CityBlockNeighbours
 from utils.detectors.new_attacks import Recipe
 from utils.detectors.new_attacks.learning import Shares
-from utils.detectors.outliers import DETECTORS, NearestNeighbours
+from utils.detectors.outliers import NearestNeighbours
 from utils.detectors.table_classifier import TableClassifier
 from utils.detectors.table_detector import TableDetector
 from utils.features.flows import FlowFeatures
@@ -139,26 +139,3 @@ def later_attacks(
         COMBINED: {CITY_BLOCKS: 0.45, STRAIGHT_BY_RANK: 0.45, TREES: 0.1},
     }
     return Recipe(members, detectors, rate=rate, held_out=held_out)
-
-
-def each_without_labels(
-    roles: Roles, *, names: Sequence[str] | None = None, rate: float = 0.05, most_rows: int | None = None
-) -> Recipe:
-    """Every detector of :data:`utils.detectors.outliers.DETECTORS` alone, each on the features that it wants.
-
-    Args:
-        roles: what the columns of the table mean.
-        names: some of them; all if not given.
-        rate: nominal alarm rate at which they decide.
-        most_rows: most rows that a detector with a costly neighbourhood learns from.
-    """
-    chosen = {name: DETECTORS[name] for name in names or DETECTORS}
-
-    def members(seed: int) -> dict[str, BaseEstimator]:
-        return {
-            name: TableDetector(choice.factory(seed, most_rows), FlowFeatures(roles, **choice.features))
-            for name, choice in chosen.items()
-        }
-
-    shares: dict[str, Shares] = {name: {name: 1.0} for name in chosen}
-    return Recipe(members, shares, rate=rate, held_out=0.25)

@@ -1,13 +1,11 @@
-"""Do clusters stay when rows are drawn again, or when eps is a little larger?"""
+"""Do clusters stay when rows are drawn again?"""
 
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
 from utils.detectors.dbscan.graph import NeighbourGraph
 from utils.detectors.dbscan.points import as_positive
-from utils.detectors.dbscan.sweeping import Sweep
 from utils.errors import SettingsError
 from utils.evaluation.clustering import adjusted_rand
 from utils.evaluation.inputs import Floats, Ints
@@ -67,24 +65,6 @@ def stability(
         values[sample] = adjusted_rand(labels[there], whole[there], _counts(graph.weight[there]))
         clusters[sample] = labels[there].max() + 1
     return Stability(float(values.mean()), float(values.min()), values, clusters)
-
-
-def stability_over_eps(sweep: Sweep) -> pl.DataFrame:
-    """Compare each clustering of a sweep with that of the next larger eps.
-
-    Args:
-        sweep: clusterings with several radii.
-
-    Returns:
-        ``min_samples``, ``eps``, ``next_eps`` and ``adjusted_rand``; noise counts as one cluster.
-    """
-    rows = []
-    for at in range(len(sweep.eps) - 1):
-        if sweep.min_samples[at] == sweep.min_samples[at + 1]:
-            index = adjusted_rand(sweep.labels[at], sweep.labels[at + 1], _counts(sweep.weight))
-            rows.append((sweep.min_samples[at], sweep.eps[at], sweep.eps[at + 1], index))
-    schema = dict.fromkeys(("min_samples", "eps", "next_eps", "adjusted_rand"), pl.Float64)
-    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _of_sample(graph: NeighbourGraph, steps: Floats, least: float) -> Ints:

@@ -13,7 +13,6 @@ from utils.detectors.log_trials.names import recorded
 from utils.detectors.log_trials.tables import Sessions
 from utils.simulate.hdfs_blocks import ANOMALIES
 
-MOST_ALARMS = 0.01
 DETECTORS = ("unseen event set", "unseen count vector", "back-off novelty", "unseen transition", VOTE, LSTM)
 VISIBLE = {name: anomaly.visible for name, anomaly in ANOMALIES.items()}
 

@@ -119,7 +119,7 @@ def texts(column: pl.Series) -> pl.Series:
     if column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
         found = column.dtype
         raise SchemaError(f"column {column.name!r} must hold single values, found {found}: leave it out")
-    return column.cast(pl.String)
+    return (column.to_physical() if isinstance(column.dtype, pl.Duration) else column).cast(pl.String)
 
 
 def below(lowest: float, threshold: float) -> float:
