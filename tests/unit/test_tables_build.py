@@ -171,6 +171,15 @@ def test_the_gate_lets_pass_what_the_roles_handle():
     assert list(audit.admit(small_data.table(), findings).frames) == ["flows"]
 
 
+def test_a_data_set_of_which_nothing_passes_has_no_main_frame():
+    findings = pl.DataFrame(
+        {"data set": ["tiny"], "frame": ["flows"], "code": ["A008"], "what": ["Twins."], "severity": ["high"],
+         "handled": [False]}
+    )  # fmt: skip
+    left = audit.admit(small_data.table(), findings)
+    assert (left.main, left.missing["flows"]) == ("", "A008 Twins.")
+
+
 def test_a_data_set_without_features_is_refused(lab):
     bare = small_data.dataset({"rows": pl.DataFrame({"who": ["a", "b"]})}, {"rows": Roles("row", identity=("who",))})
     with pytest.raises(DataError, match="'tiny' must have columns to make features of, found none in rows"):

@@ -114,8 +114,8 @@ class Dataset:
 
     @property
     def main(self) -> str:
-        """Name of the main frame."""
-        return next(iter(self.frames))
+        """Name of the main frame; empty where the audit has left no frame."""
+        return next(iter(self.frames), "")
 
     @property
     def banner(self) -> str:
