@@ -439,6 +439,7 @@ def test_what_cannot_be_learned_or_decided_is_refused():
     refused(lambda: LogMonitor(session=REQUEST).fit(unique), "templates must recur", error=DataError)
     everything = {f"req-{number}": True for number in range(9)}
     refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), everything), "normal sessions", error=DataError)
+    refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), [None] * 9), "normal sessions", error=DataError)
     refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), [True]), "one a session", error=DataError)
     refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), pl.DataFrame({"x": [1]})), "'session'")
     refused(lambda: LogMonitor(session=REQUEST).fit(raw(9), {"job-1": True}), "such as 'req-0'", error=DataError)
@@ -488,6 +489,8 @@ def test_a_file_in_one_call_with_labels():
     assert found.table["is_anomaly"].null_count() == 1
     numbers = pl.DataFrame({"session": list(labels), "is_anomaly": [int(label) for label in labels.values()]})
     assert log_monitor.verdicts(lines, labels=numbers, train_share=0.6, **options).table.equals(found.table)
+    in_order = [int(number in (3, 80, 90)) for number in range(99)] + [None]
+    assert log_monitor.verdicts(lines, labels=in_order, train_share=0.6, **options).table.equals(found.table)
     alike = log_monitor.verdicts(lines, labels=dict.fromkeys(labels, False), **options)
     assert alike.estimates == ()
 

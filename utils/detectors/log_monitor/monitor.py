@@ -500,11 +500,7 @@ def _normal(names: pl.Series, y: Labels | None) -> Bools:
     """
     if y is None:
         return np.ones(names.len(), dtype=np.bool_)
-    labels = labels_of(names, y)
-    known = labels.is_not_null()
-    normal = np.zeros(names.len(), dtype=np.bool_)
-    normal[known.to_numpy()] = ~as_labels(labels.filter(known))
-    return normal
+    return np.asarray((~labels_of(names, y)).fill_null(value=False).to_numpy())
 
 
 def labels_of(names: pl.Series, y: Labels) -> pl.Series:
@@ -522,23 +518,24 @@ def labels_of(names: pl.Series, y: Labels) -> pl.Series:
         require.columns(y, (SESSION, LABEL), "the labels")
         y = dict(y.select(pl.col(SESSION).cast(pl.String), LABEL).iter_rows())
     if isinstance(y, Mapping):
-        return _by_name(names.cast(pl.String), {str(name): label for name, label in y.items()})
+        y = _by_name(names.cast(pl.String), {str(name): label for name, label in y.items()})
     labels = as_series(y)
     if labels.len() != names.len():
         raise DataError(f"labels must be one a session, found {labels.len():,} for {names.len():,}: align them")
-    return labels
+    known = labels.is_not_null()
+    verdicts = np.zeros(labels.len(), dtype=np.bool_)
+    if known.any():
+        verdicts[known.to_numpy()] = as_labels(labels.filter(known))
+    return pl.select(pl.when(known).then(pl.Series(verdicts))).to_series()
 
 
-def _by_name(names: pl.Series, labels: Mapping[str, bool | None]) -> pl.Series:
-    """Label of each session by its name; null for a session that is not named.
+def _by_name(names: pl.Series, labels: Mapping[str, bool]) -> list[Any]:
+    """Label of each session by its name, none for a session that is not named.
 
     Raises:
-        DataError: if no session is named, or a label is neither true nor false.
+        DataError: if no session is named.
     """
-    found = [labels.get(name) for name in names]
     if labels and not any(name in labels for name in names):
         other = next(iter(labels))
         raise DataError(f"labels must name sessions such as {names[0]!r}, found only others such as {other!r}: correct")
-    given: list[Any] = [label for label in found if label is not None]
-    read = iter(as_labels(given).tolist() if given else [])
-    return pl.Series([None if label is None else next(read) for label in found], dtype=pl.Boolean)
+    return [labels.get(name) for name in names]
