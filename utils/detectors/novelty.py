@@ -24,11 +24,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from utils.datasets import sessions
 from utils.errors import DataError
-from utils.evaluation.inputs import Values, as_labels, as_series, as_weights
+from utils.evaluation.inputs import Floats, Values, as_labels, as_series, as_weights
 from utils.features import log_sessions
 from utils.features.log_sessions import Distinct, Ints, Vocabulary
-
-Floats = NDArray[np.float64]
 
 FIRES = 1.0
 """A score from here on means that the rule fires."""

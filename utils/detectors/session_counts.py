@@ -16,11 +16,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from utils.detectors import novelty
-from utils.detectors.novelty import Floats
 from utils.detectors.outliers import IsolationForest, OutlierDetector, PrincipalComponents
 from utils.detectors.outliers.base import LARGEST
 from utils.errors import SettingsError
-from utils.evaluation.inputs import Bools, Values, as_alarm_rate, as_weights, row_codes
+from utils.evaluation.inputs import Bools, Floats, Values, as_alarm_rate, as_weights, row_codes
 from utils.features import log_sessions
 from utils.features.log_sessions import Ints, Vocabulary
 from utils.settings import SEED

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from utils import settings
 from utils.datasets.contract import Dataset, Roles
@@ -13,10 +12,10 @@ from utils.detectors import novelty
 from utils.detectors.judging import decided, label_of
 from utils.errors import DataError
 from utils.evaluation import comparison, metrics
+from utils.evaluation.inputs import Ints
 from utils.features import tables
 from utils.features.tables import Table
 
-Ints = NDArray[np.int64]
 NOVELTY = (
     novelty.UnseenEvent,
     novelty.SessionLength,

@@ -4,14 +4,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
 from utils.errors import SettingsError
-from utils.evaluation.inputs import Floats
+from utils.evaluation.inputs import Floats, Ints
 from utils.features import log_sessions
-
-Ints = NDArray[np.int64]
 
 EVENTS = "events"
 FEWEST_FOLDS = 2

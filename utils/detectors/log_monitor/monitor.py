@@ -5,7 +5,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,11 +21,10 @@ from utils.detectors.session_vote import SessionVote
 from utils.errors import DataError, SchemaError
 from utils.evaluation.conformal import ConformalPValues
 from utils.evaluation.drift import Profile, profile_of
-from utils.evaluation.inputs import Bools, Floats, Values, as_labels, as_series, as_weights
+from utils.evaluation.inputs import Bools, Floats, Ints, Values, as_labels, as_series, as_weights
 from utils.evaluation.thresholds import AlarmRate, Fixed, Threshold
 from utils.features.log_templates import LogTemplates
 
-Ints = NDArray[np.int64]
 Report = Callable[[str], object]
 """Told what comes next in long work."""
 

@@ -13,7 +13,6 @@ from typing import IO, Any, Protocol, Self, cast
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from utils.datasets import sessions
 from utils.datasets.own import pattern, times
@@ -39,8 +38,6 @@ MARKS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.op
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SHOWN = 120
 WHERE = "the log"
-
-Ints = NDArray[np.int64]
 
 
 class Parser(Protocol):

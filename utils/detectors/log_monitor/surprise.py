@@ -5,17 +5,13 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from utils.evaluation.inputs import Values, normal_rows
+from utils.evaluation.inputs import Floats, Ints, Values, normal_rows
 from utils.features import log_sessions
 from utils.features.log_sessions import Distinct
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 UNKNOWN = "(unknown)"
 """Name of an event that has none."""

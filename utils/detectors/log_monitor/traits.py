@@ -5,10 +5,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from utils.detectors.log_monitor.calibration import EVENTS
+from utils.evaluation.inputs import Ints
 from utils.features import log_sessions
 from utils.features.log_sessions import Vocabulary
 
-Ints = NDArray[np.int64]
 MOST_WATCHED = 40
 LENGTH, TYPES, UNKNOWN = "events", "event types", "unknown events"
 
