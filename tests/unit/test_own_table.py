@@ -524,3 +524,24 @@ def test_a_windows_path_elsewhere_says_what_separates_folders(load):
 def test_a_wrong_delimiter_is_named_where_rows_break(load):
     with pytest.raises(SchemaError, match=r"close its quotes, or correct delimiter = ',' in the entry"):
         load('a;"b";c\n"1;2";3;"4\n', delimiter=",")
+
+
+@pytest.mark.parametrize("names", [[], ["when", "peer", "sent", "y"]])
+def test_zeek_logs_are_read_with_their_notes(load, names):
+    notes = "#separator \\x09\n#unset_field\t-\n#fields\tts\tid.resp_h\torig_bytes\tlabel\n#types\ttime\taddr\n"
+    rows = "1714550400.5\t10.0.0.1\t-\tbad\n1714550401.5\t10.0.0.2\t40\tok\n"
+    written = names or ["ts", "id.resp_h", "orig_bytes", "label"]
+    columns = {"label": written[3], "time": written[0]}
+    content = f"{notes}{rows}#close\t2024-05-01\n"
+    table = load(content, "conn.log", columns=columns, anomaly=["bad"], names=names)["rows"]
+    assert table.columns[:3] == written[:3]
+    assert table[written[2]].to_list() == [None, 40]
+    assert table["is_anomaly"].to_list() == [True, False]
+
+
+def test_a_length_of_time_is_withheld_with_the_way_to_use_it(put):
+    took = pl.Series([timedelta(seconds=s) for s in range(3)])
+    data = put()
+    pl.DataFrame({"took": took, "n": [1, 2, 5], "y": ["bad", "ok", "ok"]}).write_parquet(data / "f.parquet")
+    dataset = load_own(data, {}, kind="table", files=["f.parquet"], **LABEL)
+    assert "written as a number" in dataset.roles["rows"].withheld["took"]

@@ -17,6 +17,7 @@ DELIMITERS = (",", ";", "\t", "|")
 REPEATED = "_duplicated_"
 SNIFFED_BYTES = 65_536
 SNIFFED_ROWS = 50
+ZEEK, ZEEK_NAMES, ZEEK_NOTE = b"#separator ", b"#fields", b"#"
 
 
 def parse(entry: OwnEntry, path: Path, data: bytes) -> pl.DataFrame:
@@ -28,12 +29,14 @@ def parse(entry: OwnEntry, path: Path, data: bytes) -> pl.DataFrame:
         data: its content in UTF-8.
 
     Returns:
-        String columns; empty fields are null; names without spaces around them, numbered where they repeat.
+        String columns; empty fields are null; names without spaces around them, numbered where they repeat. Of the
+        notes around the rows of a Zeek log only the names of its columns are read.
 
     Raises:
         CatalogError: if the entry names another number of columns.
         SchemaError: if a row has too many fields or a quote is not closed.
     """
+    data = _without_notes(data, named=bool(entry.names))
     delimiter = entry.delimiter or _sniffed(data, path)
     try:
         frame = pl.read_csv(
@@ -52,6 +55,15 @@ def parse(entry: OwnEntry, path: Path, data: bytes) -> pl.DataFrame:
         problem = f"must name the {frame.width} columns of {path}, found {len(entry.names)} names: correct them"
         raise entry.wrong("names", problem)
     return frame.rename(dict(zip(frame.columns, entry.names, strict=True)))
+
+
+def _without_notes(data: bytes, *, named: bool) -> bytes:
+    """Make the notes of a Zeek log one line of column names, or none where they are ``named``; other text stays."""
+    if not data.startswith(ZEEK):
+        return data
+    lines = data.splitlines(keepends=True)
+    names = [line.removeprefix(ZEEK_NAMES)[1:] for line in lines if line.startswith(ZEEK_NAMES) and not named]
+    return b"".join([*names[:1], *(line for line in lines if not line.startswith(ZEEK_NOTE))])
 
 
 def _sniffed(data: bytes, path: Path) -> str:

@@ -113,7 +113,8 @@ def _inherited(frame: pl.DataFrame) -> pl.DataFrame:
 def _replaced(parts: Sequence[tuple[pl.DataFrame, int]]) -> tuple[Defect, ...]:
     broken = sum(count for _, count in parts)
     what = "lines with bytes that are no text in the encoding of the file"
-    return (Defect(what, broken, "each such byte is read as U+FFFD"),) if broken else ()
+    handling = "each such byte is read as U+FFFD; encoding in the entry may name another"
+    return (Defect(what, broken, handling),) if broken else ()
 
 
 def _continued(matched: pl.DataFrame) -> tuple[Defect, ...]:

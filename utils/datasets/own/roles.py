@@ -216,6 +216,8 @@ def _no_feature(column: pl.Series) -> str:
         return "numbers the rows"
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         return ""
+    if isinstance(column.dtype, pl.Duration):
+        return "a length of time; written as a number it would be a feature"
     if column.dtype.is_temporal():
         return "a time that the entry does not name"
     if not (column.dtype == pl.String or isinstance(column.dtype, pl.Categorical | pl.Enum)):
