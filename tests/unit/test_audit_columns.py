@@ -195,8 +195,9 @@ def test_a002_finds_a_time_that_tells_the_class(noise):
     start = dt.datetime(2020, 1, 1)
     seconds = [dt.timedelta(seconds=i) for i in range(ROWS)]
     ordered = noise.sort("is_anomaly").with_columns(pl.Series("when", [start + second for second in seconds]))
-    (found,) = audit.identity_columns(ordered, "is_anomaly", ["when"])
-    assert (found.severity, found.columns) == ("high", ("when",))
+    for times in (pl.col("when"), pl.col("when").dt.to_string("%Y-%m-%d %H:%M:%S")):
+        (found,) = audit.identity_columns(ordered.with_columns(times), "is_anomaly", ["when"])
+        assert (found.severity, found.columns) == ("high", ("when",))
 
 
 def test_a002_grades_an_address_that_helps_as_medium(noise):

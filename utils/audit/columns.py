@@ -10,7 +10,7 @@ import polars as pl
 from utils.audit import strength
 from utils.audit.finding import Finding, Severity, percent
 from utils.audit.strength import Strength, Target
-from utils.datasets.dtypes import is_ordered
+from utils.datasets.dtypes import is_ordered, is_text
 from utils.datasets.identity import identity_kind, words
 from utils.features.target_encoding import Codes, codes
 
@@ -25,6 +25,9 @@ IDENTITY_LEAKING = 0.97
 
 IDENTITY_TELLING = 0.75
 """Balanced accuracy from which an identity is worth a finding of its own."""
+
+YEAR_FIRST = r"^\d{4}-\d{2}-\d{2}"
+"""Times that are written so sort as texts do."""
 
 NULL_HEAVY = 0.5
 """Share of missing values above which a column says more about its collection than about its subject."""
@@ -315,9 +318,16 @@ def _separating(name: str, measured: Strength, on: Target) -> Finding:
 
 def _identity_strength(values: pl.Series, on: Target) -> Strength:
     """Better of two views: each value for itself, and (numbers, times) neighbouring values together."""
-    views = [strength.measure(values, on, binned=False), strength.measure(values, on)]
+    views = [strength.measure(values, on, binned=False), strength.measure(_in_order(values), on)]
     best = max(views, key=lambda view: view.balanced_accuracy)
     return Strength(best.auc, best.balanced_accuracy, views[0].telling)
+
+
+def _in_order(values: pl.Series) -> pl.Series:
+    """Texts of times that begin with the year as their places in time; other values as they are."""
+    if is_text(values.dtype) and values.cast(pl.String).str.contains(YEAR_FIRST).all():
+        return values.cast(pl.String).rank("dense")
+    return values
 
 
 def _telling_identity(name: str, why: str, measured: Strength) -> Finding:
