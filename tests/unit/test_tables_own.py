@@ -608,3 +608,12 @@ def test_test_lines_do_not_shape_the_training_rows(own):
     after = tables.build(replaced(dataset, "lines", dataset["lines"].with_columns(strange.alias("content"))))
     assert_frame_equal(training_rows(after, "sessions"), training_rows(before, "sessions"))
     assert after["sessions"]["unseen_events"].sum() == 120
+
+
+def test_a_log_whose_lines_have_one_template_is_told(own):
+    lines = [f'INFO "GET /cart/{n}/{n % 7} HTTP/1.1" {(200, 404)[n % 2]} {n * 37}' for n in range(60)]
+    found = tables.build(own({"f.log": lines}, "log", header=LOG_HEADER, window_lines=5))
+    assert found["templates"].height == 1
+    assert [(each.rows, "GET" in each.what) for each in found.defects] == [(60, True)]
+    mixed = [*lines, *["WARN disk is full"] * 5]
+    assert not tables.build(own({"f.log": mixed}, "log", header=LOG_HEADER, window_lines=5)).defects

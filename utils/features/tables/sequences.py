@@ -8,7 +8,7 @@ import polars as pl
 from scipy import sparse
 
 from utils.datasets import hdfs, sessions
-from utils.datasets.contract import Dataset, Roles
+from utils.datasets.contract import Dataset, Defect, Roles
 from utils.features import log_sessions
 from utils.features.log_templates import LogTemplates
 from utils.features.tables.keys import WEIGHT, Part, divided, keys, part, training, weight_of, widened, without_answers
@@ -98,8 +98,17 @@ def _of_lines(dataset: Dataset, seed: int) -> Iterator[tuple[str, Part]]:
     offsets = np.concatenate([[0], np.cumsum(numbers.list.len().to_numpy())])
     events = log_sessions.list_column(read["template_id"].gather(places), offsets, EVENTS)
     templates = _templates(read)
-    yield name, _noted(counted(widened(made, events.to_frame(), {EVENTS: WITHHELD[EVENTS]})), templates.frame)
+    counts = counted(widened(made, events.to_frame(), {EVENTS: WITHHELD[EVENTS]}))
+    yield name, _noted(counts._replace(defects=(*counts.defects, *_alike(templates.frame))), templates.frame)
     yield TEMPLATES, templates
+
+
+def _alike(templates: pl.DataFrame) -> tuple[Defect, ...]:
+    """Tell that all lines of a log have one template, so that their number is all that counts say."""
+    if templates.height != 1 or templates["n_lines"][0] < 2:
+        return ()
+    handling = "sessions differ in length and time only; read the file as events or as a table to use its fields"
+    return (Defect(f"lines that all look like {templates['template'][0][:60]}", templates["n_lines"][0], handling),)
 
 
 def _noted(made: Part, templates: pl.DataFrame) -> Part:
