@@ -8,7 +8,7 @@ from tests.unit import small_data
 from utils.datasets.contract import Roles
 from utils.detectors import scoreboard
 from utils.detectors.scoreboard import TRIVIAL, held_out, scoreboards
-from utils.errors import SettingsError
+from utils.errors import DataError, SettingsError
 from utils.evaluation import comparison, metrics
 
 NAMES = ["NearestNeighbours", "IsolationForest"]
@@ -137,9 +137,11 @@ def test_a_table_whose_rows_are_alike_does_not_stop_the_others(made):
     assert set(scoreboards(data, names=NAMES[:1], resamples=5)) == {("tiny", "rows")}
 
 
-def test_a_detector_that_is_not_there_is_refused(made):
+def test_a_detector_that_is_not_there_and_a_rate_that_is_none_are_refused(made):
     with pytest.raises(SettingsError, match="NearestNeighbors"):
         scoreboards(made, names=["NearestNeighbors"])
+    with pytest.raises(DataError, match=r"found 1\.5"):
+        scoreboards(made, names=NAMES[:1], rate=1.5)
 
 
 def test_a_sample_is_learned_from_where_there_are_more_rows(made):

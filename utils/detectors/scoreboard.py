@@ -21,7 +21,7 @@ from utils.detectors.outliers.points import kept_places
 from utils.detectors.table_detector import TableDetector
 from utils.errors import DataError
 from utils.evaluation import comparison, metrics, splits
-from utils.evaluation.inputs import Bools, Floats, Ints, row_codes
+from utils.evaluation.inputs import Bools, Floats, Ints, as_alarm_rate, row_codes
 from utils.evaluation.metrics import Estimate
 from utils.evaluation.splits import Split
 from utils.evaluation.thresholds import AlarmRate
@@ -174,7 +174,9 @@ def scoreboards(
 
     Raises:
         SettingsError: if there is no detector of a name.
+        DataError: if the rate is not between 0 and 1.
     """
+    as_alarm_rate(rate)
     for detector in names or ():
         require.choice("a detector", detector, DETECTORS)
     found = {}
