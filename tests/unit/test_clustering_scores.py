@@ -137,3 +137,8 @@ def test_an_unknown_way_to_take_noise_is_refused():
 def test_a_frame_column_is_as_good_as_a_list():
     frame = pl.DataFrame({"cluster": [0, 0, 1], "kind": ["a", "a", "b"]})
     assert agreement(frame["cluster"], frame["kind"]).purity == 1.0
+
+
+def test_a_cluster_that_is_not_a_number_is_not_known():
+    with pytest.raises(DataError, match="clusters must be known for each of 3 rows, found 3 values, 1 of them missing"):
+        agreement(np.array([1.0, np.nan, 1.0]), [True, False, True])

@@ -320,3 +320,10 @@ def test_the_runner_up_is_the_second_highest_of_those_that_compete():
     assert comparison.runner_up([0.5, None, 0.9, 0.7], [0, 1, 3]) == [(0, 3)]
     assert comparison.runner_up([0.9, 0.9]) == [(1, 0)]
     assert comparison.runner_up([0.9, None]) == comparison.runner_up([]) == []
+
+
+@pytest.mark.parametrize("test", [comparison.wilcoxon, comparison.sign_test])
+def test_no_p_value_is_said_to_be_above_one(test):
+    found = test([0.5, 0.6], [0.5, 0.6])
+    assert found.p_value == 1
+    assert found.verdict.endswith("0 data sets tell them apart, so p cannot fall below 1")

@@ -420,3 +420,13 @@ def test_counts_of_several_places_add_up(known):
         watch.add_counts(halves[1])
     with pytest.raises(DataError, match="80 rows at least"):
         Watch(known, window=10)
+
+
+def test_a_quiet_profile_without_expected_scores_leaves_out_rows_with_an_alarm():
+    frame, scores = table(400, seed=14)
+    told = scores > 1
+    quiet = profile_of(frame, scores, told, quiet=True)
+    bare = profile_of(frame, quiet=True)
+    alarms = np.array([0, 0, told.sum(), (~told).sum()])
+    counted = quiet.count(frame, scores, told).cells
+    assert counted.tolist() == [*bare.count(frame.filter(~told)).cells, *alarms]

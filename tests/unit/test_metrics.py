@@ -767,3 +767,11 @@ class TestCoverage:
         assert (intervals.wilson(0, 9).low, intervals.wilson(9, 9).high) == (0.0, 1.0)
         assert intervals.effective_size(np.array([1.0, 1.0, 2.0])) == pytest.approx(16 / 6)
         assert intervals.effective_size(np.zeros(2)) == 0.0
+
+
+def test_what_would_give_wrong_numbers_in_silence_is_refused():
+    with pytest.raises(DataError, match="a threshold must be a number, found NaN"):
+        metrics.evaluate([True, False], [0.2, 0.1], threshold=float("nan"))
+    with pytest.raises(DataError, match="a class with a share must have weight, found none in 'a'"):
+        metrics.reweight(["a", "normal"], {"a": 0.5, "normal": 0.5}, [0, 1])
+    assert metrics.reweight(["a", "normal"], {"a": 0.0, "normal": 1.0}, [0, 1]).tolist() == [0, 1]

@@ -434,3 +434,12 @@ class TestDistinctRows:
             splits.distinct_rows(pl.DataFrame({"a": [1]}), ["c"])
         with pytest.raises(SchemaError, match="need a column to be compared by"):
             splits.distinct_rows(pl.DataFrame())
+
+
+def test_nan_is_a_missing_value():
+    nan = float("nan")
+    assert len(set(splits.inputs.codes(np.array([1.0, nan, nan, 1.0])).tolist())) == 3
+    with pytest.raises(DataError, match="classes must be known in every row, found 2 of 4 missing"):
+        splits.stratified(np.array([1.0, nan, 1.0, nan]))
+    with pytest.raises(DataError, match="each row must have a time, found 1 of 3"):
+        splits.by_time([1.0, 2.0, float("inf")])

@@ -315,7 +315,7 @@ def _is_noise(clusters: pl.Series) -> np.ndarray[tuple[int, ...], np.dtype[np.bo
 
 
 def _known(values: Values, rows: int, what: str) -> pl.Series:
-    series = inputs.as_series(values)
+    series = inputs.without_nan(inputs.as_series(values))
     missing = series.null_count()
     if len(series) != rows or missing:
         found = f"{len(series):,} values, {missing:,} of them missing"

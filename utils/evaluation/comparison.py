@@ -236,7 +236,7 @@ def wilcoxon(
     untied = np.cumsum(_sum_distribution(np.arange(1, gaps.size + 1)))
     how = f"Wilcoxon signed-rank test, {gaps.size} data sets"
     found = _order_interval(walsh, untied, level, how)
-    note = f"{told.size} data sets tell them apart, so p cannot fall below {_shown(2.0 ** (1 - told.size))}"
+    note = _least_p(told.size)
     return _comparison(metric, float(np.median(walsh)), found, p_value, how, names, level, note)
 
 
@@ -272,7 +272,7 @@ def sign_test(
     how = f"sign test, {wins} won, {losses} lost, {gaps.size - wins - losses} equal"
     chance = stats.binom.cdf(np.arange(gaps.size + 1), gaps.size, 0.5)
     found = _order_interval(np.sort(gaps), chance, level, how)
-    note = f"{wins + losses} data sets tell them apart, so p cannot fall below {_shown(2.0 ** (1 - wins - losses))}"
+    note = _least_p(wins + losses)
     return _comparison(metric, float(np.median(gaps)), found, p_value, how, names, level, note)
 
 
@@ -418,6 +418,11 @@ def _sum_distribution(ranks: Floats | inputs.Ints) -> Floats:
         shifted[rank:] += chance / 2
         chance = shifted
     return chance
+
+
+def _least_p(told: int) -> str:
+    """Say how many data sets tell the models apart, and what p-value so few can give at the least."""
+    return f"{told} data sets tell them apart, so p cannot fall below {_shown(min(1.0, 2.0 ** (1 - told)))}"
 
 
 def _order_interval(ordered: Floats, chance: Floats, level: float, how: str) -> Interval:

@@ -360,7 +360,7 @@ def _decide(
     """Find the decisions, if any, and the words that say how they were made.
 
     Raises:
-        DataError: if both decisions and a threshold are given, or a threshold without scores.
+        DataError: if both decisions and a threshold are given, a threshold without scores, or one that is NaN.
     """
     if decisions is not None:
         if threshold is not None and not isinstance(threshold, str):
@@ -372,6 +372,8 @@ def _decide(
         raise DataError("a threshold needs scores, and words need decisions, found neither pair: give one of the two")
     if isinstance(threshold, FittedThreshold):
         return inputs.as_decisions(threshold.predict(scores), rows), threshold.describe()
+    if np.isnan(threshold):
+        raise DataError("a threshold must be a number, found NaN: give a value on the scale of the scores")
     return scores >= float(threshold), f"fixed at {float(threshold):g}"
 
 

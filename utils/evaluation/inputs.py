@@ -41,6 +41,11 @@ def as_series(values: Values) -> pl.Series:
     return pl.Series(array)
 
 
+def without_nan(series: pl.Series) -> pl.Series:
+    """Write NaN, by which other libraries mean a missing value, as one."""
+    return series.fill_nan(None) if series.dtype.is_float() else series
+
+
 def as_labels(y: Values, rows: int | None = None, what: str = "labels") -> Bools:
     """Read verdicts: true (or 1) for an anomaly.
 
@@ -205,16 +210,16 @@ def as_alarm_rate(rate: float) -> float:
 
 
 def as_names(values: Values, rows: int, what: str) -> pl.Series:
-    """Read one name a row (anomaly types, classes) as texts.
+    """Read one name a row (anomaly types, classes) as texts; NaN is missing.
 
     Raises:
         DataError: if their number is not ``rows`` or one is missing.
     """
-    return _series(values, rows, what).cast(pl.String)
+    return _series(without_nan(as_series(values)), rows, what).cast(pl.String)
 
 
 def codes(values: Values, rows: int | None = None, what: str = "groups") -> Ints:
-    """Number the distinct values 0, 1, ... in order of first appearance; a missing value stands alone.
+    """Number the distinct values 0, 1, ... in order of first appearance; a missing value (null, NaN) stands alone.
 
     Args:
         values: one value a row, of any type (rows,).
@@ -227,7 +232,7 @@ def codes(values: Values, rows: int | None = None, what: str = "groups") -> Ints
     Raises:
         DataError: if there are not ``rows`` values.
     """
-    series = as_series(values)
+    series = without_nan(as_series(values))
     if rows is not None:
         _require_length(series, rows, what)
     if not series.null_count():

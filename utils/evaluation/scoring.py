@@ -99,8 +99,8 @@ def _rows(X: Table, rows: Ints) -> Table:
 def _parts(
     folds: int | Iterable[Split | tuple[Any, Any]], n: int, labels: Bools | None, groups: Values | None, seed: int
 ) -> Iterator[tuple[Ints, Ints]]:
-    if isinstance(folds, int):
-        folds = k_fold(np.zeros(n, dtype=bool) if labels is None else labels, folds, seed, groups)
+    if isinstance(folds, int | np.integer):
+        folds = k_fold(np.zeros(n, dtype=bool) if labels is None else labels, int(folds), seed, groups)
     for fold in folds:
         train, test = (fold.train, fold.test) if isinstance(fold, Split) else fold
         yield np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)

@@ -24,7 +24,7 @@ def reweight(classes: Values, shares: float | Mapping[str, float], weight: Value
         One importance a row (rows,), for the ``weight`` of any metric or model.
 
     Raises:
-        DataError: if the shares do not fit the classes.
+        DataError: if the shares do not fit the classes, or a class has a share and no weight.
     """
     if isinstance(shares, Mapping):
         names = inputs.as_series(classes).cast(pl.String)
@@ -36,6 +36,8 @@ def reweight(classes: Values, shares: float | Mapping[str, float], weight: Value
     each = np.ones(len(names)) if weights is None else weights.astype(np.float64)
     present, place, wanted = matched(names, shares)
     sums = np.bincount(place, each, minlength=len(present))
+    if empty := [name for name, share, mass in zip(present, wanted, sums, strict=True) if share > 0 and not mass > 0]:
+        raise DataError(f"a class with a share must have weight, found none in {listed(empty)}: add rows")
     factors = np.divide(wanted, sums, out=np.zeros_like(sums), where=sums > 0)
     return np.asarray(each * factors[place] * each.sum())
 

@@ -199,7 +199,7 @@ def by_time(
         gap: training rows that are this much or less older than the first test row are left out.
 
     Raises:
-        DataError: if a time is missing, all are equal, or a class of ``y`` stands on one side only.
+        DataError: if a time is missing or endless, all are equal, or a class of ``y`` stands on one side only.
         SchemaError: if the times are no times and no numbers, or the gap does not fit them.
     """
     clock, least = _clock(times, gap)
@@ -363,7 +363,7 @@ def _entity_values(entities: pl.DataFrame, same_kind: bool) -> Iterator[tuple[In
     kinds = [[column.cast(pl.String) for column in columns]] if same_kind and columns else [[one] for one in columns]
     for kind in kinds:
         values = pl.concat([column.alias("value") for column in kind])
-        values = values.fill_nan(None) if values.dtype.is_float() else values
+        values = inputs.without_nan(values)
         known = np.flatnonzero(values.is_not_null().to_numpy())
         yield known % max(entities.height, 1), inputs.codes(values)[known]
 
@@ -593,7 +593,7 @@ def _clock(times: Values, gap: timedelta | float | None) -> tuple[Ints | Floats,
     """Turn times into numbers, and the gap into the same unit.
 
     Raises:
-        DataError: if a time is missing or the gap is negative.
+        DataError: if a time is missing or endless, or the gap is negative.
         SchemaError: if the times are no times and no numbers, or the gap does not fit them.
     """
     series = inputs.as_series(times)
@@ -603,7 +603,7 @@ def _clock(times: Values, gap: timedelta | float | None) -> tuple[Ints | Floats,
     if isinstance(gap, timedelta) != (per_second is not None) and gap is not None:
         raise SchemaError(f"the gap must be a timedelta for times and a number for numbers, found {gap!r}: convert it")
     series = series.to_physical() if per_second is not None else series
-    missing = series.null_count() + (int(series.is_nan().sum()) if series.dtype.is_float() else 0)
+    missing = series.null_count() + (int((~series.is_finite()).sum()) if series.dtype.is_float() else 0)
     if missing:
         raise DataError(f"each row must have a time, found {missing:,} of {len(series):,} without: leave them out")
     least = gap.total_seconds() * (per_second or 1.0) if isinstance(gap, timedelta) else float(gap or 0)

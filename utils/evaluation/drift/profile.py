@@ -112,7 +112,8 @@ class Profile:
         kept = frame
         if self.quiet and ALARM in told:
             calm = ~told[ALARM]
-            kept, told[SCORE] = frame.filter(calm), told[SCORE].filter(calm)
+            kept = frame.filter(calm)
+            told |= {SCORE: told[SCORE].filter(calm)} if SCORE in told else {}
         found = [one.count((frame if one.name in self.always else kept)[one.name]) for one in self.inputs]
         found += [one.count(told[one.name]) for one in self.columns[len(self.inputs) :]]
         return Counts(frame.height, np.concatenate([*found, np.zeros(0, dtype=np.int64)]))
