@@ -613,3 +613,12 @@ def test_simulated_flows_go_through(simulator):
     assert not set(features.origins_) & {*meaning.identity, *meaning.withheld}
     with pytest.raises(SchemaError, match="features must not contain"):
         FlowFeatures(meaning, columns=[*meaning.features, *[*meaning.identity, *meaning.withheld][:1]]).fit(frame)
+
+
+def test_a_nominal_column_may_have_any_name_and_be_a_decimal():
+    values = pl.Series([1, 2] * 20).cast(pl.Decimal(10, 2))
+    frame = pl.DataFrame({"rows": ["a", "b"] * 20, "value": ["x", "y"] * 20, "exact": values})
+    fitted = FlowFeatures(kinds={"exact": "nominal"}).fit(frame)
+    expected = ["rows=a", "rows=b", "value=x", "value=y", "exact=1.00", "exact=2.00"]
+    assert fitted.get_feature_names_out().tolist() == expected
+    assert fitted.transform(frame)[:2].tolist() == [[1, 0] * 3, [0, 1] * 3]

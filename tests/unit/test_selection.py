@@ -527,3 +527,9 @@ def test_constants_of_the_limits_agree():
     assert redundancy.LIMIT == 0.95
     assert selection.TOO_GOOD == 0.98
     assert selection.VERDICTS[0] == "keep"
+
+
+def test_columns_may_be_called_as_columns_of_the_results():
+    rows = pl.DataFrame({"rows": ["a", "b", "b"], "feature": [1.0, 2.0, 3.0]})
+    assert selection.gaps(rows)["distinct"].to_list() == [2, 3]
+    refused(lambda: selection.correlation(rows), "no feature must be called 'feature'", "rename it")

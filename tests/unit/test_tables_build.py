@@ -253,6 +253,23 @@ def test_pairs_of_hosts_are_described_by_their_window():
     assert made["answered_share"].to_list() == [0.25, 0.75, 0, 0]
 
 
+def test_pairs_of_hosts_may_stand_several_times_in_a_window():
+    windows = pl.DataFrame(
+        {"window": [0, 0, 0], "src": list("aab"), "dst": list("bba"), "bytes": [10, 20, 30],
+         "packets": [1, 2, 1], "flows": [1, 1, 1]}
+    )  # fmt: skip
+    made = rows.pair_features(windows)
+    assert made["answered_share"].to_list() == [0.75, 0.6, 0.5]
+    assert made["n_destinations"].to_list() == made["n_sources"].to_list() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("changed", [{"bytes": ["much", "little"]}, {"dst": [1, 2]}])
+def test_a_table_that_only_looks_like_pairs_of_hosts_keeps_its_own_features(changed):
+    frame = pl.DataFrame({"window": [0, 0], "src": ["a", "b"], "dst": ["b", "a"]} | dict.fromkeys(rows.VOLUMES, 1))
+    frame = frame.with_columns(**{name: pl.Series(values) for name, values in changed.items()})
+    assert not rows._host_pairs(frame)
+
+
 def test_a_table_of_contradictions_is_refused_though_its_twins_are_grouped(lab):
     """Every row stands once as normal and once as an anomaly: equal rows of one group are no parts of a whole."""
     rng = np.random.default_rng(0)

@@ -175,3 +175,10 @@ def test_columns_are_known_by_their_names():
 def test_what_cannot_be_used_is_refused(frame, columns, message):
     with pytest.raises(SchemaError, match=message):
         wrangle(frame, columns)
+
+
+def test_a_number_with_a_fraction_is_no_size():
+    events = pl.DataFrame({"payload": ["a"] * 5, "size": [3.0, 1.5, float("inf"), float("nan"), None]})
+    clean = wrangle(events)
+    assert clean["size"].to_list() == [3, None, None, None, None]
+    assert clean["size_valid"].to_list() == [True, False, False, None, None]

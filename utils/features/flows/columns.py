@@ -202,12 +202,12 @@ def _is_code(values: pl.Series) -> bool:
 
 
 def _nominal(values: pl.Series, options: Options) -> Column:
-    known = texts(values)
-    counts = known.drop_nulls().value_counts(name="rows").sort(["rows", values.name], descending=[True, False])
+    known = texts(values).alias("value")
+    counts = known.drop_nulls().value_counts(name="rows").sort(["rows", "value"], descending=[True, False])
     _refuse_free_text(values, counts.height)
     missing = known.null_count()
     least = options.least_rows or min(LEAST_ROWS, max(1, len(values) // ROWS_PER_HUNDRED))
-    kept = counts.filter(pl.col("rows") >= least).head(options.most_categories)[values.name]
+    kept = counts.filter(pl.col("rows") >= least).head(options.most_categories)["value"]
     why = "" if missing or counts.height > 1 else "the same in all training rows"
     why = why or ("" if missing or len(kept) else f"no value in {least} training rows or more")
     return Column(

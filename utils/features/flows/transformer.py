@@ -417,7 +417,7 @@ def _fits(dtype: pl.DataType, column: Column) -> bool:
         return True
     textual = is_text(dtype)
     if column.kind == "nominal":
-        trained_on_text = not column.dtype.startswith(("Int", "UInt", "Float", "Boolean"))
+        trained_on_text = not column.dtype.startswith(("Int", "UInt", "Float", "Decimal", "Boolean"))
         return textual if trained_on_text else dtype.is_numeric() or isinstance(dtype, pl.Boolean)
     if isinstance(dtype, pl.Duration) or column.dtype.startswith("Duration"):
         return str(dtype) == column.dtype

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from utils.datasets import require
-from utils.errors import SettingsError
+from utils.errors import SchemaError, SettingsError
 from utils.features.selection.table import feature_names, numeric, weights
 from utils.features.target_encoding import Numbers
 
@@ -16,6 +16,7 @@ Grouping = Literal["representative", "connected"]
 METHODS = ("pearson", "spearman")
 GROUPINGS = ("representative", "connected")
 LIMIT = 0.95
+FEATURE = "feature"
 
 _SCHEMA = {
     "feature": pl.String,
@@ -42,12 +43,14 @@ def correlation(
 
     Raises:
         SettingsError: if the method does not exist.
-        SchemaError: if a column is missing.
+        SchemaError: if a column is missing, or is called as the leading one.
     """
     require.choice("method", method, METHODS)
     names = _names(frame, features, weight)
+    if FEATURE in names:
+        raise SchemaError(f"no feature must be called {FEATURE!r}, as the column of names is, found one: rename it")
     matrix = _matrix(frame, names, method, weights(frame, weight))
-    return pl.DataFrame(matrix, schema=names).insert_column(0, pl.Series("feature", names, dtype=pl.String))
+    return pl.DataFrame(matrix, schema=names).insert_column(0, pl.Series(FEATURE, names, dtype=pl.String))
 
 
 def correlated_groups(

@@ -40,7 +40,7 @@ def _gaps(values: pl.Series) -> dict[str, object]:
     rows = max(len(values), 1)
     infinite = int(values.is_infinite().sum()) if values.dtype.is_float() else 0
     known = values.drop_nulls().drop_nans() if values.dtype.is_float() else values.drop_nulls()
-    counts = known.value_counts(name="rows")["rows"] if len(known) else pl.Series("rows", [], dtype=pl.UInt32)
+    counts = known.alias("value").value_counts(name="rows")["rows"]
     missing = len(values) - len(known)
     return {
         "feature": values.name,

@@ -39,21 +39,25 @@ def _typed(frame: pl.DataFrame, roles: Roles) -> Offered:
 
 
 def _host_pairs(frame: pl.DataFrame) -> bool:
-    return {SRC, DST, WINDOW, *VOLUMES} <= set(frame.columns)
+    if not {SRC, DST, WINDOW, *VOLUMES} <= set(frame.columns):
+        return False
+    return frame.schema[SRC] == frame.schema[DST] and all(frame.schema[name].is_numeric() for name in VOLUMES)
 
 
 def pair_features(windows: pl.DataFrame) -> pl.DataFrame:
     """Describe each pair of hosts in a window of time by its proportions and by the other pairs of that window.
 
     Args:
-        windows: one row a pair and window: window, src, dst, bytes, packets, flows.
+        windows: rows of pairs and windows: window, src, dst, bytes, packets, flows; a pair may have several in a
+            window.
 
     Returns:
         Bytes a packet, packets a flow, share of the pair in the bytes that its source sends and its destination
         receives, number of destinations of the source and of sources of the destination, and bytes in the other
         direction over both; all within the window, so that nothing is fitted. One row a row.
     """
-    back = windows.select(WINDOW, pl.col(DST).alias(SRC), pl.col(SRC).alias(DST), pl.col("bytes").alias("answer"))
+    ends = (WINDOW, pl.col(DST).alias(SRC), pl.col(SRC).alias(DST))
+    back = windows.group_by(ends).agg(pl.col("bytes").sum().alias("answer"))
     both = windows.join(back, on=[WINDOW, SRC, DST], how="left", maintain_order="left")
     answer = pl.col("answer").fill_null(0)
     return both.select(
@@ -61,7 +65,7 @@ def pair_features(windows: pl.DataFrame) -> pl.DataFrame:
         packets_per_flow=pl.col("packets") / pl.col("flows").clip(1),
         share_of_source=pl.col("bytes") / pl.col("bytes").sum().over(WINDOW, SRC).clip(1),
         share_of_destination=pl.col("bytes") / pl.col("bytes").sum().over(WINDOW, DST).clip(1),
-        n_destinations=pl.len().over(WINDOW, SRC),
-        n_sources=pl.len().over(WINDOW, DST),
+        n_destinations=pl.col(DST).n_unique().over(WINDOW, SRC),
+        n_sources=pl.col(SRC).n_unique().over(WINDOW, DST),
         answered_share=answer / (answer + pl.col("bytes")).clip(1),
     )

@@ -30,7 +30,8 @@ def code_of(text: str | None) -> int | None:
 
 def as_texts(column: pl.Series) -> pl.Series:
     """Write a column of numbers as text, so that numbers and texts are read alike; NaN is missing."""
-    if not column.dtype.is_numeric():
+    if column.dtype.is_integer() or not column.dtype.is_numeric():
         return column.cast(pl.String)
-    known = column.fill_nan(None) if column.dtype.is_float() else column
-    return (known if column.dtype.is_integer() else known.cast(pl.Int64, strict=False)).cast(pl.String)
+    known = column.cast(pl.Float64).fill_nan(None)
+    whole = known.cast(pl.Int64, strict=False)
+    return whole.cast(pl.String).zip_with((whole == known).fill_null(False), known.cast(pl.String))
