@@ -143,6 +143,13 @@ def test_edges_are_those_of_all_rows_at_once(parts, flows, tmp_path, most_rows):
     assert (len(found) == 1) == (most_rows == 5_000)
 
 
+def test_edges_of_times_with_a_zone_are_those_of_all_rows_at_once(tmp_path, flows):
+    zoned = flows.head(50).with_columns(pl.col(cicids2017.TIME).dt.replace_time_zone("Europe/Berlin"))
+    zoned.write_parquet(tmp_path / "zoned.parquet")
+    found = flow_parts.write_edges([tmp_path / "zoned.parquet"], tmp_path / "edges", WHO)
+    assert joined(found).equals(edge_windows(zoned, WHO))
+
+
 def test_edges_need_traffic_and_a_length(parts, tmp_path):
     with pytest.raises(DataError, match="above 0"):
         flow_parts.write_edges(parts, tmp_path, WHO, most_rows=0)

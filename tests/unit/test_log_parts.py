@@ -252,6 +252,13 @@ def test_what_is_no_log_is_refused(raw, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("written", ["", "{}", "[]", '{"group": 1}'])
+def test_a_folder_that_says_nothing_of_a_log_is_refused(tmp_path, written):
+    (tmp_path / "log.json").write_text(written)
+    with pytest.raises(DataError, match="must be the folder of a parsed log, found none complete"):
+        log_parts.open_log(tmp_path)
+
+
 @pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz"])
 def test_damage_of_a_packed_file_is_named_with_its_line(raw, tmp_path, ending):
     path = tmp_path / f"broken.log{ending}"

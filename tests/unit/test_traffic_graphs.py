@@ -272,3 +272,28 @@ def test_a_graph_is_described_window_by_window(edges, fitted):
     for name in ("density", "reciprocity", "largest_share", "evenness", "crossing_share", "community_change"):
         assert graph[name].is_between(0, 1).all(), name
     assert structure.graph_windows(edges)["new_edges"].sum() == 0
+
+
+HOURS = traffic_graphs.Columns("s", "d", "t", bytes=("n",), flows="f")
+
+
+def flows_of_an_hour(**columns):
+    noon = datetime(2024, 1, 1, 12)
+    table = {"s": list("aab"), "d": list("bba"), "t": [noon] * 3, "n": [1, 2, 3], "f": [1.0, float("nan"), -2.0]}
+    return pl.DataFrame(table | columns)
+
+
+def test_anomalies_without_a_kind_are_no_normals_and_flows_that_are_no_amounts_do_not_count():
+    rows = flows_of_an_hour(y=[True, True, True], k=pl.Series([None, None, "scan"], dtype=pl.String))
+    made = traffic_graphs.edge_windows(rows, HOURS, label="y", kind="k")
+    assert made["anomaly_type"].to_list() == ["anomaly", "scan"]
+    assert made["flows"].to_list() == [1.0, 0.0]
+    mixed = traffic_graphs.edge_windows(rows.with_columns(k=pl.Series([None, "x", "x"])), HOURS, label="y", kind="k")
+    assert mixed["anomaly_type"].to_list() == ["x", "x"]
+
+
+def test_traffic_of_other_types_is_refused_in_one_sentence():
+    with pytest.raises(SchemaError, match="column 'n' must hold numbers of traffic, found String: convert it"):
+        traffic_graphs.edge_windows(flows_of_an_hour(n=["1", "2", "x"]), HOURS)
+    with pytest.raises(SchemaError, match="column 't' must hold the times of traffic, found String: parse it first"):
+        traffic_graphs.edge_windows(flows_of_an_hour(t=["noon"] * 3), HOURS)

@@ -270,7 +270,7 @@ def edges_part(
     """
     (start, begin, end), (every, label, kind) = times, options
     names = list(dict.fromkeys((*columns.names, *(name for name in (label, kind) if name is not None))))
-    when = pl.col(columns.time)
+    when = pl.col(columns.time).cast(pl.Datetime("us"))
     rows = pl.scan_parquet(list(parts), glob=False).select(names).filter((when >= begin) & (when < end)).collect()
     folders.write_parquet(edge_windows(rows, columns, every=every, label=label, kind=kind, start=start), Path(target))
 

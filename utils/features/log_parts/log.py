@@ -176,7 +176,7 @@ def open_log(folder: str | os.PathLike[str]) -> ParsedLog:
     try:
         group = home / GROUPS / json.loads((home / LOG).read_text())["group"]
         return ParsedLog(group, Plan.read(group)._replace(parts=str(home / PARTS)))
-    except OSError:
+    except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{home} must be the folder of a parsed log, found none complete: run parse_log") from None
 
 

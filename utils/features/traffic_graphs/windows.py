@@ -9,13 +9,15 @@ import polars as pl
 
 from utils.datasets import require
 from utils.datasets.contract import ANOMALY_TYPE, LABEL, NORMAL, Roles
-from utils.errors import DataError
+from utils.errors import DataError, SchemaError
 
 WINDOW, TIME, SRC, DST = "window", "time", "src", "dst"
 EDGE = (WINDOW, SRC, DST)
 VOLUMES = ("bytes", "packets", "flows")
 PORTS = "ports"
 EVERY = timedelta(minutes=5)
+UNNAMED = "anomaly"
+"""Kind of anomalies that have none."""
 
 _WHO = r"(?:[ _.-]*(?:ip|addr|address|host|node|id))?"
 _NAMES = {
@@ -103,7 +105,8 @@ def edge_windows(
         columns: where to find what.
         every: length of a window; windows begin at multiples of it since midnight of the first day.
         label: Boolean column that is true for an anomaly; an edge and window is anomalous if ANY of its rows is.
-        kind: column with the kind of anomaly; the most frequent kind among the anomalous rows is kept.
+        kind: column with the kind of anomaly; the most frequent kind among the anomalous rows is kept, and
+            ``"anomaly"`` where none of them has one.
         start: time at which window 0 begins; ``None`` for midnight of the first day of these rows.
 
     Returns:
@@ -113,11 +116,12 @@ def edge_windows(
         is given. Rows without source, destination or time are left out.
 
     Raises:
-        SchemaError: if a column is missing.
+        SchemaError: if a column is missing, times are no times, or volumes are no numbers.
         DataError: if no row is left, or the window is no positive length.
     """
     named = [name for name in (label, kind) if name is not None]
     require.columns(rows, (*columns.names, *named), "the table of traffic")
+    _require_types(rows, columns)
     if every <= timedelta(0):
         raise DataError(f"a window must have a length above 0, found {every}: give minutes, for example")
     known = rows.drop_nulls([columns.source, columns.destination, columns.time])
@@ -148,20 +152,42 @@ def _first(names: Iterable[str], what: str) -> str | None:
     return next((name for name in names if _NAMES[what].fullmatch(name.strip())), None)
 
 
+def _require_types(rows: pl.DataFrame, columns: Columns) -> None:
+    """Check that times are times and volumes are numbers.
+
+    Raises:
+        SchemaError: if one is not.
+    """
+    if not isinstance(rows.schema[columns.time], pl.Datetime | pl.Date):
+        found = f"column {columns.time!r} must hold the times of traffic, found {rows.schema[columns.time]}"
+        raise SchemaError(f"{found}: parse it first")
+    for name in (*columns.bytes, *columns.packets, *(() if columns.flows is None else (columns.flows,))):
+        if not rows.schema[name].is_numeric():
+            found = f"column {name!r} must hold numbers of traffic, found {rows.schema[name]}"
+            raise SchemaError(f"{found}: convert it, or leave it out")
+
+
 def _sums(columns: Columns, label: str | None, kind: str | None) -> list[pl.Expr]:
     """Volumes, ports and truth of the rows of an edge and window."""
     total = [
-        pl.sum_horizontal(pl.col(name).cast(pl.Float64).fill_nan(0).clip(0) for name in names).sum().alias(what)
-        if names
-        else pl.lit(0.0).alias(what)
+        pl.sum_horizontal(_volume(name) for name in names).sum().alias(what) if names else pl.lit(0.0).alias(what)
         for what, names in (("bytes", columns.bytes), ("packets", columns.packets))
     ]
-    total.append((pl.len() if columns.flows is None else pl.col(columns.flows).sum()).cast(pl.Float64).alias("flows"))
+    flows = pl.len().cast(pl.Float64) if columns.flows is None else _volume(columns.flows).sum()
+    total.append(flows.alias("flows"))
     if columns.port is not None:
         total.append(pl.col(columns.port).n_unique().alias(PORTS))
     if label is None:
         return total
     guilty = pl.col(label).fill_null(False)
     total.append(guilty.any().alias(LABEL))
-    named = pl.lit("anomaly") if kind is None else pl.col(kind)
-    return [*total, named.filter(guilty).mode().sort().first().fill_null(NORMAL).alias(ANOMALY_TYPE)]
+    unnamed = pl.when(guilty.any()).then(pl.lit(UNNAMED)).otherwise(pl.lit(NORMAL))
+    if kind is None:
+        return [*total, unnamed.alias(ANOMALY_TYPE)]
+    named = pl.col(kind).filter(guilty).drop_nulls().mode().sort().first()
+    return [*total, pl.coalesce(named.cast(pl.String), unnamed).alias(ANOMALY_TYPE)]
+
+
+def _volume(name: str) -> pl.Expr:
+    """Amounts of a column; what is missing or below 0 counts as 0."""
+    return pl.col(name).cast(pl.Float64).fill_nan(0).clip(0)
