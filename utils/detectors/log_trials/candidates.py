@@ -179,6 +179,11 @@ def wide(fitted: Fitted) -> Fitted:
     return Fitted(fitted.detector, fitted.detector.wide_threshold_, said, 0.0)
 
 
+def at_thresholds(name: str, fitted: Fitted) -> dict[str, Fitted]:
+    """A fitted detector by its name; the vote also by that of its wide threshold."""
+    return {name: fitted, **({WIDE: wide(fitted)} if name == VOTE else {})}
+
+
 def decisions(fitted: Fitted, table: pl.DataFrame) -> tuple[Floats, Bools]:
     """Scores and alarms of sessions, each of shape (n,)."""
     scores = np.asarray(fitted.detector.score_samples(table), np.float64)

@@ -72,7 +72,7 @@ def per_type(
     for name in detectors:
         if (fitted := bench.fitted(name, sessions, seed)) is None:
             continue
-        for each, one in {name: fitted, **({WIDE: candidates.wide(fitted)} if name == VOTE else {})}.items():
+        for each, one in candidates.at_thresholds(name, fitted).items():
             alarms[each] = candidates.decisions(one, judged)[1]
             real[each] = decided(judged["anomalous"], alarms[each], judged["sessions"])["real"]
     table = recalls(judged["kind"], alarms, judged["sessions"]).with_columns(

@@ -8,7 +8,7 @@ import polars as pl
 from utils import compute, settings
 from utils.detectors.judging import decided
 from utils.detectors.log_trials import candidates
-from utils.detectors.log_trials.candidates import COUNTS, LSTM, RULES, VOTE, WIDE, Bench
+from utils.detectors.log_trials.candidates import COUNTS, LSTM, RULES, VOTE, Bench
 from utils.detectors.log_trials.names import recorded
 from utils.detectors.log_trials.tables import Sessions
 
@@ -88,8 +88,7 @@ def _on_draw(
     for name in (*RULES, *COUNTS, VOTE, *((LSTM,) if with_network else ())):
         if (fitted := bench.fitted(name, drawn, seed)) is None:
             continue
-        decided_by = {name: fitted, **({WIDE: candidates.wide(fitted)} if name == VOTE else {})}
-        for each, one in decided_by.items():
+        for each, one in candidates.at_thresholds(name, fitted).items():
             _, flagged = candidates.decisions(one, judged)
             found = decided(judged["anomalous"], flagged, judged["sessions"])
             rows.append((each, draw, found["f1"], found["precision"], found["recall"], found["real"]))

@@ -9,7 +9,7 @@ import polars as pl
 from utils import settings
 from utils.detectors.judging import TRIVIAL, decided
 from utils.detectors.log_trials import candidates, published
-from utils.detectors.log_trials.candidates import COUNTS, LSTM, NETWORKS, RULES, VOTE, WIDE, Bench, Fitted
+from utils.detectors.log_trials.candidates import COUNTS, LSTM, NETWORKS, RULES, VOTE, Bench, Fitted
 from utils.detectors.log_trials.names import recorded
 from utils.detectors.log_trials.tables import Sessions
 from utils.evaluation import metrics
@@ -95,9 +95,7 @@ def _fits(sessions: Sessions, bench: Bench, repeats: int, seed: int) -> list[tup
     for name in EVERY:
         for each in candidates.seeds_of(name, seed, repeats if name == LSTM else 1):
             if (fitted := bench.fitted(name, sessions, each)) is not None:
-                found.append((name, fitted, each))
-                if name == VOTE:
-                    found.append((WIDE, candidates.wide(fitted), each))
+                found += [(shown, one, each) for shown, one in candidates.at_thresholds(name, fitted).items()]
     return found
 
 

@@ -10,7 +10,7 @@ from utils import compute, settings
 from utils.datasets.contract import LABEL, Roles
 from utils.detectors.judging import TRIVIAL, decided
 from utils.detectors.log_trials import candidates, published
-from utils.detectors.log_trials.candidates import BEGINNINGS, COUNTS, LSTM, OPEN_LSTM, RULES, VOTE, WIDE, Bench
+from utils.detectors.log_trials.candidates import BEGINNINGS, COUNTS, LSTM, OPEN_LSTM, RULES, VOTE, Bench
 from utils.detectors.log_trials.names import recorded
 from utils.detectors.log_trials.tables import EVENTS, Sessions, distinct
 from utils.evaluation.baselines import f1_ceiling
@@ -142,7 +142,7 @@ def _judged(name: str, part: Sessions, bench: Bench, seed: int) -> list[tuple[st
     if fitted is None:
         return []
     judged, found = part.judged, []
-    for each, one in {name: fitted, **({WIDE: candidates.wide(fitted)} if name == VOTE else {})}.items():
+    for each, one in candidates.at_thresholds(name, fitted).items():
         flagged = np.asarray(candidates.decisions(one, judged)[1])
         found.append((each, decided(judged["anomalous"], flagged, judged["sessions"])))
     return found
