@@ -235,6 +235,26 @@ def test_a014_finds_a_single_class(value):
     assert ("anomalous" if value else "normal") in found.evidence
 
 
+@pytest.mark.parametrize(
+    ("anomalous", "told", "measured"),
+    [
+        (7, "7 of 500 labelled rows are anomalous", False),
+        (15, "15 of 500", True),
+        (495, "5 of 500 labelled rows are normal", False),
+    ],
+)
+def test_a014_tells_that_a_class_is_too_small(anomalous, told, measured):
+    (found,) = labels.few_of_a_class(labelled(anomalous, 500 - anomalous), "is_anomaly")
+    assert (found.code, found.severity) == ("A014", "medium")
+    assert told in found.evidence
+    assert ("was not measured" not in found.evidence) is measured
+
+
+@pytest.mark.parametrize("anomalous", [0, 20, 480, 500])
+def test_a014_has_enough_of_each_class(anomalous):
+    assert labels.few_of_a_class(labelled(anomalous, 500 - anomalous), "is_anomaly") == []
+
+
 def test_a014_finds_a_test_part_of_one_class():
     frame = labelled(3, 7, split=["train"] * 6 + ["test"] * 4)
     (found,) = audit.gaps(frame, "is_anomaly", "split")

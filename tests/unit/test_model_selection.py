@@ -243,7 +243,7 @@ def test_labels_may_be_missing_and_columns_odd():
     roles = Roles("row", features=("größe [kB] {x}", "b", "constant", "nothing", "text"), label="is_anomaly")
     found = compare(data(frame, roles), Effort(400, 3, 1), names=[*NAMES, "hist gradient boosting"])["tiny", "rows"]
     assert found.left_out == {}
-    assert "150 training rows" in found.how
+    assert f"150 training rows, {frame['is_anomaly'].sum()} of them anomalies" in found.how
 
 
 def test_an_overview_ranks_models_over_tables(board):

@@ -313,7 +313,8 @@ def _label_made(view: View) -> list[Finding]:
 def _gaps(view: View) -> list[Finding]:
     if view.roles.label is None and view.name != view.dataset.main:
         return []
-    return labels.gaps(view.frame, view.roles.label, view.roles.split)
+    few = [] if view.roles.label is None else labels.few_of_a_class(view.frame, view.roles.label)
+    return labels.gaps(view.frame, view.roles.label, view.roles.split) + few
 
 
 def _repeats(view: View) -> list[Finding]:

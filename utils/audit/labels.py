@@ -8,9 +8,13 @@ import polars as pl
 
 from utils.audit.finding import Finding, Severity, percent, true_share
 from utils.audit.rows import in_training
+from utils.features.target_encoding import ENOUGH_ROWS
 
 UNUSUAL_SHARE = 0.2
 """Above this share of anomalies, what is called anomalous is hardly the exception any more."""
+
+FEW = 20
+"""With fewer rows of a class, a test part of a fifth holds three of them at most."""
 
 FAR_FACTOR = 2.0
 """A share more than this factor away from the natural one moves precision beyond any use."""
@@ -108,6 +112,34 @@ def gaps(frame: pl.DataFrame, label: str | None, split: str | None = None) -> li
             )
         ]
     return _missing_labels(frame, label) + _missing_classes(frame, label, split)
+
+
+def few_of_a_class(frame: pl.DataFrame, label: str) -> list[Finding]:
+    """A014: tell that a class has so few rows that scores say little, and that leaks may not have been measured.
+
+    Args:
+        frame: any table; rows without a label are left out.
+        label: Boolean column.
+
+    Returns:
+        At most one finding; none where a class has no row (:func:`gaps`).
+    """
+    known = _labels(frame, label).drop_nulls()
+    anomalous = int(known.sum())
+    fewest = min(anomalous, len(known) - anomalous)
+    if not 0 < fewest < FEW:
+        return []
+    name = "anomalous" if fewest == anomalous else "normal"
+    unmeasured = "; whether a single column gives the label away was not measured" if fewest < ENOUGH_ROWS else ""
+    return [
+        _gap(
+            "medium",
+            "So few rows of one class that scores say little.",
+            f"{fewest} of {len(known):,} labelled rows are {name}{unmeasured}.",
+            "Label more rows; until then look at rankings, and quote a score only with its interval and this number.",
+            label,
+        )
+    ]
 
 
 def _labels(frame: pl.DataFrame, label: str) -> pl.Series:

@@ -297,7 +297,8 @@ def training_task(frame: pl.DataFrame, roles: Roles, work: Effort, seed: int = s
     for fold in folds:
         FlowFeatures(roles, columns=columns, **zoo.TREES).fit(rows[fold.split.train])
     among = "" if rows.height == training.height else f" drawn from {training.height:,}"
-    how = f"{rows.height:,} training rows{among}, {words}; test rows were not touched"
+    anomalies = f"{int(rows[label].sum()):,} of them anomalies"
+    how = f"{rows.height:,} training rows{among}, {anomalies}, {words}; test rows were not touched"
     weight = weight_of(rows, roles)
     mass = None if weight is None else as_weights(weight, rows.height)
     return Task(rows, roles, rows[label].to_numpy().astype(bool), mass, columns, folds, share, how)
