@@ -66,6 +66,8 @@ WRONG = {
     ),
     "time as a label": (LABELLED | {"columns": {"label": "y", "time": "y"}}, "found 'y' as label and time"),
     "ignored identity": (TABLE | {"columns": {"ignore": ["a"], "identity": ["a"]}}, "found 'a' as ignore and identity"),
+    "names twice": (TABLE | {"names": ["a", "a"]}, "names must be a list of texts that are not empty, each once"),
+    "names without a name": (TABLE | {"names": ["a", " "]}, "names must be a list of texts that are not empty"),
     "title is a number": (TABLE | {"title": 3}, "title must be a text"),
     "delimiter of two characters": (TABLE | {"delimiter": "||"}, "delimiter must be one plain character"),
     "decimal sign": (TABLE | {"decimal": ";"}, 'decimal must be "." or ","'),

@@ -275,7 +275,7 @@ def test_broken_bytes_are_replaced_and_counted(load):
     assert load(content, window="1h", encoding="cp1252")["lines"]["content"][1] == "café ÿ"
 
 
-@pytest.mark.parametrize("coding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("coding", ["utf-16", "utf-32", "utf-8-sig"])
 def test_marked_encodings_are_found(load, coding):
     dataset = load("2024-01-01 10:00:00 INFO é\r\n2024-01-01 10:00:01 INFO y\r\n".encode(coding), window="1h")
     assert dataset["lines"]["content"].to_list() == ["é", "y"]

@@ -90,7 +90,9 @@ def test_features_are_numbers_truth_values_and_words_of_few_values(load):
 
 def test_chosen_features_are_the_only_ones(load):
     dataset = load(
-        "a,b,c,y\n1,2,3,bad\n1,2,3,ok\n", columns={"label": "y", "features": ["b"], "identity": ["c"]}, anomaly=["bad"]
+        "a,b,c,y\n1,2,3,bad\n1,2,3,ok\n",
+        columns={"label": "y", "features": ["b", "b"], "identity": ["c"]},
+        anomaly=["bad"],
     )
     meaning = dataset.roles["rows"]
     assert (meaning.features, meaning.identity) == (("b",), ("c",))
@@ -374,6 +376,7 @@ BROKEN = {
     "white space only": (b"\xef\xbb\xbf\r\n \n", {}, DataError, "must hold data, found an empty file"),
     "a header only": ("a,y\n", {}, SchemaError, "must hold rows, found a header only"),
     "blank rows only": ("a,y\n,\n,\n", {}, SchemaError, "must hold rows, found a header only"),
+    "notes only": (b"#separator \\x09\n#close\t2024\n", {}, SchemaError, "must hold rows, found none"),
     "no UTF-8": ("a,y\n1,é\n".encode("latin-1"), {}, SchemaError, "found byte 0xe9 at position 6 (line 2)"),
     "another encoding": (
         "a,y\n1,é\n".encode(),
@@ -439,6 +442,7 @@ DAMAGED = {
     "f.json": (b'[{"a": 1},\n{"a": ]', SchemaError, "found line 2 broken"),
     "h.jsonl": (b'{"a": 1}\n{"a": NaN}\n', SchemaError, "with one object a line, found line 2 broken"),
     "g.json": (b"[1, [2]]", SchemaError, "must be JSON"),
+    "k.json": (b"[" + b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b"]", SchemaError, "must be JSON"),
     "j.json": (b'[{"a": {"b": 1}, "a.b": 2}]', SchemaError, "found keys within 'a' that clash"),
     "h.json": (b"[]", SchemaError, "must"),
     "i.json": (b"[{}]", SchemaError, "must hold rows"),

@@ -34,7 +34,7 @@ def parse(entry: OwnEntry, path: Path, data: bytes) -> pl.DataFrame:
 
     Raises:
         CatalogError: if the entry names another number of columns.
-        SchemaError: if a row has too many fields or a quote is not closed.
+        SchemaError: if there is no row, a row has too many fields or a quote is not closed.
     """
     data = _without_notes(data, named=bool(entry.names))
     delimiter = entry.delimiter or _sniffed(data, path)
@@ -115,6 +115,8 @@ def _slow_csv(entry: OwnEntry, path: Path, data: bytes, delimiter: str) -> pl.Da
         problem = f"{path} must be CSV, found the row from line {good + 1} broken ({error}): close its quotes"
         other = f", or correct delimiter = {entry.delimiter!r} in the entry" if entry.delimiter else ""
         raise SchemaError(problem + other) from None
+    if not rows:
+        raise SchemaError(f"{path} must hold rows, found none: add the data")
     missing = {"", *entry.nulls}
     filled = [[None if cell in missing else cell for cell in row] + [None] * (len(rows[0]) - len(row)) for row in rows]
     first = [f"column_{i}" for i in range(1, len(rows[0]) + 1)] if entry.names else _unique(rows[0])

@@ -170,7 +170,7 @@ KEYS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], Any]]] = MappingProxyT
         "delimiter": (_ALL, values.character),
         "decimal": (_TABLES, values.decimal),
         "nulls": (_ALL, values.texts),
-        "names": (("table", "events"), values.texts),
+        "names": (("table", "events"), values.names),
         "window": (_ROWS, values.window),
         "window_lines": (_ROWS, values.count),
         "labels": (_ROWS, values.label_file),

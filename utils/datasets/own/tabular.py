@@ -68,7 +68,7 @@ def _one(entry: OwnEntry, path: Path) -> tuple[Form, pl.DataFrame]:
     ending = Path(paths.plain_name(path)).suffix.lower()
     if ending in (".parquet", ".pq"):
         raise SchemaError(f"{path} must be a parquet file as its ending says, found other bytes: rename or replace it")
-    if b"\x00" in data[: delimited.SNIFFED_BYTES] and not entry.encoding and not data.startswith(text.UTF16):
+    if b"\x00" in data[: delimited.SNIFFED_BYTES] and not entry.encoding and not data.startswith(tuple(text.MARKS)):
         raise SchemaError(f"{path} must be text, found zero bytes: export it as CSV, parquet or JSON lines")
     utf8 = text.exact(entry, path, data)
     if ending in (".json", ".jsonl", ".ndjson"):
@@ -100,7 +100,7 @@ def _broken_json(data: bytes, lines: bool) -> str:
     for number, piece in enumerate(pieces, start=1):
         try:
             value = json.loads(piece, parse_constant=_no_json) if piece.strip() else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             where = number if lines else getattr(error, "lineno", 1)
             return f" with one object a line, found line {where} broken" if lines else f", found line {where} broken"
         if lines and not isinstance(value, dict):

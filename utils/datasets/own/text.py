@@ -29,7 +29,15 @@ FOREIGN: Mapping[bytes, str] = MappingProxyType(
         b"\x89HDF": "an HDF5 file: export the table as CSV or parquet",
     }
 )
-UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MARKS: Mapping[bytes, str] = MappingProxyType(
+    {
+        codecs.BOM_UTF32_LE: "utf-32",
+        codecs.BOM_UTF32_BE: "utf-32",
+        codecs.BOM_UTF16_LE: "utf-16",
+        codecs.BOM_UTF16_BE: "utf-16",
+    }
+)
+"""Encodings by the mark at the start of a file; the mark of UTF-32 begins like that of UTF-16, so it comes first."""
 
 
 def content(path: Path) -> bytes:
@@ -105,7 +113,7 @@ def _bytes(text: str, data: bytes | None, encoding: str) -> bytes:
 
 
 def _marked(data: bytes) -> str:
-    return "utf-16" if data.startswith(UTF16) else "utf-8-sig"
+    return next((encoding for mark, encoding in MARKS.items() if data.startswith(mark)), "utf-8-sig")
 
 
 def _unpacked(path: Path, data: bytes) -> bytes:

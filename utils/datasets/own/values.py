@@ -40,10 +40,18 @@ def text(value: object) -> str:
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """Require a list of texts."""
+    """Require a list of texts; each is kept once."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("a list of texts")
-    return tuple(value)
+    return tuple(dict.fromkeys(value))
+
+
+def names(value: object) -> tuple[str, ...]:
+    """Require the names of columns, each of its own."""
+    found = texts(value)
+    if not all(name.strip() for name in found) or [*found] != value:
+        raise ValueError("a list of texts that are not empty, each once")
+    return found
 
 
 def paths(value: object) -> tuple[str, ...]:
