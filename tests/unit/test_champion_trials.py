@@ -153,3 +153,13 @@ def test_a_champion_of_payloads_reads_the_payloads_themselves():
     assert "payload." in decided["reasons"][0][0]
     with pytest.raises(SchemaError, match="payload"):
         champion.predict([{"text": "hello"}])
+
+
+def test_a_champion_of_a_rare_class_is_explained_without_refits():
+    frame, roles = rows(n=120)
+    few = frame.filter("is_anomaly").group_by("split", maintain_order=True).head(2).select(frame.columns)
+    rare = pl.concat([frame.filter(~pl.col("is_anomaly")), few])
+    trials = champion_trials.run({"rare": small_data.dataset({"rows": rare}, {"rows": roles}, name="rare")}, BUDGET)
+    told = explained(trials.by_table["rare", "rows"], refits=8, seed=0)
+    assert told.stability is None
+    assert "false alarms" in told.summary

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from sklearn.pipeline import Pipeline
 
 from utils import settings
 from utils.classifiers.champion_trials import Trial
@@ -29,7 +30,8 @@ class Explained:
     Attributes:
         found: Shapley values of a sample of test rows, the examples among them.
         importance: mean absolute value of each column with its interval.
-        stability: importances of refits on resampled training rows; ``None`` where none was asked for.
+        stability: importances of refits on resampled training rows; ``None`` where none was asked for, or a class is so
+            rare that a resample had none of it.
         places: rows of ``found`` by outcome: the surest true alarm, false alarm and miss, as far as there are any.
         mistakes: false alarms and misses with reasons and nearest training rows.
         totals: how many mistakes there are.
@@ -82,20 +84,25 @@ def explained(trial: Trial, *, refits: int = 0, most: int = 10, seed: int = sett
     )
 
 
-def _stability(trial: Trial, numbers: Ints, refits: int, seed: int) -> Stability:
-    """Refit on resampled rows, not too many."""
+class _OneClassError(Exception):
+    """A resample holds one class only."""
+
+
+def _stability(trial: Trial, numbers: Ints, refits: int, seed: int) -> Stability | None:
+    """Refit on resampled rows, not too many; nothing where a resample has one class only."""
     rows = drawn(trial.train, REFITTED, seed)
     train = trial.train[rows]
     groups = train[trial.roles.group] if trial.roles.group else None
-    return stability(
-        lambda places: trial.refitted(rows[places]),
-        len(rows),
-        trial.test[numbers],
-        train,
-        refits=refits,
-        groups=groups,
-        seed=seed,
-    )
+
+    def refitted(places: Ints) -> Pipeline:
+        if len(np.unique(trial.chosen_on.y[rows[places]])) < 2:
+            raise _OneClassError
+        return trial.refitted(rows[places])
+
+    try:
+        return stability(refitted, len(rows), trial.test[numbers], train, refits=refits, groups=groups, seed=seed)
+    except _OneClassError:
+        return None
 
 
 def _by(trial: Trial) -> list[str]:
