@@ -200,7 +200,23 @@ def test_a_text_in_place_of_a_path_is_refused():
     refused(lambda: scan("\n".join(raw(99)), SessionRule(session=REQUEST)), "must be the path", error=DataError)
 
 
-@pytest.mark.parametrize("lines", [[1, 2], pl.Series([1]), pl.DataFrame({"a": ["x"], "b": ["y"]}), pl.DataFrame()])
+@pytest.mark.parametrize("numbers", [["x"] * 4, [7, 7, 8, 8], [1, None, 2, 3]])
+def test_numbers_that_do_not_tell_lines_apart_are_not_taken(numbers):
+    parsed = pl.DataFrame({"content": ["a", "b", "a", "c"], "LineId": numbers})
+    scanned = scan(parsed, SessionRule(window_lines=2))
+    assert scanned.rows["lines"].to_list() == [[1, 2], [3, 4]]
+    assert scanned.n_outside == 0
+    apart = parsed.with_columns(LineId=pl.Series([9, 8, 7, 6]))
+    assert scan(apart, SessionRule(window_lines=4)).rows["lines"].to_list() == [[9, 8, 7, 6]]
+
+
+def test_messages_that_are_no_texts_are_refused():
+    refused(lambda: scan(pl.DataFrame({"content": [["a"]]}), SessionRule(window_lines=2)), "'content' must hold texts")
+
+
+@pytest.mark.parametrize(
+    "lines", [["half of a sign \ud800"], [1, 2], pl.Series([1]), pl.DataFrame({"a": ["x"], "b": ["y"]}), pl.DataFrame()]
+)
 def test_what_is_no_text_is_refused(lines):
     refused(lambda: scan(lines, SessionRule(window_lines=2)), "text")
 

@@ -248,7 +248,7 @@ class TestDetector:
         with pytest.raises(DataError):
             PayloadDetector().fit(["a", "b"], [True])
 
-    @pytest.mark.parametrize("texts", [pl.Series([1, 2]), [1, 2], pl.DataFrame({"a": ["x"], "b": ["y"]})])
+    @pytest.mark.parametrize("texts", [pl.Series([1, 2]), [1, 2], ["\ud800"], pl.DataFrame({"a": ["x"], "b": ["y"]})])
     def test_what_is_no_text_is_refused(self, detector, texts):
         with pytest.raises(SchemaError, match="text"):
             detector.score_samples(texts)

@@ -32,6 +32,7 @@ Progress = Callable[[int], object]
 
 SESSION, LINE, TEXT, TIME = "session", "line", "text", "time"
 CONTENT = ("content", "Content")
+NUMBERS = ("line_id", "LineId")
 TIMES = ("time", "timestamp")
 CHUNK_BYTES = 1 << 24
 MARKS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
@@ -337,12 +338,12 @@ def _of_parsed(frame: pl.DataFrame, rule: SessionRule) -> pl.DataFrame:
     """Lines that were taken apart already: the message, and the columns that name the session.
 
     Raises:
-        SchemaError: if there is no column that names the session as the rule says.
+        SchemaError: if there is no column that names the session as the rule says, or messages are no texts.
     """
-    content = next(name for name in CONTENT if name in frame.columns)
-    number = next((name for name in ("line_id", "LineId") if name in frame.columns), None)
-    lines = frame[number].cast(pl.Int64) if number else pl.Series(np.arange(1, frame.height + 1))
-    chosen = [lines.alias(LINE), frame[content].cast(pl.String).fill_null("").alias("content")]
+    content = frame[next(name for name in CONTENT if name in frame.columns)]
+    if content.dtype.is_nested() or content.dtype in (pl.Object, pl.Binary):
+        raise SchemaError(f"column {content.name!r} must hold texts, found {content.dtype}: give the message of a line")
+    chosen = [_line_numbers(frame), content.cast(pl.String).fill_null("").alias("content")]
     if rule.session is not None:
         chosen.append(chosen[1].alias("search"))
     elif not rule.window_lines:
@@ -352,6 +353,14 @@ def _of_parsed(frame: pl.DataFrame, rule: SessionRule) -> pl.DataFrame:
             raise SchemaError(f"parsed lines need a column {wanted[0]!r}, found {', '.join(frame.columns)}: add it")
         chosen.append(frame[name].alias(TIME if rule.window else SESSION))
     return pl.DataFrame(chosen)
+
+
+def _line_numbers(frame: pl.DataFrame) -> pl.Series:
+    """Numbers of parsed lines: those given where they are whole and tell the lines apart, else from 1 on."""
+    given = next((frame[name] for name in NUMBERS if name in frame.columns), pl.Series(dtype=pl.Null))
+    if given.dtype.is_integer() and not given.null_count() and given.n_unique() == frame.height:
+        return given.cast(pl.Int64).alias(LINE)
+    return pl.Series(LINE, np.arange(1, frame.height + 1))
 
 
 def _texts(lines: Lines) -> pl.Series:
@@ -368,7 +377,7 @@ def _texts(lines: Lines) -> pl.Series:
         lines = lines[texts[0]]
     try:
         series = lines if isinstance(lines, pl.Series) else pl.Series(list(cast(Any, lines)), dtype=pl.String)
-    except (TypeError, pl.exceptions.PolarsError):
+    except (TypeError, UnicodeEncodeError, pl.exceptions.PolarsError):
         raise SchemaError("lines must be texts, found other values: convert them with str first") from None
     if series.dtype not in (pl.String, pl.Null):
         raise SchemaError(f"lines must be texts, found {series.dtype}: take the column with the text")

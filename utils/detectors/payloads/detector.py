@@ -254,7 +254,7 @@ def _column(texts: Texts) -> pl.Series:
         texts = texts[named[0]]
     try:
         column = texts if isinstance(texts, pl.Series) else pl.Series("text", list(texts), dtype=pl.String)
-    except TypeError as error:
+    except (TypeError, UnicodeEncodeError) as error:
         raise SchemaError(f"texts must be text, found {error}: cast them") from error
     if not (is_text(column.dtype) or isinstance(column.dtype, pl.Null)):
         raise SchemaError(f"texts must be text, found {column.dtype}: cast them")
