@@ -121,6 +121,16 @@ def test_a_few_odd_times_are_missing_and_counted():
     assert [(defect.rows, "'broken'" in defect.what) for defect in read.defects] == [(1, True)]
 
 
+@pytest.mark.parametrize("odd", [datetime(1, 1, 1), datetime(9999, 12, 31)])
+def test_the_ends_of_the_calendar_are_no_times(odd):
+    usual = [datetime(2024, 1, 1)] * 20
+    written = ["01.01.2024"] * 20
+    for values in ([*usual, odd], [*written, f"31.12.{odd.year:04d}"]):
+        read = parse(values)
+        assert read.values.to_list() == [*usual, None]
+        assert [defect.rows for defect in read.defects] == [1]
+
+
 def test_a_year_that_is_not_written_goes_on_over_new_year():
     written = [
         "Dec 30 23:59:59",

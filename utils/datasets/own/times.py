@@ -123,18 +123,26 @@ def parse(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None
             f"data set {entry.name!r}: {key} must hold times, found no value: correct the entry or the file"
         )
     if values.dtype.is_temporal():
-        return Times(_temporal(entry, key, values), ())
+        return _temporal(entry, key, values)
     if values.dtype == pl.String and (entry.time_format or _guess_number(values)) not in EPOCH:
         return _text(entry, key, values, chains)
     return _number(entry, key, values)
 
 
-def _temporal(entry: OwnEntry, key: str, values: pl.Series) -> pl.Series:
+def _temporal(entry: OwnEntry, key: str, values: pl.Series) -> Times:
     if not isinstance(values.dtype, pl.Datetime | pl.Date):
         raise entry.wrong(key, f"must hold dates or times of day with a date, found {values.dtype}: convert it")
     zone = values.dtype.time_zone if isinstance(values.dtype, pl.Datetime) else None
     universal = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else values
-    return universal.cast(pl.Datetime("us"))
+    moments = _plausible(universal.cast(pl.Datetime("us")))
+    what = f"times in {key} outside the years {PLAUSIBLE_YEARS[0]} to {PLAUSIBLE_YEARS[1]}"
+    lost = moments.null_count() - values.null_count()
+    return Times(moments, (Defect(what, lost, "taken as missing"),) if lost else ())
+
+
+def _plausible(moments: pl.Series) -> pl.Series:
+    """Times of years that make sense; others, such as the first and the last day of a calendar, are null."""
+    return moments.set(~moments.dt.year().is_between(*PLAUSIBLE_YEARS).fill_null(True), None)
 
 
 # ---- numbers
@@ -177,7 +185,7 @@ def _text(entry: OwnEntry, key: str, values: pl.Series, chains: pl.Series | None
     known = values.str.strip_chars().str.replace_all(r"\s+", " ")
     written = entry.time_format or _guessed(entry, key, known.drop_nulls())
     try:
-        parsed = _parsed(known, written)
+        parsed = _plausible(_parsed(known, written))
     except PolarsError as error:
         problem = f"must be a format of times, found {written!r} ({str(error).partition(chr(10))[0]}): complete it"
         raise entry.wrong("time_format", problem) from None
@@ -256,8 +264,7 @@ def _best(texts: pl.Series, formats: Sequence[str]) -> list[str]:
 
 def _fit(parsed: pl.Series) -> float:
     """Share of values that a format parses, to a year that makes sense."""
-    plausible = parsed.dt.year().is_between(*PLAUSIBLE_YEARS)
-    return int(plausible.sum()) / max(parsed.len(), 1)
+    return _plausible(parsed).count() / max(parsed.len(), 1)
 
 
 def _unread(entry: OwnEntry, key: str, values: pl.Series, broken: pl.Series) -> tuple[Defect, ...]:
