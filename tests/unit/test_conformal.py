@@ -257,3 +257,8 @@ def test_counts_and_importances_differ_in_the_interval_only():
 def test_what_cannot_be_used_is_refused_in_a_sentence(action, message):
     with pytest.raises(DataError, match=message):
         action()
+
+
+def test_texts_are_no_p_values():
+    with pytest.raises(DataError, match="p-values must be a table of numbers, found other values"):
+        combine([["a", "b"], ["c", "d"]])

@@ -430,3 +430,9 @@ def test_a_quiet_profile_without_expected_scores_leaves_out_rows_with_an_alarm()
     alarms = np.array([0, 0, told.sum(), (~told).sum()])
     counted = quiet.count(frame, scores, told).cells
     assert counted.tolist() == [*bare.count(frame.filter(~told)).cells, *alarms]
+
+
+def test_integers_wider_than_those_of_numpy_are_numbers():
+    values = pl.Series("wide", [*range(99), None]).cast(pl.Int128)
+    found, plain = (column_of("wide", one) for one in (values, values.cast(pl.Int64)))
+    assert found.to_dict() == plain.to_dict()

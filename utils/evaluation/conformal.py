@@ -357,7 +357,10 @@ def _alarms(flagged: Bools, anomalous: Bools, weight: Weights | None, level: flo
 def _table(values: Values, what: str) -> Floats:
     """Check a table of one row a row and one column a detector."""
     plain = values.to_numpy() if isinstance(values, pl.DataFrame) else values
-    table = np.asarray(plain, dtype=np.float64)
+    try:
+        table = np.asarray(plain, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} must be a table of numbers, found other values: convert the columns") from None
     if table.ndim != 2 or not table.shape[1]:
         raise DataError(f"{what} must be a table, rows x detectors, found the shape {table.shape}: stack the columns")
     if np.isnan(table).any():

@@ -37,6 +37,8 @@ MARGIN = 1e-3
 
 MISSING, OTHER = "missing", "another name"
 DIGITS = 6
+WIDE = (pl.Int128, pl.UInt128)
+"""Integers that numpy does not have."""
 
 
 class Column(Protocol):
@@ -237,7 +239,7 @@ def floats(values: pl.Series) -> Floats:
         values = values.dt.total_microseconds() / 1e6
     if values.dtype.is_nested():
         return np.full(len(values), np.nan)
-    if values.dtype.is_integer() or values.dtype.is_float():
+    if values.dtype.is_float() or (values.dtype.is_integer() and values.dtype not in WIDE):
         return values.to_numpy().astype(np.float64, copy=False)
     return np.asarray(values.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy())
 
