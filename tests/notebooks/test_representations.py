@@ -27,14 +27,14 @@ anomaly = ["true"]
 
 @pytest.fixture
 def own(lab):
-    """A labelled table, and one with so few rows of a class that splits cannot be repeated."""
+    """A labelled table, and before it one with so few rows of a class that splits cannot be repeated."""
     (lab.data_dir / "own").mkdir(exist_ok=True)
     for name, rows in (("doors", 400), ("few", 60)):
         frame, far = measured(rows, 2)
         frame.with_columns(wrong=far).write_csv(lab.data_dir / "own" / f"{name}.csv")
     with lab.catalog_file.open("a", encoding="utf-8") as catalogue:
         catalogue.write(ENTRIES)
-    return ["doors", "few"]
+    return ["few", "doors"]
 
 
 def test_own_tables_give_the_same_numbers_in_every_process(own, store, lab):
