@@ -98,9 +98,9 @@ def _listening(options: Options) -> socket.socket:
     try:
         made.bind((options.host, options.port))
         made.listen(BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a host name that no name server could be asked for is a UnicodeError
         made.close()
-        reason = error.strerror or str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         place = f"{options.host}:{options.port}"
         raise SettingsError(f"{place} cannot be listened on ({reason}): name another --host or --port") from None
     return made

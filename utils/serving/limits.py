@@ -33,6 +33,9 @@ GOOD_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 DISCARDED = 64_000_000
 """Bytes of a body that is too large that are read and thrown away, so that the client reads the answer."""
 
+MOST_DIGITS = 20
+"""Digits of a declared length that are looked at: more of them are too large in any case."""
+
 CLIENT_GONE = 499
 
 
@@ -197,11 +200,11 @@ def check_json(headers: Mapping[str, str]) -> None:
     if given == JSON and "content-encoding" not in headers:
         return
     kind, _, parameters = given.partition(";")
-    kind, charset = kind.strip().lower(), parameters.strip().lower().removeprefix("charset=").strip('"')
+    kind = kind.strip().lower()
     if kind != JSON and not (kind.startswith("application/") and kind.endswith("+json")):
         found = kind[:60] or "none"
         raise Refused(415, "not_json", f"the content type must be {JSON}, found {found}: send JSON", "Content-Type")
-    if charset not in ("", "utf-8", "utf8"):
+    if (charset := _charset(parameters)) not in ("", "utf-8", "utf8"):
         raise Refused(
             415, "not_json", f"JSON must be in UTF-8, found {charset[:40]}: write it in UTF-8", "Content-Type"
         )
@@ -209,6 +212,12 @@ def check_json(headers: Mapping[str, str]) -> None:
     if coding != "identity":
         said = f"the body must not be compressed, found {coding[:40]}: send it as it is"
         raise Refused(415, "not_json", said, "Content-Encoding")
+
+
+def _charset(parameters: str) -> str:
+    """The charset among the parameters of a content type, in lower case; empty if none names it."""
+    pairs = (parameter.partition("=") for parameter in parameters.lower().split(";"))
+    return next((value.strip().strip('"') for name, _, value in pairs if name.strip() == "charset"), "")
 
 
 async def body_of(headers: Mapping[str, str], receive: Receive, most: int, seconds: float) -> bytes:
@@ -219,7 +228,7 @@ async def body_of(headers: Mapping[str, str], receive: Receive, most: int, secon
         ClientDisconnect: if the client goes away.
     """
     declared = headers.get("content-length", "")
-    size = int(declared) if declared.isdigit() else 0
+    size = int(declared[:MOST_DIGITS]) if declared.isdecimal() else 0
     if size > DISCARDED:
         raise _too_large(most)
     try:

@@ -1,5 +1,6 @@
 """How the service runs: where it listens, what it serves, and its limits."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,8 +51,9 @@ class Options:
         if not 0 <= self.port <= MOST_PORT:
             raise SettingsError(f"the port must be in 0..{MOST_PORT}, found {self.port}: name another one")
         for name in ("most_bytes", "most_rows", "seconds", "watch_seconds", "most_waiting", "threads"):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f"{name} must be above 0, found {getattr(self, name)}: give a larger number")
+            if not 0 < getattr(self, name) < math.inf:
+                found = getattr(self, name)
+                raise SettingsError(f"{name} must be above 0 and finite, found {found}: give another number")
         if self.key and len(self.key) < LEAST_KEY:
             found = f"found {len(self.key)}"
             raise SettingsError(f"an API key must have {LEAST_KEY} or more characters, {found}: choose a longer one")
