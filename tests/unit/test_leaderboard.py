@@ -213,6 +213,11 @@ def test_a_champion_stands_at_the_threshold_that_its_registered_version_carries(
     assert (tuned["leader"], tuned["real"]) == ("tuned", True)
 
 
+def test_a_run_that_says_the_rule_of_its_champion_is_believed():
+    said = run("net", "tuning", tables=POINTS, metrics=TUNING_METRICS, rule="new kinds")
+    assert best(leaderboard.build(snapshot(said)), stages.LABELLED)["f1"] == 0.95
+
+
 def test_a_retrained_model_stands_on_the_board_where_it_holds_the_title():
     retrained = run("net", "retraining", tables={"flows_operating_points": POINTS["flows_operating_points"][:1]})
     retrained["metrics"] = {"flows_best_F1_f1": 0.90}

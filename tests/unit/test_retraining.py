@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit import small_data
 from utils import audit, retraining
 from utils.datasets.contract import Defect, Roles
+from utils.detectors.payloads import MarkReader
 from utils.errors import DataError, SettingsError
 from utils.features import tables
 from utils.retraining import __main__ as command
@@ -113,6 +114,18 @@ def test_columns_that_are_gone_or_of_another_type_close_the_gate_of_the_schema(f
     assert closed.value.gate == "schema"
     assert f"must have what the champion of shop reads, found {found}" in str(closed.value)
     assert str(closed.value).endswith("or accept the new columns with --allow-schema-change")
+
+
+def test_a_champion_that_makes_its_columns_of_texts_needs_the_texts():
+    class Marked(Holder):
+        reader_ = MarkReader("payload")
+
+        def predict(self, rows):
+            return rows["payload"].is_not_null().to_numpy()
+
+    gates.check_schema("shop", Marked(), pl.DataFrame({"payload": ["a"], "other": [1]}))
+    with pytest.raises(GateClosed, match="no column 'payload'"):
+        gates.check_schema("shop", Marked(), pl.DataFrame({"other": [1]}))
 
 
 def test_the_gate_of_the_schema_says_why_a_column_was_left_out():

@@ -9,7 +9,7 @@ attack standing in one fold as a whole.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,10 +19,10 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from utils import compute, settings
-from utils.classifiers import candidates
+from utils.classifiers import candidates, payload_marks
 from utils.classifiers.adapters import sampled_rows
 from utils.classifiers.candidates import Candidate
-from utils.classifiers.champion import Champion
+from utils.classifiers.champion import Champion, Reader
 from utils.classifiers.operating_points import (
     OperatingPoints,
     Side,
@@ -36,6 +36,7 @@ from utils.classifiers.tuning.targets import target
 from utils.compute.threads import limited
 from utils.datasets.contract import Dataset, Roles
 from utils.detectors.judging import Report, detectable, label_of, labelled_tables
+from utils.detectors.payloads import MarkReader
 from utils.errors import DataError
 from utils.evaluation import inputs, metrics
 from utils.evaluation.inputs import Bools, Ints
@@ -83,7 +84,8 @@ class Trial:
     Attributes:
         candidate: what was fitted, and why.
         champion: pipeline and threshold as one.
-        rule: how that threshold was chosen: :data:`RULE` or :data:`NEW_KINDS`.
+        rule: how that threshold was chosen: :data:`RULE`, :data:`NEW_KINDS` or
+            :data:`utils.classifiers.payload_marks.LOOK_ALIKES`.
         train: rows that were learned from, all columns of the table.
         test: rows that judge.
         roles: what the columns mean.
@@ -193,7 +195,7 @@ def run(
         threads: threads of a fit.
         report: told the name of each table before its candidate is fitted.
     """
-    jobs = [(*of_table, budget, seed, threads) for of_table in labelled_tables(processed)]
+    jobs = [(*of_table, budget, seed, threads) for of_table in _tables(processed, data or {}, budget, seed)]
     tell = compute.teller(report, [" ".join(job[0]) for job in jobs])
     found, notes = {}, {}
     for (table, *_), trial in zip(jobs, compute.each(_judged_or_why, jobs, progress=tell), strict=True):
@@ -201,7 +203,7 @@ def run(
             notes[table] = trial
         else:
             found[table] = trial
-            trial.champion.reading(tables.reader(data[table[0]], table[1]) if data else None)
+            trial.champion.reading(_reader(data[table[0]], table[1]) if data else None)
     return Trials(found, notes)
 
 
@@ -215,7 +217,7 @@ def judged(
     """
     rows = split.train[sampled_rows(frame[label_of(roles)].gather(split.train), budget.rows, seed)]
     train, test = frame[rows], frame[split.test]
-    candidate, columns = candidates.of(table[0], binary=True), detectable(train, roles)
+    candidate, columns = _candidate(table, roles), detectable(train, roles)
     began = time.process_time()
     with limited(threads):
         pipeline = candidate.pipeline(columns, seed=seed, threads=threads)
@@ -223,15 +225,46 @@ def judged(
         known = target(chosen_on.y, weight=chosen_on.weight)
         fitted = fitted_to(clone(pipeline), train, known)
         rules = standard_rules() | _for_new_kinds(pipeline, train, roles, chosen_on, seed)
+        rules |= payload_marks.threshold(train, chosen_on.scores)
     seconds = time.process_time() - began
     found_on = side_of(fitted, test, test[label_of(roles)], **_meaning(test, roles, roles.group is not None))
     points = operating_points(
         chosen_on, found_on, rules=rules, unit=roles.unit, resamples=budget.bootstrap // 4, seed=seed
     )
-    rule = NEW_KINDS if table[0] in NEW_KINDS_EXPECTED and NEW_KINDS in rules else RULE
+    rule = _rule(table, rules)
     learned = (train, chosen_on.y, chosen_on.weight, chosen_on.scores)
     champion = Champion.of_fitted(fitted, points.thresholds[rule], *learned)
     return Trial(candidate, champion, rule, train, test, roles, chosen_on, found_on, points, seconds)
+
+
+def _tables(
+    processed: Mapping[str, Dataset], data: Mapping[str, Dataset], budget: Budget, seed: int
+) -> Iterator[tuple[Table, pl.DataFrame, Roles, Split]]:
+    """The labelled tables; that of payloads has marks of attacks in place of traits of one list."""
+    for table, frame, roles, split in labelled_tables(processed):
+        dataset = data.get(table[0])
+        if dataset is not None and payload_marks.applies(dataset, table[1]):
+            yield table, *payload_marks.of_payloads(dataset, budget.rows, seed=seed)
+        else:
+            yield table, frame, roles, split
+
+
+def _reader(dataset: Dataset, table: str) -> Reader | None:
+    """What makes the columns that a champion reads from raw records."""
+    return MarkReader() if payload_marks.applies(dataset, table) else tables.reader(dataset, table)
+
+
+def _candidate(table: Table, roles: Roles) -> Candidate:
+    return (
+        payload_marks.CANDIDATE if payload_marks.LOOK_ALIKE in roles.withheld else candidates.of(table[0], binary=True)
+    )
+
+
+def _rule(table: Table, rules: Mapping[str, Threshold]) -> str:
+    """The rule whose threshold the champion of a table carries."""
+    if payload_marks.LOOK_ALIKES in rules:
+        return payload_marks.LOOK_ALIKES
+    return NEW_KINDS if table[0] in NEW_KINDS_EXPECTED and NEW_KINDS in rules else RULE
 
 
 def _judged_or_why(

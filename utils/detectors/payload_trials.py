@@ -7,10 +7,10 @@ import polars as pl
 
 from utils import settings
 from utils.datasets.contract import NORMAL, Dataset
-from utils.detectors.payloads import PayloadDetector, alarm_threshold, held_out_scores, training_set
+from utils.detectors.payloads import PayloadDetector, alarm_threshold, has_payloads, held_out_scores, training_set
+from utils.detectors.payloads.training import SMALL
 from utils.evaluation.intervals import wilson
 from utils.evaluation.thresholds import AlarmRate
-from utils.features import tables
 
 RATE = 0.05
 UNSEEN, LOOK_ALIKES, TEST = "held-out forms and kinds", "benign look-alikes of held-out kinds", "published test part"
@@ -61,11 +61,10 @@ def run(data: Mapping[str, Dataset], *, seed: int = settings.SEED, small: bool =
     Returns:
         What was reached; ``None`` if there is no such data set.
     """
-    dataset = next((each for each in data.values() if _has_payloads(each)), None)
+    dataset = next((each for each in data.values() if has_payloads(each)), None)
     if dataset is None:
         return None
-    sizes = {"variety": 4_000, "traffic": 3_000} if small else {}
-    given = training_set(dataset, seed, **sizes)
+    given = training_set(dataset, seed, **(SMALL if small else {}))
     scores = held_out_scores(PayloadDetector(seed=seed), given, seed=seed)
     threshold = alarm_threshold(scores, given, RATE)
     detector = PayloadDetector(seed=seed).fit(given.texts, given.families, given.weight)
@@ -78,14 +77,6 @@ def run(data: Mapping[str, Dataset], *, seed: int = settings.SEED, small: bool =
         kinds = test[dataset.roles["payloads"].anomaly_type or "anomaly_type"]
         parts.append(_shares(kinds, pl.Series(threshold.predict(detector.score_samples(test["payload"]))), TEST))
     return PayloadTrials(pl.concat(parts), detector, threshold, given.note)
-
-
-def _has_payloads(dataset: Dataset) -> bool:
-    if "payloads" not in dataset.frames:
-        return False
-    frame, roles = dataset["payloads"], dataset.roles["payloads"]
-    wanted = {"payload", "split"} <= set(frame.columns)
-    return wanted and bool(roles.label and roles.anomaly_type and tables.texts_of(frame, roles))
 
 
 def _shares(families: pl.Series, called: pl.Series, judged_by: str) -> pl.DataFrame:

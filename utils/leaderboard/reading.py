@@ -34,6 +34,7 @@ TAGS: Mapping[str, str] = MappingProxyType(
         "data.name": "data_set",
         "data.source": "source",
         "data.digest": "digest",
+        "model.rule": "rule",
         "budget": "budget",
         "seed": "seed",
         "session": "session",

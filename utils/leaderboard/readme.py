@@ -20,8 +20,8 @@ from utils.leaderboard.board import Leaderboard
 BEGIN = "<!-- results: written by `python -m utils.leaderboard readme` from the store -->"
 END = "<!-- end of results -->"
 NOTHING = "–"
-NEW_KINDS = "by new kinds"
-"""How the threshold of a champion is said to be chosen that was chosen on kinds left out of training."""
+LEFT_OUT = {"by new kinds": "; by kinds left out", "by look-alikes": "; by look-alikes"}
+"""What is said of a threshold that was not chosen by F1, by the beginning of its description."""
 
 _ROW = re.compile(r"^\| `(?P<name>[^`]+)` \| (?P<evidence>[^|]*) \|[^|]*\|[^|]*\| (?P<found>[^|]*) \|", re.MULTILINE)
 _FOUND = re.compile(r"\d+ high, \d+ open(?:: (?P<words>.*))?")
@@ -149,7 +149,8 @@ def labelled_cell(reached: Mapping[str, Row]) -> str:
     row = reached.get(stages.LABELLED)
     if row is not None:
         alarms = "" if row["alarms"] is None else f", {row['alarms']:.0f} false alarms in 1,000"
-        return f"{_value(row, 'f1')}{alarms}{'; by kinds left out' * str(row['threshold']).startswith(NEW_KINDS)}"
+        chosen = (said for rule, said in LEFT_OUT.items() if str(row["threshold"]).startswith(rule))
+        return f"{_value(row, 'f1')}{alarms}{next(chosen, '')}"
     row = reached.get(stages.SEQUENCES_LABELLED)
     return NOTHING if row is None else f"{_value(row, 'f1')} {row['method']}, {row['protocol']}"
 

@@ -230,12 +230,14 @@ def _champions(recorded: Recorded) -> Iterable[Standing]:
 
 
 def champion_rule(recorded: Recorded, points: Mapping[str, Mapping[str, Any]]) -> str:
-    """Name the operating point that the champion carries: the one whose F1 its registered version has.
+    """Name the operating point that the champion carries: as the run says, or the one whose F1 its version has.
 
     Args:
         recorded: the run.
         points: rows of the table of operating points by the rule that chose them.
     """
+    if (said := str(recorded.run.get("rule") or "")) in points:
+        return said
     made = recorded.store.f1_of_versions.get(str(recorded.run["data_set"]), ())
     own_first = sorted(made, key=lambda version: version[0] != recorded.run["run"])
     for _, text in own_first:
@@ -476,7 +478,9 @@ def _second(pair: tuple[str, float]) -> float:
     return pair[1]
 
 
-POINTS: Mapping[str, str] = MappingProxyType({DEFAULT_POINT: "best_F1", "new kinds": "new_kinds"})
+POINTS: Mapping[str, str] = MappingProxyType(
+    {DEFAULT_POINT: "best_F1", "new kinds": "new_kinds", "look-alikes": "look-alikes"}
+)
 """Operating points that a champion may carry, and what their metrics are called."""
 
 _DETECTOR = re.compile(r"_[A-Z]\w+_roc_auc$")

@@ -127,7 +127,7 @@ def check_schema(
     Raises:
         GateClosed: if a column that it reads is missing or has changed its type; all of them are named.
     """
-    expected = expected_types(holder)
+    expected = _readable_types(holder, frame)
     broken = schema_breaks(expected, frame)
     if broken:
         shown = "; ".join([*broken, *_left_out(set(expected) - set(frame.columns), defects)])
@@ -143,6 +143,14 @@ def expected_types(holder: Any) -> dict[str, str]:  # noqa: ANN401 (any model th
     if hasattr(holder, "input_schema_"):
         return dict(holder.input_schema_.select("column", "type").iter_rows())
     return {EVENTS: "List"}
+
+
+def _readable_types(holder: Any, frame: pl.DataFrame) -> dict[str, str]:  # noqa: ANN401 (any model that was registered)
+    """Columns that a table must have: the texts, where the champion makes of them what no table has."""
+    reader = getattr(holder, "reader_", None)
+    if reader is None or set(reader.names) & set(frame.columns):
+        return expected_types(holder)
+    return dict.fromkeys(reader.inputs, "String")
 
 
 def schema_breaks(expected: Mapping[str, str], frame: pl.DataFrame) -> list[str]:

@@ -57,6 +57,9 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "keras": ("keras", "tensorflow-cpu", "tensorflow"),
 }
 TAGS = ("data.name", "data.source", "data.origin", "data.digest", "git.commit", "notebook", "seed", "budget")
+RULE = "model.rule"
+"""Tag of a run: how the champion's threshold was chosen."""
+
 DOWNLOADED = frozenset({"cache", "mirror", "download"})
 
 
@@ -279,10 +282,11 @@ def challenge_of(
     evidence = Evidence(
         estimates=trial.estimates,
         truth=truth,
-        training=f"the training side of the table {table}",
+        training=trial.roles.notes.get(trial.roles.split or "", f"the training side of the table {table}"),
         test=f"{trial.test.height:,} rows of its test side",
         notes=(trial.candidate.why,),
     )
+    run.log_batch(tags={RULE: trial.rule})
     example = simulated_example(name, table, trial.champion, seed=seed)
     judged = trial.test, trial.found_on.y, evidence
     return challenge(

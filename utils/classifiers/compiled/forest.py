@@ -58,15 +58,25 @@ def scores_of(classifier: Any) -> tuple[Scores, bool]:  # noqa: ANN401 - any cla
     """Make what :func:`utils.evaluation.scoring.abnormality` computes with a fitted classifier of two classes.
 
     Returns:
-        The scores, and whether trees give them; else the classifier is asked itself.
+        The scores, and whether trees give them; else weights of the columns do, or the classifier is asked itself.
     """
     chances = _voted(classifier)
     if chances is not None:
         return chances, True
     forest = forest_of(classifier)
     if forest is None:
-        return partial(abnormality, classifier), False
+        return _weighed(classifier) or partial(abnormality, classifier), False
     return (forest.sums if hasattr(classifier, "decision_function") else forest.chances), True
+
+
+def _weighed(classifier: Any) -> Scores | None:  # noqa: ANN401 - any classifier
+    """The weighted sum of the columns that logistic regression decides by, without its checks."""
+    from sklearn.linear_model import LogisticRegression
+
+    if type(classifier) is not LogisticRegression:
+        return None
+    weights, begin = classifier.coef_[0], classifier.intercept_[0]
+    return lambda matrix: np.asarray(matrix @ weights + begin, dtype=np.float64)
 
 
 def forest_of(classifier: Any) -> Forest | None:  # noqa: ANN401 - any classifier

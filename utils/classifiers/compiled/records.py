@@ -16,6 +16,7 @@ from utils.classifiers.champion import HUGE, Champion
 from utils.classifiers.compiled.assembling import Assembler
 from utils.classifiers.compiled.texts import Measured, measured
 from utils.classifiers.graph_ratios import GraphRatios
+from utils.detectors.payloads import MarkReader
 from utils.errors import SettingsError
 from utils.features.flows import FlowFeatures
 from utils.features.flows.columns import Column
@@ -39,7 +40,7 @@ class RecordEncoder:
     def __init__(self, champion: Champion) -> None:
         features, reader = champion.features_, champion.reader_
         _require_known(champion)
-        self._measured: Measured | None = measured(reader) if isinstance(reader, TextReader) else None
+        self._measured: Measured | None = measured(reader) if isinstance(reader, TextReader | MarkReader) else None
         self._used = frozenset(champion.input_types_)
         numbers, nominal = features.number_names_, features.nominal_columns_
         named = [column.name for column in nominal]
@@ -93,8 +94,8 @@ def _require_known(champion: Champion) -> None:
     wanted = ""
     if type(features) not in (FlowFeatures, GraphRatios):
         wanted = f"read columns by FlowFeatures, found {type(features).__name__}"
-    elif reader is not None and not isinstance(reader, TextReader):
-        wanted = f"read records by TextReader, found {type(reader).__name__}"
+    elif not isinstance(reader, TextReader | MarkReader | None):
+        wanted = f"read records by TextReader or MarkReader, found {type(reader).__name__}"
     elif spans:
         wanted = f"read numbers and names, found stretches of time in {spans[0]!r}"
     if wanted:

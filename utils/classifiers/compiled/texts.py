@@ -1,4 +1,4 @@
-"""What is seen of the texts of one web event, as :func:`utils.features.web_events.traits` sees those of many."""
+"""What is seen of the texts of one record, as :class:`TextReader` and :class:`MarkReader` see those of many."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from utils.detectors.payloads import MarkReader, evidence
 from utils.features.tables.texts import TextReader
 from utils.features.web_events import bytewise, featuriser, lexical
 from utils.features.web_events.columns import present
@@ -15,11 +16,27 @@ Measured = Callable[[Mapping[str, Any]], dict[str, Any] | None]
 """Adds what is made of its texts to a record; nothing where the record is not ordinary."""
 
 
-def measured(reader: TextReader) -> Measured:
+def measured(reader: TextReader | MarkReader) -> Measured:
     """Make what reads one record as a reader reads frames of them.
 
     Ordinary are records with all inputs, texts as texts or missing, numbers as texts, whole numbers or missing.
     """
+    return _marked(reader) if isinstance(reader, MarkReader) else _traits_of(reader)
+
+
+def _marked(reader: MarkReader) -> Measured:
+    names, column = reader.names, reader.column
+
+    def complete(record: Mapping[str, Any]) -> dict[str, Any] | None:
+        text = record.get(column, Ellipsis)
+        if text is not None and type(text) is not str:
+            return None
+        return dict(zip(names, evidence.measure([text or ""]).marks[0].tolist(), strict=True))
+
+    return complete
+
+
+def _traits_of(reader: TextReader) -> Measured:
     parts: list[tuple[str, bool, Callable[[str | None], Sequence[float]]]] = [
         (name, False, traits) for name in reader.columns.texts
     ]

@@ -136,7 +136,7 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 r"^[\s'\"/*;\\-]{0,12}>?\s?<{1,3}\s?/?\s?\w{0,12}\z|^['\"`\s]{0,3}[<>'\"]\s?\z",
             ),
             (
-                "address behind an element",
+                "URL behind an element",
                 r"<[a-z]{1,12}[^>]{0,60}=\s?['\"]?(?:https?:)?//[^\s/>'\"]{1,60}['\"]?\s?/?>?",
             ),
             (
@@ -321,7 +321,7 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ),
             ("address in an argument", r"[?&][\w\[\]]{1,40}=(?:https?|ftp)://"),
             ("command in an argument", r"[?&](?:cmd|exec|command|c|shell)=\w"),
-            ("inner address", r"://(?:127\.|10\.\d|192\.168\.|169\.254\.|localhost|0[/:]|0x[0-9a-f]{8}|\[)"),
+            ("inner URL", r"://(?:127\.|10\.\d|192\.168\.|169\.254\.|localhost|0[/:]|0x[0-9a-f]{8}|\[)"),
             (
                 "scheme of another service",
                 r"\b(?:gopher|dict|ldaps?|rmi|tftp|expect|data|php|phar)\s?:(?:/{1,3}|[;,]|text)",

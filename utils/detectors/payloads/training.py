@@ -6,8 +6,9 @@ traffic and simulated variety (:mod:`utils.simulate.payload_variety`) stand besi
 is used.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,15 @@ from utils.datasets.contract import ANOMALY_TYPE, NORMAL, Dataset
 from utils.detectors.payloads.detector import PayloadDetector
 from utils.errors import DataError, SchemaError
 from utils.evaluation.thresholds import AlarmRate
+from utils.features import tables
 from utils.settings import SEED
 from utils.simulate import payload_variety, waf
 
 Floats = npt.NDArray[np.float64]
 PAYLOADS = "payloads"
 VARIETY, TRAFFIC = 30_000, 24_000
+SMALL: Mapping[str, int] = MappingProxyType({"variety": 4_000, "traffic": 3_000})
+"""Numbers of simulated texts for a quick look."""
 REAL_WEIGHT = 0.4
 """Weight of payloads of the real set, which repeat few forms many times."""
 FOLDS = 6
@@ -56,6 +60,16 @@ class TrainingSet:
     def families(self) -> pl.Series:
         """The family of each, length n."""
         return self.table["family"]
+
+    @property
+    def kin(self) -> pl.Series:
+        """What each text has in common with others, so that all of them stand in one fold: its kind or form, length n.
+
+        A text of no form stands alone.
+        """
+        alone = pl.format("text {}", pl.int_range(pl.len()))
+        common = pl.when(pl.col("family") == NORMAL).then("kind").otherwise(pl.coalesce("form", alone))
+        return self.table.select(common.alias("kin")).to_series()
 
     @property
     def weight(self) -> Floats:
@@ -103,6 +117,15 @@ def training_set(
     what = f"training payloads of {dataset.name}, " if real and dataset is not None else ""
     note = f"{table.height:,} texts, {attacks:,} of them attacks: {what}simulated traffic and simulated variety."
     return TrainingSet(table, "real" if real else "simulated", note)
+
+
+def has_payloads(dataset: Dataset) -> bool:
+    """Whether a data set has labelled payloads of named families in a frame ``payloads``, divided into two sides."""
+    if PAYLOADS not in dataset.frames:
+        return False
+    frame, roles = dataset[PAYLOADS], dataset.roles[PAYLOADS]
+    wanted = {"payload", "split"} <= set(frame.columns)
+    return wanted and bool(roles.label and roles.anomaly_type and tables.texts_of(frame, roles))
 
 
 def held_out_scores(detector: PayloadDetector, data: TrainingSet, folds: int = FOLDS, seed: int = SEED) -> Floats:

@@ -181,7 +181,7 @@ FAMILIES: Mapping[str, tuple[Signature, ...]] = MappingProxyType(
         "xss": (
             Signature("script element", r"<\s?/?\s?script(?:[\s/>:]|\z)"),
             Signature(
-                "script address",
+                "script URL",
                 r"j\s?a\s?v\s?a\s?s\s?c\s?r\s?i\s?p\s?t\s?:\s?[\w/'\"%\\(]{1,40}\s?[.(=%\[`/]|"
                 r"\b(?:vbscript|livescript|mocha|jscript)\s?:\s?[\w\[]",
             ),
@@ -228,7 +228,7 @@ FAMILIES: Mapping[str, tuple[Signature, ...]] = MappingProxyType(
                 r"</\s?(?:textarea|title|style|script|noscript|xmp|iframe|option|select)\s?>\s?<",
             ),
             Signature(
-                "document in an address",
+                "document in a URL",
                 r"data\s?:\s?(?:text/html|image/svg|application/x?html|text/xml|;base64|,)|srcdoc\s?=|"
                 r"xlink\s?:\s?href|formaction\s?=|xmlns\s?:\s?\w{1,20}\s?=|<\?(?:import|xml\s?:\s?namespace)|mhtml:|dynsrc\s?=|lowsrc\s?=",
             ),
@@ -272,7 +272,7 @@ FAMILIES: Mapping[str, tuple[Signature, ...]] = MappingProxyType(
                 r"\b(?:access|error)[._]log\b",
                 0.8,
             ),
-            Signature("file by address", r"file\s?:\s?/{2,3}[\w.%]|\bfile:/\w"),
+            Signature("file by URL", r"file\s?:\s?/{2,3}[\w.%]|\bfile:/\w"),
             Signature("way from a template", r"\{file\}|%00|\\0\b", 0.5),
         ),
         "cmdi": (
@@ -434,13 +434,11 @@ FAMILIES: Mapping[str, tuple[Signature, ...]] = MappingProxyType(
             Signature("remote address that swallows the rest", r"^(?:https?|ftps?)://[^\s?]{4,200}\?\z", 0.6),
             Signature("share of a network", r"^\\{2}[\w.-]{3,60}\\[\w$.-]{1,60}\\"),
             Signature(
-                "script at a bare address",
+                "script at a bare URL",
                 r"^(?:https?|ftps?)://(?:\d{1,3}\.){3}\d{1,3}/\w{1,40}\.(?:txt|php|sh|cgi|pl|inc|dat)",
                 0.8,
             ),
-            Signature(
-                "code at an address", r"^(?:https?|ftps?)://[^\s]{3,200}\.(?:php\d?|txt|inc|cgi|sh|pl)\x00?\z", 0.5
-            ),
+            Signature("code at a URL", r"^(?:https?|ftps?)://[^\s]{3,200}\.(?:php\d?|txt|inc|cgi|sh|pl)\x00?\z", 0.5),
         ),
         "ssrf": (
             Signature(
