@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from utils import settings
 from utils.artifact_store import SQLITE
@@ -75,6 +76,8 @@ def store_uri() -> str:
     path = Path(uri.removeprefix(SQLITE)).expanduser().resolve()
     if "?" in str(path):
         raise TrackingError(f"{path} has a question mark in its name, which MLflow cannot address: rename the folder")
+    if unquote(str(path)) != str(path):  # MLflow would write to the folder that the decoded name means
+        raise TrackingError(f"{path} has an escape such as %20 in its name, which MLflow decodes: rename the folder")
     return f"{SQLITE}{path.as_posix()}"
 
 
