@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit import small_data
 from utils import datasets, settings
-from utils.classifiers import champion_trials, compiled, payload_marks, tuning_trials
+from utils.classifiers import champion_trials, compiled, payload_comparison, payload_marks, tuning_trials
 from utils.datasets.contract import Roles
 from utils.errors import SchemaError
 from utils.evaluation import metrics
@@ -140,7 +140,20 @@ def test_a_champion_of_payloads_reads_the_payloads_themselves():
     data = {"waf": datasets.load("waf", "simulated", seed=1, budget="fast")}
     few = {"payloads": data["waf"]["payloads"].gather_every(6)}
     data = {"waf": replace(data["waf"], frames=few, roles={"payloads": data["waf"].roles["payloads"]})}
-    trials = champion_trials.run({"waf": tables.build(data["waf"])}, BUDGET, data=data)
+    processed = {"waf": tables.build(data["waf"])}
+    trials = champion_trials.run(processed, BUDGET, data=data)
+    board = payload_comparison.compared(trials, data, processed)
+    assert board.select("texts", "truth").rows() == [
+        (payload_comparison.ALIKE, "normal"),
+        (payload_comparison.FORMS, "attack"),
+        (payload_comparison.TEST, "normal"),
+        (payload_comparison.TEST, "attack"),
+    ]
+    assert board["n"][2:].sum() == trials.by_table["waf", "payloads"].test.height
+    alike, forms = board.rows(named=True)[:2]
+    assert 2 * alike[payload_comparison.MARKS] < 0.12 < alike[payload_comparison.ONE_LIST]
+    assert forms[payload_comparison.MARKS] > 0.7
+    assert payload_comparison.sentence(board).startswith(f"waf payloads: of {alike['n']:,} benign look-alikes ")
     trial = trials.by_table["waf", "payloads"]
     champion = trial.champion
     assert trial.rule == payload_marks.LOOK_ALIKES
@@ -149,7 +162,7 @@ def test_a_champion_of_payloads_reads_the_payloads_themselves():
     assert compiled.parity(champion, compiled.compiled(champion), trial.test).differing == 0
     assert not compiled.compiled(champion).in_trees
     raw = data["waf"]["payloads"].head(50).select("payload")
-    made = tables.build(data["waf"])["payloads"].head(50)
+    made = processed["waf"]["payloads"].head(50)
     assert (champion.score_samples(raw) == champion.score_samples(made)).all()
     assert (champion.score_samples(raw.to_pandas()) == champion.score_samples(made)).all()
     again = pickle.loads(pickle.dumps(champion))
