@@ -9,7 +9,7 @@ import cloudpickle
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import clone
@@ -470,6 +470,7 @@ class TestBackOff:
 
     @settings(deadline=None, max_examples=10)
     @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 6))
+    @example(0, 3, 1)  # one session alone has an event
     def test_held_out_alarms_know_of_trust(self, seed, n, trusted):
         rows = normals(n, seed)
         rule = BackOffNovelty(free=("read",), m=3, trusted=trusted).fit(rows)

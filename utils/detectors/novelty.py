@@ -597,12 +597,10 @@ class BackOffNovelty(_SessionRule):
         self.structures_ = _Known.of(structures, self.known_.sessions)
         self.vectors_per_structure_ = np.bincount(self.structures_.rows)
         self.m_ = self.m if self.m is not None else held_out.least_vectors(self.structures_.rows)
-        alarms = held_out.alarms(
-            self.structures_.rows,
-            np.array([self.m_]),
-            ~self._is_trusted(self.structures_.sessions[self.structures_.rows] - 1),
-        )
-        self.false_alarm_rate_ = alarms / self.n_sessions_
+        strange = _alone_with_an_event(self.known_)
+        trusted = self._is_trusted(self.structures_.sessions[self.structures_.rows] - 1)
+        alarms = held_out.alarms(self.structures_.rows, np.array([self.m_]), ~(trusted | strange))
+        self.false_alarm_rate_ = (alarms + strange.sum()) / self.n_sessions_
         self.sentence_ = (
             f"abnormal if the count vector is none of the {len(self.known_.sessions):,} of {self.n_sessions_:,.0f} "
             f"training sessions and fewer than {self.m_:,} of these have its structure ({self._structure()})"
@@ -657,6 +655,13 @@ class BackOffNovelty(_SessionRule):
                 sentence = f"the count vector is new and so is its structure ({self._structure()}); {part.counts(row)}"
             sentences.append(sentence)
         return sentences
+
+
+def _alone_with_an_event(known: _Known) -> NDArray[np.bool_]:
+    """Which count vectors are those of one session that alone has an event type: unseen, where that one is held out."""
+    has = known.vectors > 0
+    sessions = known.sessions @ has
+    return np.asarray(has @ (sessions == 1)).astype(np.bool_)
 
 
 class _Support(NamedTuple):
