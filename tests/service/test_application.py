@@ -439,6 +439,20 @@ def test_work_that_nobody_waits_for_is_given_up(mine):
         decisions.decide(mine, FRAME, stop=stop)
 
 
+def test_a_compiled_champion_is_given_up_and_answers_part_by_part_alike(equipped, monkeypatch):
+    rows = FRAME.select(list(equipped.model.input_types_)).to_dicts()
+    whole = decisions.decide(equipped, rows, "alarms")
+    monkeypatch.setattr(decisions, "PART", 7)
+    monkeypatch.setattr(decisions, "EXPLAINED_PART", 3)
+    parts = decisions.decide(equipped, rows, "alarms")
+    assert parts.columns["reasons"] == whole.columns["reasons"]
+    assert parts.columns["score"] == pytest.approx(whole.columns["score"], abs=1e-9)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(decisions.GivenUp):
+        decisions.decide(equipped, rows, stop=stop)
+
+
 def test_what_is_no_champion_is_not_served():
     with pytest.raises(TrackingError, match="must be a champion of a table or of a log, found LogisticRegression"):
         reading_of(small.LogisticRegression())

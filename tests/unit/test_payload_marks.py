@@ -9,7 +9,7 @@ import pytest
 from tests.unit import small_data
 from utils import datasets
 from utils.classifiers import payload_marks
-from utils.classifiers.compiled.texts import measured
+from utils.classifiers.compiled import texts
 from utils.detectors.payloads import MarkReader
 from utils.detectors.payloads.marks import marks
 from utils.errors import SchemaError
@@ -45,10 +45,10 @@ def test_few_and_many_texts_are_read_alike():
     many = READER.read(pl.DataFrame({"payload": TEXTS * 50})).select(READER.names)
     few = pl.concat([READER.read(pl.DataFrame({"payload": [text]}, schema={"payload": pl.String})) for text in TEXTS])
     assert many.equals(pl.concat([few.select(READER.names)] * 50))
-    one = measured(READER)
-    assert [one({"payload": text, "n": 1}) for text in TEXTS] == few.select(READER.names).to_dicts()
-    assert one({"payload": 1}) is None
-    assert one({"text": "a"}) is None
+    found = texts.marks(READER, [{"payload": text, "n": 1} for text in TEXTS])
+    assert np.array_equal(found, few.select(READER.names).to_numpy())
+    assert texts.marks(READER, [{"payload": "a"}, {"payload": 1}]) is None
+    assert texts.marks(READER, [{"text": "a"}]) is None
 
 
 def test_no_rows_and_no_text():
@@ -103,3 +103,11 @@ def test_other_tables_keep_their_columns(waf):
     assert not payload_marks.applies(small_data.table(), "flows")
     unlabelled = replace(waf.roles["payloads"], label=None)
     assert not payload_marks.applies(replace(waf, roles={"payloads": unlabelled}), "payloads")
+
+
+def test_a_word_without_end_is_read_in_bounded_steps():
+    assert not [mark.name for mark in marks() if mark.pattern.startswith("[a-z]{2,}")]
+    long = ["a" * 60 + ending for ending in (". b", "! ", "?", " `b`", " `b", ".b")]
+    marked = READER.read(pl.DataFrame({"payload": long}))
+    assert marked["benign: sentence that ends"].to_list() == [True, True, True, False, False, False]
+    assert marked["benign: word in backticks inside a sentence"].to_list() == [False] * 3 + [True, False, False]

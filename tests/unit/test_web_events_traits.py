@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -11,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.detectors.rules.signatures import AGENT_FAMILIES, FAMILIES
-from utils.features.web_events import TRAITS, agents, bytewise, canonical, decode, lexical, ngrams, patterns, traits
+from utils.features.web_events import (
+    TRAITS,
+    agents,
+    bytewise,
+    canonical,
+    decode,
+    lexical,
+    needs,
+    ngrams,
+    patterns,
+    traits,
+)
 from utils.simulate import waf_events
 
 ODD = [
@@ -242,6 +254,27 @@ def test_both_engines_find_the_same(texts):
     assert np.array_equal(BANK.count(texts), BANK.count(many)[: len(texts)])
     assert np.array_equal(BANK.contains(texts), BANK.contains(many)[: len(texts)])
     assert np.array_equal(BANK.contains(texts), BANK.count(texts) > 0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "held", "settled"),
+    [
+        ("select|union", "a union b", "a noun b"),
+        ("x{0,2}y", "y", "xx"),
+        (r"[^a-z]q\b", "1q", "1a"),
+        ("(?:ab)?c", "c", "ab"),
+        ("é[0-9]", "é1", "e1"),
+        ("[à-ü]<", "é<", "e<"),
+        ("a(?:b|)c", "ac", "ab"),
+        (r"\x00", "\0", None),
+        ("(?i:q)", "Q", None),
+        ("", "", None),
+    ],
+)
+def test_what_a_pattern_needs_is_never_more_than_it_does(pattern, held, settled):
+    wanted = needs.Needs([re.compile(pattern, re.ASCII | re.DOTALL)] * 2)
+    assert list(wanted.met(held)) == [0, 1]
+    assert settled is None or list(wanted.met(settled)) == []
 
 
 def test_a_bank_without_texts():

@@ -23,6 +23,9 @@ PART = 2_000
 """Rows that are decided on at once, so that a decision that takes too long can be given up in between."""
 
 EXPLAINED_PART = 200
+TEXTS_PART = 50
+"""The same where texts are read by the compiled form: each may be long."""
+
 UNREADABLE = (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError, ArithmeticError)
 """What a model raises on values that its checks let pass."""
 
@@ -106,7 +109,7 @@ def decide(served: Deciding, rows: Rows, explained: Explained = "none", stop: th
         if served.compiled is None or explained == "all" or isinstance(rows, pl.DataFrame):
             columns = _joined(_table(model, rows, explained, stop))
         else:
-            columns = _fast(served.compiled, model, rows, explained)
+            columns = _fast(served.compiled, model, rows, explained, stop)
     except GivenUp:
         raise
     except LabError as error:
@@ -124,23 +127,53 @@ def _field(model: object) -> str:
 
 
 def _fast(
-    compiled: Compiled, model: Champion, rows: Sequence[Mapping[str, Any]], explained: Explained
+    compiled: Compiled,
+    model: Champion,
+    rows: Sequence[Mapping[str, Any]],
+    explained: Explained,
+    stop: threading.Event | None,
 ) -> Mapping[str, Sequence[Any]]:
-    """Decide by the compiled form; the champion itself gives reasons and kinds of alarms."""
-    scores = compiled.score_records(rows)
+    """Decide by the compiled form, part by part; the champion itself gives reasons and kinds of alarms."""
+    step, parts = PART if model.reader_ is None else TEXTS_PART, [np.zeros(0)]
+    for start in range(0, len(rows), step):
+        _go_on(stop)
+        parts.append(compiled.score_records(rows[start : start + step]))
+    scores = np.concatenate(parts)
     alarms = model.threshold_.predict(scores)
     columns: dict[str, list[Any]] = {"decision": alarms.tolist(), "score": scores.tolist()}
     if explained == "alarms":
         columns["reasons"] = [[] for _ in rows]
     if model.family_ is not None:
         columns["kind"] = [None] * len(rows)
-    places = np.flatnonzero(alarms).tolist()
-    if places and len(columns) > 2:
-        told = model.decide(frame_of([rows[place] for place in places]), explained=explained)
-        for name in set(columns) & {"reasons", "kind"}:
-            for place, value in zip(places, told[name].to_list(), strict=True):
-                columns[name][place] = value
+    told = set(columns) & {"reasons", "kind"}
+    _tell(
+        model,
+        rows,
+        np.flatnonzero(alarms).tolist() if told else [],
+        explained,
+        stop,
+        {name: columns[name] for name in told},
+    )
     return columns
+
+
+def _tell(
+    model: Champion,
+    rows: Sequence[Mapping[str, Any]],
+    places: Sequence[int],
+    explained: Explained,
+    stop: threading.Event | None,
+    columns: Mapping[str, list[Any]],
+) -> None:
+    """Fill in reasons and kinds of some rows, part by part."""
+    step = PART if explained == "none" else EXPLAINED_PART
+    for start in range(0, len(places), step):
+        _go_on(stop)
+        part = places[start : start + step]
+        told = model.decide(frame_of([rows[place] for place in part]), explained=explained)
+        for name, column in columns.items():
+            for place, value in zip(part, told[name].to_list(), strict=True):
+                column[place] = value
 
 
 def _table(

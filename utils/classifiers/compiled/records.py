@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from utils.classifiers.champion import HUGE, Champion
 from utils.classifiers.compiled.assembling import Assembler
-from utils.classifiers.compiled.texts import Measured, measured
+from utils.classifiers.compiled.texts import Measured, marks, measured
 from utils.classifiers.graph_ratios import GraphRatios
 from utils.detectors.payloads import MarkReader
 from utils.errors import SettingsError
@@ -40,7 +40,7 @@ class RecordEncoder:
     def __init__(self, champion: Champion) -> None:
         features, reader = champion.features_, champion.reader_
         _require_known(champion)
-        self._measured: Measured | None = measured(reader) if isinstance(reader, TextReader | MarkReader) else None
+        self._measured: Measured | None = measured(reader) if isinstance(reader, TextReader) else None
         self._used = frozenset(champion.input_types_)
         numbers, nominal = features.number_names_, features.nominal_columns_
         named = [column.name for column in nominal]
@@ -49,9 +49,20 @@ class RecordEncoder:
         self._types = {int, float, NoneType} | ({bool} if "Boolean" in champion.input_types_.values() else set())
         self._codes = [(place, _reader_of_names(column)) for place, column in enumerate(nominal, len(numbers))]
         self._assemble = Assembler(features)
+        self._marked = (
+            reader if isinstance(reader, MarkReader) and not named and self._used <= {*reader.names} else None
+        )
+        self._places = [] if self._marked is None else [self._marked.names.index(name) for name in numbers]
 
     def encode(self, records: Sequence[Record]) -> NDArray[Any] | None:
         """Encode records (n, outputs); nothing where one of them is not ordinary."""
+        if self._marked is not None and not any(self._used <= record.keys() for record in records):
+            found = marks(self._marked, records)
+            return None if found is None else self._assemble(found[:, self._places].astype(np.float64), [])
+        return self._of_columns(records)
+
+    def _of_columns(self, records: Sequence[Record]) -> NDArray[Any] | None:
+        """Encode records by their columns, or by texts of which columns are made."""
         try:
             rows = [self._take(cast("Record", record)) for record in self._completed(records)]
         except (KeyError, TypeError):

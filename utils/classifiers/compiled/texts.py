@@ -1,10 +1,11 @@
-"""What is seen of the texts of one record, as :class:`TextReader` and :class:`MarkReader` see those of many."""
+"""What is seen of the texts of a record, as :class:`TextReader` sees those of many, and what marks texts have."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from utils.detectors.payloads import MarkReader, evidence
 from utils.features.tables.texts import TextReader
@@ -16,27 +17,11 @@ Measured = Callable[[Mapping[str, Any]], dict[str, Any] | None]
 """Adds what is made of its texts to a record; nothing where the record is not ordinary."""
 
 
-def measured(reader: TextReader | MarkReader) -> Measured:
+def measured(reader: TextReader) -> Measured:
     """Make what reads one record as a reader reads frames of them.
 
     Ordinary are records with all inputs, texts as texts or missing, numbers as texts, whole numbers or missing.
     """
-    return _marked(reader) if isinstance(reader, MarkReader) else _traits_of(reader)
-
-
-def _marked(reader: MarkReader) -> Measured:
-    names, column = reader.names, reader.column
-
-    def complete(record: Mapping[str, Any]) -> dict[str, Any] | None:
-        text = record.get(column, Ellipsis)
-        if text is not None and type(text) is not str:
-            return None
-        return dict(zip(names, evidence.measure([text or ""]).marks[0].tolist(), strict=True))
-
-    return complete
-
-
-def _traits_of(reader: TextReader) -> Measured:
     parts: list[tuple[str, bool, Callable[[str | None], Sequence[float]]]] = [
         (name, False, traits) for name in reader.columns.texts
     ]
@@ -55,6 +40,14 @@ def _traits_of(reader: TextReader) -> Measured:
         return {**record, **dict(zip(reader.names, values, strict=True))}
 
     return complete
+
+
+def marks(reader: MarkReader, records: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
+    """The marks of the texts of records (n, marks), each text by itself; nothing where one is none, or missing."""
+    texts = [record.get(reader.column, Ellipsis) for record in records]
+    if not all(text is None or type(text) is str for text in texts):
+        return None
+    return np.concatenate([evidence.measure([text or ""]).marks for text in texts])
 
 
 def traits(value: str | None) -> list[float]:

@@ -80,17 +80,23 @@ def measure(texts: Sequence[str]) -> Evidence:
     decoded = [_folded(item) for item in decode_all([_ends(peel(text)) for text in texts])]
     lowered = [canonical(item.text) for item in decoded]
     readings = [read(item.text, text) for item, text in zip(decoded, lowered, strict=True)]
-    plain, quoted = _tokens()
-    inside = quoted.contains([reading.single for reading in readings]) | quoted.contains(
-        [reading.double for reading in readings]
-    )
     found = (
         _writing().contains(lowered),
-        plain.contains([reading.plain for reading in readings]),
-        inside,
+        _tokens()[0].contains([reading.plain for reading in readings]),
+        _inside(readings),
         _encoding(texts, decoded),
     )
     return Evidence(np.concatenate(found, axis=1), readings)
+
+
+def _inside(readings: Sequence[Reading]) -> npt.NDArray[np.bool_]:
+    """Marks behind the first quote of either kind; most texts have none."""
+    quoted = _tokens()[1]
+    found = np.zeros((len(readings), len(quoted.patterns)), dtype=np.bool_)
+    for inside in ([reading.single for reading in readings], [reading.double for reading in readings]):
+        if any(inside):
+            found |= quoted.contains(inside)
+    return found
 
 
 def _encoding(texts: Sequence[str], decoded: Sequence[Decoded]) -> npt.NDArray[np.bool_]:

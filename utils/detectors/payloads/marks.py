@@ -3,7 +3,8 @@ r"""What in a text speaks for an attack, or against it: marks in its writing, in
 Marks of the writing are patterns for canonical text (:func:`utils.features.web_events.canonical`): the signatures of
 :mod:`utils.detectors.rules.signatures`, and structure that proves nothing alone (a separator with a word behind it, a
 path below a folder of the system, a text that is a command line from its first word on). Marks of the tokens are
-patterns for the letters of :mod:`utils.detectors.payloads.tokens`. How much each weighs is learned from data.
+patterns for the letters of :mod:`utils.detectors.payloads.tokens`. How much each weighs is learned from data. Repeats
+that something must follow are bounded: without a bound a text of one long word would take seconds.
 """
 
 from collections.abc import Mapping
@@ -341,7 +342,7 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 r"tar|sort|ssh|chmod|ffmpeg|man|node|npx)\s[\w./-]",
             ),
             ("file for a reader at the end of a path", r"^[\w~.:/\\\s-]{2,200}[/\\][\w.\s-]{1,80}\." + MEDIA + r"\z"),
-            ("sentence that ends", r"[a-z]{2,}[.!?](?:\s|\z)"),
+            ("sentence that ends", r"[a-z]{2,40}[.!?](?:\s|\z)"),
             (
                 "apostrophe of a name or a shortened word",
                 r"\b(?:o|d|l|n|m|t|c|s|j|qu|dell|sant|mc)['’][a-z]{2,}|[a-z]['’](?:s|t|re|ve|ll|d|m|all|clock)\b",
@@ -377,7 +378,7 @@ WRITTEN: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ),
             ("nothing but elements without attributes", r"^[^<>]*(?:</?[a-z][\w:-]{0,30}\s?/?>[^<>]*)+\z"),
             ("row of a table", r"\|[\s:]?-{2,}|^[^|\n]{2,40}(?:\s\|\s[^|\n;&]{2,40}){1,8}\z"),
-            ("word in backticks inside a sentence", r"[a-z]{2,}\s`[^`\n]{1,60}`|`[^`\n]{1,60}`[\s;,.]{1,2}[a-z]{2,}"),
+            ("word in backticks inside a sentence", r"[a-z]{2,40}\s`[^`\n]{1,60}`|`[^`\n]{1,60}`[\s;,.]{1,2}[a-z]{2,}"),
             (
                 "statement of a programming language at the beginning",
                 r"^(?:if|while|for|switch|return|import|export|function|def|class|"

@@ -2,6 +2,9 @@ r"""Many regular expressions over many texts: Rust's engine for many texts, Pyth
 
 Both engines understand what is used here: groups ``(?:...)``, classes, bounded repeats, ``^`` and ``\z`` for the
 ends, and ``\b \s \d \w``, which mean ASCII characters only. Look-around, back references and ``$`` are not used.
+
+Where texts are few and patterns many, only those are looked for that a text may hold
+(:mod:`~utils.features.web_events.needs`).
 """
 
 import re
@@ -12,8 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from utils.features.web_events.needs import Needs
+
 FEW_TEXTS, FEW_CHARACTERS = 48, 20_000
 """Up to so much, Python's engine is faster: it has nothing to set up."""
+MANY_PATTERNS = 64
+"""From so many on, telling which ones a text may hold costs less than looking for all of them."""
 CLASSES = {r"\s": " \\t\\n\\r\\x0b\\x0c", r"\d": "0-9", r"\w": "a-z0-9_A-Z"}
 ESCAPE = re.compile(r"\\.", re.DOTALL)
 
@@ -33,6 +40,8 @@ class PatternBank:
         self.patterns = tuple(patterns)
         translated = [_ascii(pattern) for pattern in patterns]
         self.compiled = [re.compile(_python_end(pattern), re.ASCII | re.DOTALL) for pattern in translated]
+        self._needs = Needs(self.compiled) if len(patterns) >= MANY_PATTERNS else None
+        self._search = [pattern.search for pattern in self.compiled]
         self._rust = ["(?s)" + _rust_boundaries(pattern) for pattern in translated]
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -46,8 +55,7 @@ class PatternBank:
     def contains(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Say which pattern is in which text: one row a text, one column a pattern."""
         if _few(texts):
-            rows = [[pattern.search(text) is not None for pattern in self.compiled] for text in texts]
-            return np.array(rows, dtype=np.bool_).reshape(len(texts), len(self.patterns))
+            return self._found(texts)
         found = [pl.col("text").str.contains(pattern) for pattern in self._rust]
         return self._select(texts, found).astype(np.bool_)
 
@@ -55,6 +63,14 @@ class PatternBank:
         """The first match of one pattern in a text."""
         found = self.compiled[place].search(text)
         return found[0] if found else None
+
+    def _found(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Search by Python's engine for the patterns that a text may hold."""
+        found, every = np.zeros((len(texts), len(self.patterns)), dtype=np.bool_), range(len(self.patterns))
+        for row, text in zip(found, texts, strict=True):
+            places = every if self._needs is None else self._needs.met(text)
+            row[[place for place in places if self._search[place](text)]] = True
+        return found
 
     def _select(self, texts: Sequence[str], found: Sequence[pl.Expr]) -> npt.NDArray[Any]:
         frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
