@@ -28,7 +28,10 @@ MOST_POINTS = 400
 
 MOST_BARS = 25
 SEVERAL_DECADES = 1_000
-NAME_LENGTH = 34
+NAME_LENGTH = 46
+LINE_LENGTH = 46
+"""Characters of a name with its value."""
+
 BELOW_TITLE = {"margin_t": 88, "legend_yanchor": "bottom", "legend_y": 1.01}
 OUTCOMES = {"false alarm": (NORMAL, "circle"), "miss": (ANOMALY, "diamond")}
 """Colour and symbol of each kind of mistake: those of the class that was mistaken."""
@@ -133,8 +136,7 @@ def waterfall(
     from utils.explain.importance import single
 
     steps = single(found, row, most)
-    words = [f"{name} = {_cut(value)}" for name, value in steps.select("feature", "value").iter_rows()]
-    names = short(words, 46)
+    names = short((_valued(*pair) for pair in steps.select("feature", "value").iter_rows()), LINE_LENGTH)
     figure = new_figure(title, f"output of the model ({found.scale})", height=_height(len(names), 28))
     up = steps["contribution"] >= 0
     figure.add_bar(
@@ -293,6 +295,12 @@ def mistakes_plot(
 
 def _height(lines: int, line: int = ROW) -> int:
     return max(LEAST_HEIGHT, 160 + line * lines)
+
+
+def _valued(name: str, value: object) -> str:
+    """A name with its value; of a long name the beginning, so that the value is always seen."""
+    shown = f" = {_cut(value)}"
+    return f"{_cut(name, LINE_LENGTH - len(shown))}{shown}"
 
 
 def _cut(text: object, longest: int = 28) -> str:
