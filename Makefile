@@ -14,6 +14,11 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1 TF_N
 # Compiled modules are kept whatever the environment says: each kernel and worker would compile all it imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# A moved or copied folder brings the environment of its origin along, whose notebooks would import the code there.
+ifneq ($(shell test -L .venv && pwd -P || cat .venv/made-in 2>/dev/null || pwd -P),$(shell pwd -P))
+.PHONY: $(READY)
+endif
+
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo

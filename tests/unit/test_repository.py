@@ -50,6 +50,18 @@ def test_make_help_lists_every_target():
     assert [target for target in targets if f"make {target} " not in printed] == []
 
 
+def test_an_environment_that_was_made_elsewhere_is_made_anew_by_the_next_command(tmp_path):
+    folder = tmp_path / "moved laboratory"
+    (folder / ".venv").mkdir(parents=True)
+    for name in ("Makefile", "setup.sh", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / ".venv" / "ready").touch()
+    for made_in, expected in ((folder, False), (tmp_path, True)):
+        (folder / ".venv" / "made-in").write_text(f"{made_in}\n")
+        planned = subprocess.run(["make", "-n", "run"], cwd=folder, capture_output=True, text=True, check=True).stdout
+        assert ("./setup.sh" in planned) == expected
+
+
 def test_too_old_a_python_is_one_sentence_and_leaves_nothing(tmp_path):
     for name in ("setup.sh", "requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
