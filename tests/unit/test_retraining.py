@@ -12,10 +12,10 @@ from tests.unit import small_data
 from utils import audit, retraining
 from utils.datasets.contract import Defect, Roles
 from utils.detectors.payloads import MarkReader
-from utils.errors import DataError, SettingsError
+from utils.errors import DataError, SettingsError, TrackingError
 from utils.features import tables
 from utils.retraining import __main__ as command
-from utils.retraining import gates
+from utils.retraining import gates, pipeline
 from utils.retraining.gates import GateClosed
 from utils.retraining.pipeline import Outcome
 
@@ -155,6 +155,15 @@ def test_a_champion_that_refuses_the_rows_closes_the_gate_of_the_schema():
         gates.check_schema("app", Log(), pl.DataFrame({"events": [[1]]}))
 
 
+def test_a_champion_of_another_time_closes_the_gate_of_the_schema_whatever_it_raises():
+    class Old(Holder):
+        def predict(self, rows):
+            raise AttributeError("'Champion' object has no attribute 'reader_'")
+
+    with pytest.raises(GateClosed, match="found AttributeError: 'Champion' object has no attribute 'reader_'; or"):
+        gates.check_schema("shop", Old(), pl.DataFrame({"size": [1.0], "kind": ["a"]}))
+
+
 def test_families_of_types():
     assert {gates.family(name) for name in ("Int8", "UInt64", "Float32", "Decimal(precision=3, scale=1)")} == {
         "a number"
@@ -203,6 +212,17 @@ def test_the_command_hands_on_what_it_is_told(monkeypatch, capsys):
     assert capsys.readouterr().err == "api: training ...\n"
     command.main(["all", "api"])
     assert asked["names"] == ()
+
+
+def test_a_closed_gate_is_told_where_it_cannot_be_recorded(monkeypatch):
+    def full(*_):
+        raise TrackingError("no room")
+
+    monkeypatch.setattr(pipeline, "_run", full)
+    told = []
+    order = pipeline._Order("shop", "auto", "fast", 1, False, False, told.append)
+    pipeline._record_stop(order, None, GateClosed("rows", "too few"))
+    assert told == ["that the gate 'rows' closed is not recorded: no room"]
 
 
 def test_an_interrupted_command_ends_with_130(monkeypatch, capsys):

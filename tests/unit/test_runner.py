@@ -1,5 +1,6 @@
 """Running notebooks: which, with what parameters, in what order, and what is told and kept when one fails."""
 
+import asyncio
 import io
 import json
 import os
@@ -245,6 +246,14 @@ def test_a_kernel_that_dies_is_one_sentence(tmp_path):
     assert failure.summary.startswith("01_a, cell 4 of 4: the kernel died")
 
 
+def test_a_notebook_cannot_run_notebooks_and_says_so(tmp_path):
+    async def inside():
+        execute(notebook("1"), tmp_path)
+
+    with pytest.raises(NotebookError, match="found a running event loop such as that of a notebook: call make run"):
+        asyncio.run(inside())
+
+
 def test_a_deep_temporary_folder_is_no_obstacle(tmp_path, monkeypatch):
     deep = tmp_path / ("d" * 120)
     deep.mkdir()
@@ -373,6 +382,50 @@ def test_a_store_that_cannot_be_used_is_told_beside_the_reports(lab, write):
     assert outcome.report.exists()
 
 
+def test_nothing_runs_where_reports_cannot_be_written(lab, write, monkeypatch):
+    write("01_a")
+    monkeypatch.setattr(runner, "_run_one", lambda *_: pytest.fail("it ran"))
+    lab.reports_dir.write_text("a file where a folder must be")
+    with pytest.raises(NotebookError, match="reports cannot be written"):
+        runner.run()
+
+
+def test_a_kernel_finds_relative_places_where_the_command_finds_them(lab, write, monkeypatch, tmp_path):
+    write("01_a")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
+    monkeypatch.setenv("ANOMALY_DATA_MIRROR", "mirror")
+    given = {}
+
+    def interrupted(*_, environment, **__):
+        given.update(environment)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernel, "execute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run()
+    assert given["MLFLOW_TRACKING_URI"] == f"sqlite:///{tmp_path}/mine.db"
+    assert given["ANOMALY_DATA_MIRROR"] == str(tmp_path / "mirror")
+    assert not (tmp_path / "mine.db").exists()
+
+
+def test_an_interrupted_notebook_leaves_no_open_run(lab, store, write, monkeypatch):
+    write("01_a")
+    left = []
+
+    def killed(*_, environment, **__):
+        monkeypatch.setenv("ANOMALY_SESSION", environment["ANOMALY_SESSION"])
+        left.append(tracking.start("hdfs", "a", notebook="01_a", stage="test"))
+        left.append(left[0].__enter__())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernel, "execute", killed)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run()
+    ended = tracking.open_store().get_run(left[1].id)
+    assert (ended.info.status, ended.data.tags["error"]) == ("FAILED", "the notebook was interrupted")
+
+
 def test_reports_that_cannot_be_written_are_one_sentence(lab):
     lab.reports_dir.write_text("a file where a folder must be")
     with pytest.raises(NotebookError, match=r"01_a\.html cannot be written"):
@@ -420,6 +473,16 @@ def test_the_live_copy_has_each_figure_once():
 def test_a_still_png_is_shown_too():
     built = page({"image/png": "aGk=\n"} | LIVE, interactive=False)
     assert '<img alt="How many of each" src="data:image/png;base64,aGk="/>' in built
+
+
+@pytest.mark.parametrize("title", ["<b>words</b>", None, {"text": None}])
+def test_a_figure_of_another_tool_may_say_its_title_otherwise(title):
+    text = page(STILL | {report.PLOTLY: {"data": [], "layout": {"title": title}}}, interactive=False)
+    assert ('alt="&lt;b&gt;words' if isinstance(title, str) else 'alt="figure"') in text
+
+
+def test_a_value_that_python_cannot_make_is_a_text():
+    assert command._assignment("WHERE={[]: 1}") == ("WHERE", "{[]: 1}")
 
 
 def test_a_figure_without_a_still_image_stays_to_be_seen():

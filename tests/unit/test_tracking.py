@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import http.server
 import io
 import json
@@ -28,7 +29,7 @@ from utils.datasets.contract import Dataset, Roles
 from utils.errors import SettingsError, TrackingError
 from utils.plots import static
 from utils.tracking import __main__ as command
-from utils.tracking import runs, ui
+from utils.tracking import registry, runs, ui
 
 FRAME = pl.DataFrame(
     {"size": [1.5, 2.0], "port": [80, 443], "events": [[1, 2], [3]], "is_anomaly": [False, True]},
@@ -87,6 +88,12 @@ def test_another_store_is_named_by_the_environment(lab, tmp_path, monkeypatch, g
 def test_other_kinds_of_store_are_refused(lab, monkeypatch, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(TrackingError, match="must start with sqlite:///, http:// or https://, found"):
+        tracking.store_uri()
+
+
+def test_a_store_of_a_user_that_there_is_not_is_refused(lab, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///~nobody-of-this-name/mlflow.db")
+    with pytest.raises(TrackingError, match="names a user that there is not"):
         tracking.store_uri()
 
 
@@ -243,6 +250,16 @@ def test_another_database_is_refused_and_kept(lab):
     with pytest.raises(TrackingError, match="is a SQLite database but no MLflow store"):
         start().__enter__()
     assert lab.store_file.read_bytes() == before
+
+
+def test_a_store_that_another_process_is_writing_is_not_called_broken(store, monkeypatch):
+    with contextlib.closing(sqlite3.connect(store)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, timeout=0))
+        with pytest.raises(TrackingError, match="is being written by another process: try again"):
+            tracking.open_store()
+        with pytest.raises(TrackingError, match=r"\(database is locked\): try again"):
+            registry.names()
 
 
 @pytest.mark.parametrize("revision", ["000000000000", "451aebb31d03"])
@@ -463,6 +480,19 @@ def test_results_that_do_not_exist_are_one_sentence(store):
         tracking.results("02' or '1'='1")
 
 
+@pytest.mark.parametrize("text", ["", '{"sessions": ', "[1]", '{"sessions": null}'])
+def test_results_that_were_cut_short_are_one_sentence(store, text):
+    with start() as run:
+        run.log_text(text, runs.RESULTS_FILE)
+    with pytest.raises(TrackingError, match=r"results\.json of run .* cannot be read: run the notebook again"):
+        tracking.results("01_exploration")
+
+
+def test_a_notebook_without_a_seed_is_recorded_too(store):
+    tracking.log_notebook("01_a", session="s", executed=None, page="<p>", params={"SEED": None}, seconds=1.0)
+    assert status_of(store) == {"01_a": "FINISHED"}
+
+
 def test_results_without_a_store_make_none(lab):
     with pytest.raises(TrackingError, match=r"there is no MLflow store at .*make run"):
         tracking.results("01_exploration")
@@ -580,6 +610,12 @@ def test_the_guide_leads_to_the_run_tables(store):
     assert lines[0] == "MLflow UI: http://127.0.0.1:5000"
     assert lines[1].endswith("1 run(s)  http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning")
     assert "Model training" in lines[-1]
+
+
+def test_a_store_that_cannot_be_read_has_no_guide(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"SQLite format 3\x00 cut short")
+    with pytest.raises(TrackingError, match=r"cannot be read \(.*\): call it again"):
+        ui.guide(tmp_path / "mlflow.db", "http://127.0.0.1:5000")
 
 
 def test_an_empty_store_is_explained(store):

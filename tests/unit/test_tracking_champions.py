@@ -268,6 +268,25 @@ def test_there_is_no_card_without_a_model(store):
         champions.card_of("none")
 
 
+def test_a_store_that_does_not_answer_is_no_vacant_title(store, monkeypatch):
+    challenge(GOOD)
+
+    def busy(*_):
+        raise mlflow.exceptions.MlflowException("the server is busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.tracking.MlflowClient, "get_model_version_by_alias", busy)
+        with pytest.raises(TrackingError, match=r"who holds models:/tiny@champion cannot be read \(the server is busy"):
+            challenge(POOR)
+    assert champions.current("tiny") == 1
+
+
+def test_who_holds_a_title_is_read_without_making_a_store(lab):
+    with pytest.raises(TrackingError, match="there is no MLflow store"):
+        champions.current("none")
+    assert not lab.store_file.exists()
+
+
 def test_what_training_looked_like_stands_beside_the_model_with_the_scores_to_expect(store):
     challenge(GOOD)
     (file,) = (store.parent / "mlartifacts/tiny/models").glob("m-*/artifacts/profile.json")
@@ -295,6 +314,14 @@ def test_the_same_model_is_stored_again_where_its_profile_was_not(store, monkeyp
     assert champions.profile_of("tiny") is not None
     again = challenge(GOOD)
     assert (again.champion, again.version, again.holder) == (False, None, 2)
+
+
+def test_a_champion_whose_file_is_cut_short_is_one_sentence(store):
+    challenge(GOOD)
+    (file,) = (store.parent / "mlartifacts/tiny/models").glob("m-*/artifacts/model.skops")
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(TrackingError, match="model models:/tiny@champion cannot be loaded"):
+        models.load_model("tiny")
 
 
 def test_a_file_of_no_version_is_refused(store):

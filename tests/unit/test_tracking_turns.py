@@ -113,6 +113,7 @@ def test_only_winners_are_kept_where_another_was_faster(store, monkeypatch):
     assert (verdict.champion, verdict.version, verdict.holder) == (False, None, 2)
     client = tracking.open_store()
     assert [int(one.version) for one in client.search_model_versions("name = 'tiny'")] == [2]
+    assert len(list((store.parent / "mlartifacts/tiny/models").glob("m-*/artifacts/model.skops"))) == 1
 
 
 def test_a_challenger_that_lost_its_turn_leaves_the_alias_alone(store, monkeypatch):

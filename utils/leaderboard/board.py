@@ -107,7 +107,7 @@ class Leaderboard:
         history: the headline of every finished run, oldest first, columns as :data:`HISTORY`.
         data: rows, share of anomalies and findings of each data set, columns as :data:`DATA`.
         executions: the newest execution of each notebook: ``notebook``, ``status``, ``seconds``, ``source``,
-            ``budget``, ``error``.
+            ``budget``, ``error``, ``started`` in milliseconds since 1970.
         place: where the store is.
     """
 

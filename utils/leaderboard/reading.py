@@ -34,6 +34,7 @@ TAGS: Mapping[str, str] = MappingProxyType(
         "data.name": "data_set",
         "data.source": "source",
         "data.digest": "digest",
+        "model.classifier": "classifier",
         "model.rule": "rule",
         "budget": "budget",
         "seed": "seed",
@@ -80,7 +81,9 @@ _VERSION_ROWS = """
     SELECT v.name, v.version, v.run_id, a.alias IS NOT NULL, t.value FROM model_versions v
     LEFT JOIN registered_model_aliases a ON a.name = v.name AND a.version = v.version AND a.alias = 'champion'
     LEFT JOIN model_version_tags t ON t.name = v.name AND t.version = v.version AND t.key = 'f1'
+    WHERE v.current_stage IS NOT 'Deleted_Internal'
 """
+"""MLflow keeps the rows and tags of versions that were deleted, and its client leaves them out."""
 
 Artifact = Callable[[Mapping[str, Any], str], str | None]
 """Text of an artefact of a run (a row of the runs), ``None`` where it is missing."""

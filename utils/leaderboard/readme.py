@@ -55,10 +55,9 @@ def update(file: Path, board: Leaderboard) -> bool:
         after = replaced(before, board)
         if after != before:
             _write(file, after)
-    except OSError as error:
-        raise DataError(
-            f"{file} cannot be read and written ({error.strerror}): check the path and its rights"
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise DataError(f"{file} cannot be read and written ({said}): check the path and its rights") from error
     return after != before
 
 

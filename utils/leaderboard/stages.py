@@ -208,7 +208,8 @@ def _selection_lead(models: Sequence[Mapping[str, Any]]) -> Lead:
 
 def _champions(recorded: Recorded) -> Iterable[Standing]:
     protocols = recorded.rows("protocols")
-    name = next((str(row["model"]) for row in protocols if row.get("model")), "champion")
+    guessed = next((str(row["model"]) for row in protocols if row.get("model")), "champion")
+    name = str(recorded.run.get("classifier") or guessed)
     for table, rows in recorded.tables_named("_operating_points"):
         points = {str(row.get("rule")): row for row in rows}
         rule = champion_rule(recorded, points)

@@ -134,8 +134,9 @@ def check_schema(
         raise GateClosed("schema", f"the table must have what the champion of {name} reads, found {shown}: {REVIEW}")
     try:
         holder.predict(frame.head(1))
-    except LabError as error:
-        raise GateClosed("schema", f"the champion of {name} must read the table, found {error}; or {REVIEW}") from None
+    except Exception as error:  # whatever a model of another time raises
+        said = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}".splitlines()[0]
+        raise GateClosed("schema", f"the champion of {name} must read the table, found {said}; or {REVIEW}") from error
 
 
 def expected_types(holder: Any) -> dict[str, str]:  # noqa: ANN401 (any model that was registered)

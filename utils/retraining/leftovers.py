@@ -8,8 +8,9 @@ of the same data set does it.
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from utils.tracking.models import discard
 from utils.tracking.runs import Run
 from utils.tracking.store import open_store, stored
 
@@ -75,16 +76,9 @@ def take_back(client: "MlflowClient", run_id: str, experiment_id: str) -> None:
         _delete_if_empty(client, version.name)
     for model in client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
         if model.model_id not in kept:
-            _delete_files(model)
-            client.delete_logged_model(model.model_id)
+            discard(client, model.model_id)
 
 
 def _delete_if_empty(client: "MlflowClient", name: str) -> None:
     if not client.search_model_versions(f"name = '{name}'"):
         client.delete_registered_model(name)
-
-
-def _delete_files(model: Any) -> None:  # noqa: ANN401 - an entity of MLflow
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    get_artifact_repository(model.artifact_location).delete_artifacts()

@@ -288,9 +288,12 @@ def _record(run: Run, material: _Material, trial: Trial | None, verdict: Verdict
 
 
 def _record_stop(order: _Order, made: Dataset, closed: GateClosed) -> None:
-    """Leave a failed run in the store that says which gate closed and why."""
-    with contextlib.suppress(GateClosed), _run(order, made) as run:
-        _stop(run, closed)
+    """Leave a failed run in the store that says which gate closed and why; the gate is told where that cannot be."""
+    try:
+        with contextlib.suppress(GateClosed), _run(order, made) as run:
+            _stop(run, closed)
+    except TrackingError as error:
+        order.report(f"that the gate {closed.gate!r} closed is not recorded: {error}")
 
 
 def _stop(run: Run, closed: GateClosed) -> NoReturn:

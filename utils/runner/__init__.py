@@ -4,6 +4,7 @@ Each notebook runs in a kernel of its own; its executed copy and an HTML report 
 that it recorded, to the MLflow store. ``reports/index.html`` leads to all of them.
 """
 
+import contextlib
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any, Literal, Protocol
 from nbformat import NotebookNode
 
 from utils import settings, tracking
-from utils.errors import NotebookError, TrackingError
+from utils.errors import LabError, NotebookError, TrackingError
 from utils.runner import index, kernel, notebooks, report
 from utils.runner.notebooks import Notebook
 
@@ -80,13 +81,15 @@ def run(
         One outcome for each notebook asked for.
 
     Raises:
-        NotebookError: if a notebook or a parameter does not exist; nothing has run then.
-        LabError: if a parameter has a value that does not exist; nothing has run then.
+        NotebookError: if a notebook or a parameter does not exist, or reports cannot be written; nothing has run then.
+        LabError: if a parameter or ``MLFLOW_TRACKING_URI`` has a value that means nothing; nothing has run then.
         KeyboardInterrupt: if interrupted; the kernel has been stopped.
     """
     places = settings.current()
     chosen = notebooks.select(places.notebooks_dir, only, start_from)
     values = [notebooks.check(notebook, parameters or {}) for notebook in chosen]
+    notebooks.check_folder(places.reports_dir)
+    variables = _variables(places)
     outcomes: list[Outcome] = []
     try:
         for notebook, given in zip(chosen, values, strict=True):
@@ -95,7 +98,7 @@ def run(
                 continue
             if watcher is not None:
                 watcher.begin(notebook)
-            outcomes.append(_run_one(notebook, given, places, timeout, in_place, watcher))
+            outcomes.append(_run_one(notebook, given, places, variables, timeout, in_place, watcher))
             if watcher is not None:
                 watcher.end(outcomes[-1])
     finally:
@@ -108,6 +111,7 @@ def _run_one(
     notebook: Notebook,
     given: Mapping[str, object],
     places: settings.Settings,
+    variables: Mapping[str, str],
     timeout: float,
     in_place: bool,
     watcher: Watcher | None,
@@ -115,14 +119,18 @@ def _run_one(
     content = (notebooks.rewrite if in_place else notebooks.inject)(notebook, given)
     session = uuid.uuid4().hex
     started = time.monotonic()
-    failure = kernel.execute(
-        content,
-        notebook.name,
-        places.notebooks_dir,
-        environment={"ANOMALY_ROOT": str(places.root), settings.SESSION_VARIABLE: session},
-        timeout=timeout,
-        progress=None if watcher is None else lambda *done: watcher.cell(notebook, *done),
-    )
+    try:
+        failure = kernel.execute(
+            content,
+            notebook.name,
+            places.notebooks_dir,
+            environment={**variables, settings.SESSION_VARIABLE: session},
+            timeout=timeout,
+            progress=None if watcher is None else lambda *done: watcher.cell(notebook, *done),
+        )
+    except KeyboardInterrupt:
+        _end_runs(session)
+        raise
     seconds = time.monotonic() - started
     page = _write_reports(notebook, content, places.reports_dir, failure)
     written_back = in_place and failure is None
@@ -134,6 +142,24 @@ def _run_one(
     return Outcome(
         notebook.name, "failed" if error else "ok", seconds, page, error, "" if failure is None else failure.details
     )
+
+
+def _variables(places: settings.Settings) -> dict[str, str]:
+    """Places in full: a kernel works in another folder, where a relative path would name another place."""
+    found = {"ANOMALY_ROOT": str(places.root)}
+    if places.data_mirror is not None:
+        found["ANOMALY_DATA_MIRROR"] = str(places.data_mirror)
+    if places.tracking_uri is not None:
+        found["MLFLOW_TRACKING_URI"] = tracking.store_uri()
+    return found
+
+
+def _end_runs(session: str) -> None:
+    """Mark the runs as failed that an interrupted notebook left open, as nobody else will."""
+    with contextlib.suppress(LabError):
+        file = tracking.store_file(tracking.store_uri())
+        if file is None or file.exists():
+            tracking.end_left_running(session, "the notebook was interrupted")
 
 
 def _write_reports(notebook: Notebook, content: NotebookNode, folder: Path, failure: kernel.Failure | None) -> Path:

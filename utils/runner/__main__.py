@@ -129,7 +129,7 @@ def _assignment(text: str) -> tuple[str, object]:
         raise NotebookError(f"--set needs NAME=VALUE, found {text!r}: correct it")
     try:
         return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         return name, value
 
 

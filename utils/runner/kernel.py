@@ -87,8 +87,10 @@ def execute(
         progress: called after each code cell.
 
     Raises:
+        NotebookError: if it is called inside a running event loop, as that of a notebook.
         KeyboardInterrupt: if the run was interrupted; its kernel has been stopped.
     """
+    _refuse_inside_loop()
     with _private_folder() as private:
         client = _client(content, private, timeout, progress)
         variables = {**ENVIRONMENT, **os.environ, **environment}
@@ -109,6 +111,15 @@ def execute(
                 reason = _last_line(log) or str(error)
                 return _failed(client, name, content, f"the kernel died ({reason}): is there enough memory?")
     return None
+
+
+def _refuse_inside_loop() -> None:
+    with contextlib.suppress(RuntimeError):  # there is none, as in every command
+        asyncio.get_running_loop()
+        raise errors.NotebookError(
+            "notebooks must be run from a shell or a script, found a running event loop such as that of a notebook: "
+            "call make run, or python -m utils.runner"
+        )
 
 
 async def _run(client: "_Client", **kernel: Any) -> None:  # noqa: ANN401 - options of the kernel's process

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -134,6 +135,20 @@ def write(content: NotebookNode, path: Path) -> None:
     write_text(nbformat.writes(content) + "\n", path)
 
 
+def check_folder(folder: Path) -> None:
+    """Make a folder if there is none, and refuse one that nothing can be written to before hours were spent.
+
+    Raises:
+        NotebookError: if nothing can.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "it is read-only")
+    except OSError as error:
+        raise NotebookError(f"{folder} cannot be written ({error.strerror}): check its rights and room") from error
+
+
 def write_text(text: str, path: Path) -> None:
     """Write a text file, complete or not at all.
 
@@ -185,7 +200,7 @@ def _declared(name: str, cells: Iterable[NotebookNode]) -> dict[str, object]:
         if _tagged(cell, PARAMETERS_TAG):
             try:
                 return {target: ast.literal_eval(value) for target, value in _assignments(cell.source)}
-            except (SyntaxError, ValueError) as error:
+            except (SyntaxError, ValueError, TypeError) as error:
                 raise NotebookError(
                     f"the parameters cell of {name} must hold plain assignments of literals: {error}"
                 ) from error

@@ -109,9 +109,10 @@ def _with_figures(content: NotebookNode, *, interactive: bool) -> tuple[Notebook
 
 
 def _image(figure: Mapping[str, Any], kind: str, content: str) -> str:
-    title = figure.get("layout", {}).get("title", {}).get("text", "figure")
+    title = (figure.get("layout") or {}).get("title")
+    title = title.get("text") if isinstance(title, Mapping) else title  # other tools write it as plain text
     source = f",{quote(content, safe=UNQUOTED)}" if kind == STILL[0] else f";base64,{content.strip()}"
-    return f'<img alt="{html.escape(title)}" src="data:{kind}{source}">'
+    return f'<img alt="{html.escape(str(title or "figure"))}" src="data:{kind}{source}">'
 
 
 def _bundles(content: NotebookNode) -> list[Any]:

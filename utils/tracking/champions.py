@@ -31,7 +31,17 @@ from utils.evaluation.inputs import Bools, Floats, Values
 from utils.evaluation.metrics import Estimate
 from utils.evaluation.thresholds import Threshold
 from utils.tracking import turns
-from utils.tracking.models import CARD, CHAMPION, Storage, load_model, read_beside, register, set_alias, storage
+from utils.tracking.models import (
+    CARD,
+    CHAMPION,
+    Storage,
+    discard,
+    load_model,
+    read_beside,
+    register,
+    set_alias,
+    storage,
+)
 from utils.tracking.runs import Run
 from utils.tracking.store import open_store, stored
 
@@ -57,10 +67,12 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "keras": ("keras", "tensorflow-cpu", "tensorflow"),
 }
 TAGS = ("data.name", "data.source", "data.origin", "data.digest", "git.commit", "notebook", "seed", "budget")
-RULE = "model.rule"
-"""Tag of a run: how the champion's threshold was chosen."""
+CLASSIFIER, RULE = "model.classifier", "model.rule"
+"""Tags of a run: what its champion is in a few words, and how the threshold was chosen."""
 
 DOWNLOADED = frozenset({"cache", "mirror", "download"})
+NOBODY = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+"""What MLflow says where there is no such model, or no such alias of it."""
 
 
 class Decider(Protocol):
@@ -286,7 +298,7 @@ def challenge_of(
         test=f"{trial.test.height:,} rows of its test side",
         notes=(trial.candidate.why,),
     )
-    run.log_batch(tags={RULE: trial.rule})
+    run.log_batch(tags={CLASSIFIER: trial.candidate.name, RULE: trial.rule})
     example = simulated_example(name, table, trial.champion, seed=seed)
     judged = trial.test, trial.found_on.y, evidence
     return challenge(
@@ -454,13 +466,21 @@ def _steps(champion: Decider) -> list[Any]:
 
 
 def _version(name: str, alias: str = CHAMPION) -> "ModelVersion | None":
-    client = open_store()  # it imports MLflow, quietly
+    """The version that an alias names; nothing where nobody holds it.
+
+    Raises:
+        TrackingError: if that cannot be found out, which is no vacancy that a challenger could fill.
+    """
+    client = open_store(write=False)  # it imports MLflow, quietly
     from mlflow.exceptions import MlflowException
 
     try:
         return client.get_model_version_by_alias(name, alias)
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if error.error_code in NOBODY:
+            return None
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise TrackingError(f"who holds models:/{name}@{alias} cannot be read ({said}): try again") from error
 
 
 def _holder(name: str, rows: pl.DataFrame) -> _Holder | None:
@@ -633,10 +653,10 @@ def _not_registered(name: str, found: _Judged, kept: Storage) -> Verdict:
 
 
 def _discard(run: Run, name: str, number: int, address: str) -> None:
-    """Take back a version, and the model that it is made of."""
+    """Take back a version, and the model that it is made of with its files."""
     with stored(f"version {number} of model {name!r}"):
         run.client.delete_model_version(name, str(number))
-        run.client.delete_logged_model(address.removeprefix("models:/"))
+        discard(run.client, address.removeprefix("models:/"))
 
 
 def _sentence(name: str, number: int, holder: _Holder | None, takes: bool, why: str, kept: Storage) -> str:

@@ -199,20 +199,17 @@ def load_address(address: str) -> Predictor:
     """Load the model at an address such as ``models:/api@champion`` or ``models:/api/3`` through MLflow.
 
     Raises:
-        TrackingError: if there is no such model.
+        TrackingError: if there is no such model, or its files are damaged or of other versions.
     """
     open_store(write=False)
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     try:
         flavors = mlflow.models.get_model_info(address).flavors
         loader = mlflow.tensorflow if "tensorflow" in flavors else mlflow.sklearn
         return cast("Predictor", loader.load_model(address))
-    except (MlflowException, OSError) as error:
-        raise TrackingError(
-            f"model {address} cannot be loaded ({error}): run the notebook that registers it"
-        ) from error
+    except Exception as error:  # whatever MLflow, skops or Keras meet in a damaged file, or one of other versions
+        raise _not_loaded(address, error) from error
 
 
 def load_packed(file: Path, address: str) -> Predictor:
@@ -235,8 +232,12 @@ def load_packed(file: Path, address: str) -> Predictor:
     except TrackingError:
         raise
     except Exception as error:  # whatever skops meets in a damaged file, or one of other versions
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TrackingError(f"model {address} cannot be loaded ({said}): run the notebook that registers it") from error
+        raise _not_loaded(address, error) from error
+
+
+def _not_loaded(address: str, error: Exception) -> TrackingError:
+    said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return TrackingError(f"model {address} cannot be loaded ({said}): run the notebook that registers it")
 
 
 def _refused(needed: Sequence[str]) -> tuple[str, ...]:
@@ -304,6 +305,14 @@ def _open(signature: "ModelSignature") -> "ModelSignature":
     whole = (DataType.integer, DataType.long)
     columns = [ColSpec(AnyType(), one.name) if one.type in whole else one for one in given.inputs]
     return ModelSignature(Schema(columns), signature.outputs)
+
+
+def discard(client: "MlflowClient", model_id: str) -> None:
+    """Delete a stored model and its files, of which MLflow itself would keep the files."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    get_artifact_repository(client.get_logged_model(model_id).artifact_location).delete_artifacts()
+    client.delete_logged_model(model_id)
 
 
 def _predict(model: Predictor, rows: object) -> object:

@@ -16,17 +16,19 @@ from urllib.parse import unquote, urlsplit
 from utils.artifact_store import FOLDER
 from utils.errors import TrackingError
 from utils.tracking.models import CHAMPION, PACKED, load_address, load_packed
-from utils.tracking.store import open_store, pages, store_file, store_uri
+from utils.tracking.store import in_use, open_store, pages, store_file, store_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
 SCHEME = "mlflow-artifacts"
-READY = "READY"
 
 _HOLDERS = "SELECT name, version FROM registered_model_aliases WHERE alias = ? ORDER BY name"
 _NAMES = "SELECT name FROM registered_models ORDER BY name"
-_VERSION = "SELECT description, storage_location, source FROM model_versions WHERE name = ? AND version = ?"
+_VERSION = (
+    "SELECT description, storage_location, source FROM model_versions "
+    "WHERE name = ? AND version = ? AND current_stage IS NOT 'Deleted_Internal'"
+)
 _TAGS = "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?"
 
 
@@ -163,7 +165,8 @@ def _database() -> Iterator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
             yield database
     except sqlite3.Error as error:
-        raise TrackingError(f"the MLflow store {file} cannot be read ({error}): restore it, or move it away") from error
+        remedy = "try again" if in_use(error) else "restore it, or move it away"
+        raise TrackingError(f"the MLflow store {file} cannot be read ({error}): {remedy}") from error
 
 
 def _folder(location: str) -> Path | None:
@@ -184,9 +187,16 @@ def _folder(location: str) -> Path | None:
 
 
 def _texts(folder: Path) -> dict[str, str]:
-    """Texts beside a model, by name."""
+    """Texts beside a model, by name.
+
+    Raises:
+        TrackingError: if one cannot be read.
+    """
     files = sorted(file for kind in ("*.json", "*.md") for file in folder.glob(kind))
-    return {file.name: file.read_text(encoding="utf-8") for file in files}
+    try:
+        return {file.name: file.read_text(encoding="utf-8") for file in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrackingError(f"a text beside the model {folder} cannot be read ({error}): register it again") from error
 
 
 @contextlib.contextmanager

@@ -389,7 +389,11 @@ def log_notebook(
     Raises:
         TrackingError: if the store cannot be written.
     """
-    seed, budget = int(str(params.get("SEED", settings.SEED))), str(params.get("BUDGET", "fast"))
+    try:
+        seed = int(str(params.get("SEED", settings.SEED)))
+    except ValueError:  # a notebook of one's own may have None; its parameters are recorded as they are
+        seed = settings.SEED
+    budget = str(params.get("BUDGET") or "fast")
     opened = start(NOTEBOOKS, name, notebook=name, stage="notebook", seed=seed, budget=budget, params=params)
     with contextlib.suppress(_Failed), opened as run:
         end_left_running(session, str(error or "the notebook ended before the run did"))
@@ -529,13 +533,13 @@ def _read_results(client: "MlflowClient", run_id: str) -> dict[str, float] | Non
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 
-    if not any(entry.path == RESULTS_FILE for entry in client.list_artifacts(run_id)):
-        return None
     try:
-        content = mlflow.artifacts.load_text(f"runs:/{run_id}/{RESULTS_FILE}")
-    except (MlflowException, OSError) as error:
+        if not any(entry.path == RESULTS_FILE for entry in client.list_artifacts(run_id)):
+            return None
+        read = json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{RESULTS_FILE}"))
+        return {str(name): float(value) for name, value in read.items()}
+    except (MlflowException, OSError, ValueError, TypeError, AttributeError) as error:
         raise TrackingError(f"{RESULTS_FILE} of run {run_id} cannot be read: run the notebook again") from error
-    return {str(name): float(value) for name, value in json.loads(content).items()}
 
 
 def _number(name: str, value: object) -> float:

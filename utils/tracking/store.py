@@ -39,6 +39,9 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 SQLITE_HEADER = b"SQLite format 3\x00"
 LOCK_SECONDS = 120.0
 SERVER_SECONDS = 5.0
+IN_USE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+"""What SQLite says of a database that another process is writing; of extended codes the last byte."""
+
 PAGE = 1_000
 """Most entries that MLflow gives at once."""
 
@@ -73,7 +76,10 @@ def store_uri() -> str:
         raise TrackingError(
             f"MLFLOW_TRACKING_URI must start with sqlite:///, http:// or https://, found {uri!r}: correct or unset it"
         )
-    path = Path(uri.removeprefix(SQLITE)).expanduser().resolve()
+    try:
+        path = Path(uri.removeprefix(SQLITE)).expanduser().resolve()
+    except RuntimeError as error:
+        raise TrackingError(f"MLFLOW_TRACKING_URI names a user that there is not, found {uri!r}: correct it") from error
     if "?" in str(path):
         raise TrackingError(f"{path} has a question mark in its name, which MLflow cannot address: rename the folder")
     if unquote(str(path)) != str(path):  # MLflow would write to the folder that the decoded name means
@@ -150,7 +156,7 @@ def schema_revision(path: Path) -> str:
     """Read the schema revision of a store file without changing it.
 
     Raises:
-        TrackingError: if the file is no readable MLflow store.
+        TrackingError: if the file is no readable MLflow store, or another process keeps it locked.
     """
     remedy = "move it away, and the next run makes a new store"
     try:
@@ -164,8 +170,15 @@ def schema_revision(path: Path) -> str:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             row = database.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
+        if in_use(error):
+            raise TrackingError(f"the MLflow store {path} is being written by another process: try again") from error
         raise TrackingError(f"{path} is a SQLite database but no MLflow store ({error}): {remedy}") from error
     return str(row[0]) if row else "none"
+
+
+def in_use(error: sqlite3.Error) -> bool:
+    """Whether a database could not be read only because another process is writing it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in IN_USE
 
 
 def _make(path: Path) -> None:

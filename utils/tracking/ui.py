@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ HOST = "127.0.0.1"
 PORT = 5000
 PORTS_TRIED = 20
 START_SECONDS = 180.0
+ANSWER_SECONDS = 5.0
 STOP_SECONDS = 10.0
 REFUSED_BY_BROWSERS = frozenset({5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080})
 RUN_TABLE = "?workflowType=machine_learning"
@@ -66,9 +66,16 @@ def serve(port: int = PORT) -> int:
 
 
 def guide(file: Path, address: str) -> list[str]:
-    """Say where the runs are, one line an experiment, and how to get there from MLflow's start page."""
-    with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
-        counts = database.execute(_RUN_COUNTS).fetchall()
+    """Say where the runs are, one line an experiment, and how to get there from MLflow's start page.
+
+    Raises:
+        TrackingError: if the store cannot be read.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+            counts = database.execute(_RUN_COUNTS).fetchall()
+    except sqlite3.Error as error:
+        raise TrackingError(f"the MLflow store {file} cannot be read ({error}): call it again") from error
     width = max((len(name) for _, name, _ in counts), default=0)
     tables = [
         f"  {name:<{width}}  {runs:>4} run(s)  {address}/#/experiments/{number}/runs{RUN_TABLE}"
@@ -120,8 +127,9 @@ def server(file: Path, address: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: IO[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this very machine
     while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{address}/health"):
+        with contextlib.suppress(OSError), direct.open(f"{address}/health", timeout=ANSWER_SECONDS):
             return
         time.sleep(0.3)
     log.seek(0)
