@@ -1,4 +1,6 @@
+import base64
 import dataclasses
+import io
 import itertools
 import json
 import os
@@ -232,3 +234,16 @@ def test_the_import_is_light():
     asked = f"import sys, utils.plots; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_pictures_inside_drawings_are_packed_and_keep_every_pixel():
+    image = pytest.importorskip("PIL.Image")
+    picture = image.radial_gradient("L").convert("RGBA")
+    drawn = io.BytesIO()
+    picture.save(drawn, "PNG", compress_level=1)
+    link = f"data:image/png;base64,{base64.b64encode(drawn.getvalue()).decode()}"
+    names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    slimmed = slim(f'<svg {names}><image width="9" height="9" xlink:href="{link}"/></svg>', "Inter")
+    packed = base64.b64decode(re.search('base64,([^"]+)', slimmed)[1])
+    assert len(packed) < len(drawn.getvalue())
+    assert image.open(io.BytesIO(packed)).tobytes() == picture.tobytes()

@@ -3,12 +3,16 @@
 Plotly's SVG repeats defaults, class names and long numbers that nothing reads once the picture is drawn.
 """
 
+import base64
 import hashlib
 import re
+import struct
+import zlib
 from xml.etree import ElementTree
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
+PICTURE, PNG = "data:image/png;base64,", b"\x89PNG\r\n\x1a\n"
 DEFAULTS = {
     "opacity": "1",
     "fill-opacity": "1",
@@ -43,6 +47,7 @@ def slim(drawn: str, font: str) -> str:
     root = ElementTree.fromstring(drawn)
     for element in root.iter():
         _shorten(element, font)
+        _pack_picture(element)
     root.set("font-family", font)
     _drop_unused_clips(root, set(re.findall(r"url\(#([^)]+)\)", drawn)))
     _drop_empty(root)
@@ -57,6 +62,34 @@ def _same_names(drawn: str) -> str:
         drawn = re.sub(rf"(?<=[\"#]){re.escape(name)}(?=[\")])", f"@{place}@", drawn)
     digest = hashlib.sha1(drawn.encode(), usedforsecurity=False).hexdigest()[:8]
     return re.sub(r"@(\d+)@", rf"p{digest}-\1", drawn)
+
+
+def _pack_picture(element: ElementTree.Element) -> None:
+    """Pack the picture of a scene in three dimensions as small as it goes; browsers pack in haste."""
+    link = f"{{{XLINK}}}href"
+    if element.get(link, "").startswith(PICTURE):
+        packed = _packed(base64.b64decode(element.attrib[link].removeprefix(PICTURE)))
+        element.set(link, PICTURE + base64.b64encode(packed).decode())
+
+
+def _packed(picture: bytes) -> bytes:
+    """Compress the pixels of a PNG file again, all in one chunk; every pixel stays as it is.
+
+    Source:
+        Portable Network Graphics (PNG) Specification, W3C 2003, sections 5.3 and 10.
+    """
+    chunks, at = list[tuple[bytes, bytes]](), len(PNG)
+    while at < len(picture):
+        (size,) = struct.unpack_from(">I", picture, at)
+        chunks.append((picture[at + 4 : at + 8], picture[at + 8 : at + 8 + size]))
+        at += size + 12
+    pixels = b"".join(content for kind, content in chunks if kind == b"IDAT")
+    head = [chunk for chunk in chunks if chunk[0] not in (b"IDAT", b"IEND")]
+    made = [*head, (b"IDAT", zlib.compress(zlib.decompress(pixels), 9)), (b"IEND", b"")]
+    return PNG + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in made
+    )
 
 
 def _shorten(element: ElementTree.Element, font: str) -> None:
