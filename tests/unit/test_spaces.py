@@ -120,6 +120,11 @@ def test_neighbours_are_one_step_or_the_stated_share_away():
     assert OneOf(("a", "b", "c")).around("b", 0.5, 2) == ["b", "a"]
 
 
+def test_whole_numbers_on_a_log_scale_move_by_one_step_at_least():
+    assert spaces.around({"n": Whole(1, 30, log=True)}, {"n": 3}, 0.0, 3) == {"n": [3, 2, 4]}
+    assert spaces.around({"n": Whole(5, 5, log=True)}, {"n": 5}, 0.0, 3) == {"n": [5]}
+
+
 def test_points_are_spread_over_the_range_on_its_own_scale():
     assert Whole(1, 1000, log=True).points(4) == [1, 10, 100, 1000]
     assert Whole(1, 10, step=4).points(9) == [1, 5, 9]

@@ -88,7 +88,7 @@ class Whole:
 
     def around(self, value: Value, reach: float, number: int) -> list[Value]:
         """Values on both sides of one, nearest first, itself included (see :func:`around`)."""
-        least = 0.0 if self.log else 1 / max(1, self.size() - 1)
+        least = 0.0 if self.log and reach else 1 / max(1, self.size() - 1)
         return _neighbours(self, value, max(reach, least), number)
 
 
