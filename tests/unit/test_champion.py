@@ -17,6 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from utils.classifiers import champion as module
 from utils.classifiers.champion import Champion
+from utils.classifiers.compiled import compiled
 from utils.errors import DataError, SchemaError, SettingsError
 from utils.evaluation.metrics import f1
 from utils.evaluation.scoring import abnormality
@@ -323,3 +324,14 @@ def test_an_example_of_codes_and_of_a_column_without_values():
     assert champion.example().row(0) == (1, None)
     assert champion.example().schema["code"] == pl.UInt8
     assert len(champion.predict(champion.example())) == 1
+
+
+def test_decimals_are_numbers_in_an_example_too():
+    frame, y = table()
+    prices = frame.select("state", "open", pl.col("size").cast(pl.Decimal(20, 2)).alias("price"))
+    champion = Champion(steps()).fit(prices, y)
+    example = champion.example()
+    assert example.schema["price"] == pl.Float64
+    assert example["price"].item() == pytest.approx(float(prices.filter(pl.Series(~y))["price"].median()), rel=0.05)
+    assert not champion.predict(example).any()
+    assert compiled(champion).predict(example.to_dicts()).tolist() == [False]

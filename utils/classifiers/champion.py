@@ -644,7 +644,7 @@ def _middle(name: str, dtype: pl.DataType, nominal: bool) -> pl.Expr:
 
 
 def _usual_value(name: str, usual: Usual, dtype: str) -> pl.Series:
-    """The median, or the most frequent value, in the type of training; stretches of time in seconds, names as text."""
+    """Median or most frequent value in the type of training; spans in seconds, decimals as floats, names as text."""
     if isinstance(usual, UsualNumbers):
         value: float | str | None = None if np.isnan(usual.median) else usual.median
     else:
@@ -654,4 +654,4 @@ def _usual_value(name: str, usual: Usual, dtype: str) -> pl.Series:
         return pl.Series(name, [None if value is None else str(value) in ("true", "1.0")])
     if dtype.startswith(("Int", "UInt", "Float")):
         return pl.Series(name, [value], dtype=pl.Float64).cast(getattr(pl, dtype))
-    return pl.Series(name, [value], dtype=pl.Float64 if dtype.startswith("Duration") else pl.String)
+    return pl.Series(name, [value], dtype=pl.Float64 if dtype.startswith(("Decimal", "Duration")) else pl.String)
