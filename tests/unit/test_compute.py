@@ -79,6 +79,16 @@ def test_an_error_that_nobody_expected_says_where_it_was_in_another_process():
     assert "in slowly_refused" in caught.value.__notes__[0]
 
 
+def deadly(number):
+    os.kill(os.getpid(), 9)
+
+
+def test_a_process_that_is_killed_is_said_in_one_sentence():
+    with pytest.raises(ComputeError, match=r"must outlive its job, found: .*terminated.* Work with fewer processes"):
+        compute.each(deadly, [(1,), (2,)], workers=2)
+    assert [number for _, number in compute.each(quiet, [(1,), (2,)], workers=2)] == [1, 2]
+
+
 def test_without_jobs_nothing_is_done():
     assert compute.each(refused, [], workers=4) == []
 

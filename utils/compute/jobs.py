@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
 from utils import settings
-from utils.errors import LabError, SettingsError
+from utils.errors import ComputeError, LabError, SettingsError
 
 Result = TypeVar("Result")
 Told = Callable[[int], object]
@@ -53,7 +53,7 @@ def each(
     Raises:
         SettingsError: if the number of workers is not positive, or Dask is named and not installed.
         ComputeError: if the cluster does not answer, has no worker for a minute, has other versions, or a job ended
-            its worker several times.
+            its worker several times, or its process once.
         Exception: the first error of a job, in the order of the jobs, as it is.
     """
     if workers < 1:
@@ -146,6 +146,8 @@ def _here(
 def _in_processes(
     function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], workers: int, progress: Told | None
 ) -> list[Result]:
+    from concurrent.futures.process import BrokenProcessPool
+
     from joblib import Parallel, delayed
 
     with warnings.catch_warnings():
@@ -154,8 +156,14 @@ def _in_processes(
         # Neither is it that jobs behind the first error were done in vain: the error is.
         warnings.filterwarnings("ignore", r"\d+ tasks ")
         calls = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator")
-        with closing(calls(delayed(_outcome)(function, job) for job in jobs)) as outcomes:
-            return list(_told(outcomes, progress))
+        try:
+            with closing(calls(delayed(_outcome)(function, job) for job in jobs)) as outcomes:
+                return list(_told(outcomes, progress))
+        except BrokenProcessPool as error:
+            found = str(error).partition("\n")[0] or type(error).__name__
+            raise ComputeError(
+                f"a process must outlive its job, found: {found} Work with fewer processes, or give the job less data"
+            ) from None
 
 
 def _outcome(function: Callable[..., Result], job: tuple[Any, ...]) -> Result | _Failed:

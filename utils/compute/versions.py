@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 PACKAGE = Path(__file__).resolve().parents[1]
-LIBRARIES = ("numpy", "scipy", "polars", "scikit-learn", "lightgbm", "xgboost", "tensorflow", "numba")
+LIBRARIES = ("numpy", "scipy", "polars", "scikit-learn", "lightgbm", "xgboost", "tensorflow", "numba", "optuna")
 NONE = "none"
 
 
