@@ -9,15 +9,19 @@ import sys
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import optuna
 import polars as pl
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.exceptions import StorageInternalError
 from optuna.storages import InMemoryStorage
 from sklearn.tree import DecisionTreeClassifier
+from sqlalchemy.exc import OperationalError
 
 from utils.classifiers.spaces import OneOf, Real, Whole
 from utils.classifiers.tuning import crew, leases, share_folds, storages, studies, tasks, trying, tune, worker
@@ -27,6 +31,7 @@ from utils.classifiers.tuning.storages import LEASE, Kept, Location
 from utils.classifiers.tuning.tasks import Search
 from utils.classifiers.tuning.trials import Trials
 from utils.classifiers.tuning.trying import VALUES, Worker, finished
+from utils.classifiers.zoo import ZOO
 from utils.console import ended_like_ctrl_c
 from utils.errors import DataError, SettingsError
 
@@ -261,6 +266,26 @@ def test_a_running_trial_gives_signs_of_life(monkeypatch):
         pass
 
 
+@pytest.mark.skipif(not psutil.LINUX, reason="elsewhere a process knows its start by the clock only")
+def test_a_clock_that_is_set_ends_no_worker(monkeypatch):
+    me, began, boot = leases.worker_name(), psutil.Process().create_time(), psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot + 3600)
+    assert psutil.Process().create_time() > began + 3000
+    assert not leases.is_gone(me)
+
+
+def test_a_worker_that_lives_again_does_not_sign_for_the_one_that_has_its_trial(monkeypatch):
+    monkeypatch.setattr(leases, "BEAT", 0.01)
+    kept = in_memory(Location("nowhere", Path()))
+    kept.study.ask()
+    with leases.held(kept, 0, "slow"):
+        kept.note(0, LEASE, ["other", 0, 0.0])
+        (beating,) = [thread for thread in threading.enumerate() if thread.name == "signs of life"]
+        beating.join(30)
+        assert not beating.is_alive()
+    assert leases.worker_of(kept.seen()[0]) == "other"
+
+
 def test_a_trial_without_signs_of_life_goes_back_and_fails_at_the_third_time(monkeypatch):
     kept, watch = in_memory(Location("nowhere", Path())), leases.Watch()
     clock = iter(range(0, 10_000, 50))
@@ -308,6 +333,38 @@ def test_a_trial_taken_from_a_worker_is_not_finished_by_it(folds):
         slow.judge(*taken)
     assert kept.seen()[0].state.name == "RUNNING"
     assert VALUES not in kept.seen()[0].user_attrs
+
+
+def lost_database(*_):
+    raise StorageInternalError("this typically happens due to invalid data") from OperationalError("", {}, "no answer")
+
+
+def test_a_storage_that_fails_is_a_sentence_and_no_fault_of_the_trial(folds, monkeypatch):
+    kept = in_memory(Location("postgresql://me:secret@host/db", Path()))
+    monkeypatch.setattr(studies, "opened", lambda location, name: kept)
+    monkeypatch.setattr(kept.storage, "set_trial_intermediate_value", lost_database)
+    search = Search("random", 2, None, 0)
+    wanted = r"me:\*\*\*@host/db does not answer \(.*no answer.*\): see that it runs and begin again"
+    with pytest.raises(SettingsError, match=wanted):
+        studies.run(trials_of(folds), search, location=kept.location)
+    assert [trial.state.name for trial in kept.seen()] == ["WAITING"]
+    monkeypatch.undo()
+    monkeypatch.setattr(studies, "opened", lambda location, name: kept)
+    done = studies.run(trials_of(folds), search, location=kept.location)
+    assert [trial.state.name for trial in done.trials] == ["COMPLETE"] * 2
+    assert done.retried == 0
+
+
+def test_a_database_that_is_lost_while_a_worker_waits_is_a_sentence(lab, monkeypatch, capsys):
+    monkeypatch.setattr(worker, "status", lost_database)
+    assert worker.main(["--wait"]) == 2
+    assert worker.main(["--status"]) == 2
+    assert capsys.readouterr().err.count("see that it runs and begin again, finished trials are kept\n") == 2
+
+
+def test_a_password_among_the_options_is_not_shown():
+    shown = str(Location("postgresql://host/db?user=me&Password=a%40b&sslmode=require", Path()))
+    assert shown == "postgresql://host/db?user=me&Password=***&sslmode=require"
 
 
 @pytest.mark.parametrize(
@@ -433,6 +490,39 @@ def test_a_worker_of_another_version_refuses(lab, folds, monkeypatch, capsys):
     assert found.endswith("install those, or begin the study anew\n")
 
 
+def test_a_study_that_cannot_be_worked_on_keeps_nobody_from_the_others(lab, folds, monkeypatch, capsys):
+    begun(lab, folds, number=1, name="an old one")
+    spoiled(tasks.folder_of(storages.location_of(None, workers=2), "an old one"), "manifest")
+    begun(lab, folds, number=1, name="one")
+    assert worker.main(["--quiet"]) == 2
+    assert "must be what the study was begun with" in capsys.readouterr().err
+    assert worker.status(storages.location_of(None, workers=2))["done"].to_list() == [0, 1]
+    turns = iter([None, None])
+    monkeypatch.setattr(worker.time, "sleep", lambda _: next(turns))
+    with pytest.raises(StopIteration):
+        worker.main(["--wait", "--quiet"])
+    assert capsys.readouterr().err.count("must be what the study was begun with") == 1
+
+
+def test_a_classifier_of_a_module_that_a_worker_lacks_is_named(lab, folds, monkeypatch, capsys):
+    module = ModuleType("models_of_mine")
+    exec("def make(seed, threads): ...", module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    begun(lab, folds, choice=Candidate(make=module.make))
+    monkeypatch.delitem(sys.modules, module.__name__)
+    assert worker.main(["one"]) == 2
+    assert re.search(
+        r"import what .*task.pickle names, found: No module named 'models_of_mine': put it", capsys.readouterr().err
+    )
+
+
+def test_code_of_every_classifier_of_the_zoo_decides_about_a_task():
+    zoo = [type(choice.classifier()) for choice in ZOO.values()]
+    own = {kind.__module__.split(".", 1)[1].replace(".", "/") for kind in zoo if kind.__module__.startswith("utils.")}
+    assert own >= {"classifiers/adapters", "classifiers/dense"}
+    assert {f"{name}.py" for name in own} <= set(tasks.DECIDING)
+
+
 def test_a_library_that_is_missing_is_a_version_too(monkeypatch):
     monkeypatch.setattr(tasks, "LIBRARIES", ("no such library",))
     assert tasks.versions.__wrapped__()["no such library"] == "none"
@@ -539,6 +629,35 @@ def test_workers_that_are_killed_are_replaced_until_it_is_too_often(monkeypatch)
         settled(made)
         with pytest.raises(DataError, match=r"found 4 killed \(the last by signal 9\): give them more memory"):
             made.tend(1)
+
+
+def test_workers_that_were_asked_to_end_are_replaced_once_nobody_is_left(monkeypatch):
+    Ended(monkeypatch, "pass")
+    with crew.Crew(Location("x", Path()), "one", 2) as made:
+        settled(made)
+        made.tend(1)
+        assert made.replaced == 0  # the study may have ended with them
+        for replaced in range(1, 2 * crew.REPLACEMENTS + 1):
+            made.tend(1)
+            assert made.replaced == replaced
+            settled(made)
+            made.tend(1)
+        with pytest.raises(DataError, match=r"found 7 killed \(the last asked to end\)"):
+            made.tend(1)
+
+
+def test_a_worker_that_was_asked_to_end_is_not_replaced_beside_others(monkeypatch):
+    lines = iter(["pass", "input()"])
+    monkeypatch.setattr(
+        crew.Crew,
+        "_started",
+        lambda self: subprocess.Popen([sys.executable, "-S", "-c", next(lines)], stdin=subprocess.PIPE),
+    )
+    with crew.Crew(Location("x", Path()), "one", 2) as made:
+        made._running[0].wait(30)
+        for _ in range(3):
+            made.tend(2)
+        assert (made.replaced, len(made.pids)) == (0, 1)
 
 
 def test_a_worker_that_does_not_listen_is_killed(monkeypatch):

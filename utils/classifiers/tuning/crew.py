@@ -31,7 +31,7 @@ class Crew:
 
     def __init__(self, location: Location, study: str, workers: int) -> None:
         self.location, self.study, self.workers = location, study, workers
-        self.replaced = 0
+        self.replaced, self._deserted = 0, False
         self._running: list[subprocess.Popen[bytes]] = []
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the crew
 
@@ -60,6 +60,9 @@ class Crew:
     def tend(self, left: int) -> None:
         """Replace workers that were killed, as long as there is work for them.
 
+        One that was asked to end is replaced only if nobody is left: whoever asked may want its core. As the last ones
+        also end when the study does, that nobody is left must be seen twice.
+
         Args:
             left: trials that are not finished.
 
@@ -67,19 +70,31 @@ class Crew:
             SettingsError: if a worker refuses to work.
             DataError: if they are killed again and again.
         """
-        for place, process in enumerate(self._running):
-            code = process.poll()
-            if code is None or code == 0 or (code < 0 and len(self.pids) >= left):
+        codes = [process.poll() for process in self._running]
+        deserted = all(code == 0 for code in codes)
+        for place, code in enumerate(codes):
+            if code is None or (code < 0 and len(self.pids) >= left):
                 continue
             if code > 0:
                 raise SettingsError(self._complaint())
-            if self.replaced >= REPLACEMENTS * self.workers:
-                raise DataError(
-                    f"workers of {self.study!r} must live long enough for a trial, found {self.replaced + 1} killed "
-                    f"(the last by signal {-code}): give them more memory, or fewer of them"
-                )
-            self.replaced += 1
-            self._running[place] = self._started()
+            if code < 0 or (deserted and self._deserted and not self.pids):
+                self._replace(place, code)
+        self._deserted = deserted
+
+    def _replace(self, place: int, code: int) -> None:
+        """Start another worker in the place of one.
+
+        Raises:
+            DataError: if that was done too often.
+        """
+        if self.replaced >= REPLACEMENTS * self.workers:
+            why = f"by signal {-code}" if code else "asked to end"
+            raise DataError(
+                f"workers of {self.study!r} must live long enough for a trial, found {self.replaced + 1} killed "
+                f"(the last {why}): give them more memory, or fewer of them"
+            )
+        self.replaced += 1
+        self._running[place] = self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
         """Start a worker that ends when the study is finished or this process is gone."""

@@ -6,6 +6,7 @@ to be tried again with the same parameters: clocks of hosts are never compared. 
 workers fails, with that as its reason.
 """
 
+import os
 import socket
 import threading
 import time
@@ -43,10 +44,7 @@ def machine() -> str:
 
 def worker_name() -> str:
     """Name of this process that no other has: machine, process number, time of its start."""
-    import psutil
-
-    process = psutil.Process()
-    return f"{machine()}/{process.pid}/{process.create_time():.2f}"
+    return f"{machine()}/{os.getpid()}/{_began(os.getpid())}"
 
 
 def is_gone(worker: str) -> bool:
@@ -57,16 +55,37 @@ def is_gone(worker: str) -> bool:
     if where != machine() or not rest.isdecimal():
         return False
     try:
-        process = psutil.Process(int(rest))
-        began = f"{process.create_time():.2f}"
-        return process.status() == psutil.STATUS_ZOMBIE or began != worker.rpartition("/")[2]
+        zombie = psutil.Process(int(rest)).status() == psutil.STATUS_ZOMBIE
+        return zombie or _began(int(rest)) != worker.rpartition("/")[2]
     except psutil.NoSuchProcess:
         return True
+
+
+def _began(process: int) -> str:
+    """When a process began: on Linux in ticks since the machine started, which setting the clock does not change.
+
+    Raises:
+        psutil.NoSuchProcess: if it has ended.
+
+    Source:
+        proc(5): field 22 of ``/proc/<process>/stat``; the name before it may hold blanks and brackets.
+    """
+    import psutil
+
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    return f"{psutil.Process(process).create_time():.2f}"
 
 
 def worker_of(trial: "FrozenTrial") -> str:
     """Who works on a trial, or did; empty where nobody has said."""
     return str(trial.user_attrs.get(LEASE, NOBODY)[0])
+
+
+def is_held(kept: Kept, number: int, worker: str) -> bool:
+    """Whether a trial is running and still that of a worker; it is not once the worker was believed gone."""
+    now = kept.storage.get_trial(kept.id_of(number))
+    return now.state.name == "RUNNING" and worker_of(now) == worker
 
 
 @contextmanager
@@ -84,6 +103,8 @@ def held(kept: Kept, number: int, worker: str) -> Iterator[None]:
         count = 1
         while not over.wait(BEAT):
             with suppress(OptunaError, SQLAlchemyError, OSError, KeyError):
+                if not is_held(kept, number, worker):
+                    return  # another worker has it now, whose name would be overwritten
                 kept.note(number, LEASE, [worker, count, time.time()])
             count += 1
 

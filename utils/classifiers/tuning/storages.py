@@ -52,8 +52,9 @@ class Location:
     tasks: Path
 
     def __str__(self) -> str:
-        """The address without a password."""
-        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", self.address)
+        """The address without a password, which stands before the host or among the options."""
+        before_host = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", self.address)
+        return re.sub(r"(?i)([?&]password=)[^&]*", r"\1***", before_host)
 
     @property
     def is_file(self) -> bool:
@@ -204,6 +205,29 @@ def _explained(location: Location | None) -> Iterator[None]:
     except (SQLAlchemyError, OptunaError, OSError, RuntimeError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SettingsError(f"{WANTED}, found that {location} cannot be used ({reason}): {REMEDY}") from None
+
+
+@contextmanager
+def in_reach(location: Location | None) -> Iterator[None]:
+    """Turn what a database raises that is lost while a study is worked on into a sentence.
+
+    Raises:
+        SettingsError: if it is lost.
+    """
+    if location is None:
+        yield
+        return
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        reason = (str(error.__cause__ or error) or type(error).__name__).splitlines()[0]
+        raise SettingsError(
+            f"studies must stay in reach while they are worked on, found that {location} does not answer ({reason}): "
+            "see that it runs and begin again, finished trials are kept"
+        ) from None
 
 
 def _url(text: str) -> str:

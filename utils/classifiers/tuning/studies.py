@@ -21,12 +21,12 @@ from utils.classifiers.tuning import tasks
 from utils.classifiers.tuning.crew import Crew
 from utils.classifiers.tuning.leases import LOST, REASON, Watch, worker_of
 from utils.classifiers.tuning.plans import best_of
-from utils.classifiers.tuning.storages import Kept, Location, opened
+from utils.classifiers.tuning.storages import Kept, Location, in_reach, opened
 from utils.classifiers.tuning.tasks import Search
 from utils.classifiers.tuning.trials import Default, Trials
 from utils.classifiers.tuning.trying import FITS, PAUSE, SECONDS, VALUES, Worker, finished
 from utils.compute.threads import limited
-from utils.errors import DataError
+from utils.errors import DataError, LabError
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -107,11 +107,11 @@ def run(
         report: told after each trial.
 
     Raises:
-        DataError: if every trial failed, or workers are killed again and again.
-        SettingsError: if the place cannot be used.
+        DataError: if the defaults or all trials failed, or workers are killed again and again.
+        SettingsError: if the place cannot be used, or is lost on the way.
     """
     number = search.plan(trials.space, alone=True).size(search.trials)
-    with quiet(), limited(trials.threads):
+    with quiet(), limited(trials.threads), in_reach(location):
         kept = opened(location, name)
         tell = _Teller(kept, number, report)
         done = _by_several(trials, search, kept, tell, workers) if workers > 1 else _alone(trials, search, kept, tell)
@@ -219,10 +219,23 @@ def _by_several(trials: Trials, search: Search, kept: Kept, teller: _Teller, wor
 
 
 def _default(kept: Kept, trials: Trials) -> Default:
-    """What the default parameters reach, computed once in the life of a study."""
+    """What the default parameters reach, computed once in the life of a study.
+
+    Raises:
+        DataError: if the classifier cannot be fitted with them.
+    """
     if DEFAULT not in kept.study.user_attrs:
         began = time.process_time()
-        values = list(trials.values({}))
+        try:
+            values = list(trials.values({}))
+        except LabError:
+            raise
+        except Exception as error:  # of any classifier
+            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            raise DataError(
+                f"{trials.choice.name} must be fitted by its defaults, found that it cannot be ({reason}): "
+                "give it rows that it can learn from"
+            ) from error
         kept.study.set_user_attr(DEFAULT, [values, time.process_time() - began])
     values, seconds = kept.study.user_attrs[DEFAULT]
     return Default(tuple(values), seconds)

@@ -35,12 +35,13 @@ DIGEST, NUMBER = "task", "trials"
 """What a study notes about itself: digest of the manifest, how many trials there will be."""
 
 DECIDING = (
-    *("classifiers/tuning/*.py", "classifiers/spaces.py", "classifiers/zoo.py", "features/flows/*.py"),
+    *("classifiers/tuning/*.py", "classifiers/spaces.py", "classifiers/zoo.py", "classifiers/adapters.py"),
+    *("classifiers/boosted.py", "classifiers/dense.py", "detectors/networks.py", "features/flows/*.py"),
     *("evaluation/counting.py", "evaluation/inputs.py", "evaluation/scoring.py", "evaluation/splits.py"),
 )
 """Code that decides about the numbers of a trial: points, classifiers of the zoo, features, folds and metrics."""
 
-LIBRARIES = ("numpy", "polars", "scikit-learn", "optuna", "lightgbm", "xgboost")
+LIBRARIES = ("numpy", "scipy", "polars", "scikit-learn", "optuna", "lightgbm", "xgboost", "tensorflow")
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def read(kept: Kept) -> tuple[Trials, Search]:
         How a point is tried, with a single thread, and how points are chosen.
 
     Raises:
-        SettingsError: if a file is missing, is not the one that was written, or was written by another version.
+        SettingsError: if a file is missing, is not the one that was written, or was written by another version, or
+            the classifier is of a module that is not there.
     """
     folder = folder_of(location_of(kept), kept.study.study_name)
     manifest = folder / MANIFEST
@@ -155,7 +157,7 @@ def read(kept: Kept) -> tuple[Trials, Search]:
             )
     rows = folder / next(name for name in told["files"] if name != SECRETS)
     X = pl.read_parquet(rows) if rows.suffix == ".parquet" else np.load(rows)
-    held = pickle.loads((folder / SECRETS).read_bytes())
+    held = _unpickled(folder / SECRETS)
     folds = Folds(X, held["wanted"], held["splits"], held["columns"])
     choice, space = held["choice"], held["space"]
     given = (held["metric"], held["prune"], held["patience"])
@@ -218,6 +220,18 @@ def _pickled(trials: Trials) -> bytes:
             f"{choice.name} must be pickled for its workers, found that it cannot be ({reason}): "
             "make it of importable functions, or set ANOMALY_TUNING_WORKERS=1"
         ) from None
+
+
+def _unpickled(file: Path) -> dict[str, Any]:
+    """What :func:`_pickled` wrote."""
+    try:
+        held: dict[str, Any] = pickle.loads(file.read_bytes())
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(
+            f"a worker must be able to import what {file} names, found: {error}: put it in a module that is installed "
+            "beside every worker"
+        ) from None
+    return held
 
 
 def _swap(fresh: Path, folder: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from utils.classifiers import spaces
 from utils.classifiers.spaces import Space, Value
-from utils.classifiers.tuning.leases import REASON, Watch, held, worker_name, worker_of
+from utils.classifiers.tuning.leases import REASON, Watch, held, is_held, worker_name
 from utils.classifiers.tuning.plans import Plan, given
 from utils.classifiers.tuning.storages import Kept
 from utils.classifiers.tuning.trials import Trials
@@ -126,7 +126,12 @@ class Worker:
             trial: a trial that this worker has taken.
             sampler: where its point comes from.
             done: finished trials.
+
+        Raises:
+            OptunaError: if the storage fails, or the trial was finished by another worker meanwhile.
         """
+        from optuna.exceptions import OptunaError
+
         self.kept.study.sampler = _whole(trial, self.trials.space, sampler, done)
         parameters = spaces.suggest(trial, self.trials.space)
         known = next((one for one in done if one.state.name == "COMPLETE" and one.params == trial.params), None)
@@ -134,6 +139,8 @@ class Worker:
         values: list[float] = []
         try:
             values = known.user_attrs[VALUES] if known else self._values(trial, parameters)
+        except OptunaError:  # says nothing about the point, which is to be tried again
+            raise
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
         fits = 0 if known else len(values)
@@ -153,10 +160,8 @@ class Worker:
         """Note what came out, unless the trial was taken from this worker as it seemed to be gone."""
         from optuna.trial import TrialState
 
-        if self.kept.location is not None:
-            now = self.kept.seen()[trial.number]
-            if now.state.name != "RUNNING" or worker_of(now) != self.name:
-                return
+        if self.kept.location is not None and not is_held(self.kept, trial.number, self.name):
+            return
         noted = {REASON: reason} if reason else {VALUES: list(values), **spent}
         for key, value in noted.items():
             trial.set_user_attr(key, value)

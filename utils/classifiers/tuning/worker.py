@@ -17,7 +17,7 @@ import polars as pl
 from utils.classifiers.tuning import tasks
 from utils.classifiers.tuning.leases import GRACE, LOST, is_gone, worker_of
 from utils.classifiers.tuning.plans import best_of
-from utils.classifiers.tuning.storages import LEASE, Kept, Location, location_of, opened
+from utils.classifiers.tuning.storages import LEASE, Kept, Location, in_reach, location_of, opened
 from utils.classifiers.tuning.studies import DEFAULT, Default, progress_of, quiet
 from utils.classifiers.tuning.trying import Worker, finished
 from utils.compute.threads import limited
@@ -41,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         location = location_of(None, workers=2)
         if location is None:
             raise AssertionError("several workers always have a place for their studies")
-        if given.status:
-            for line in _lines(status(location)):
-                say(line)
-            return 0
-        with ended_like_ctrl_c(), suppress(KeyboardInterrupt):
+        with in_reach(location), ended_like_ctrl_c(), suppress(KeyboardInterrupt):
+            if given.status:
+                for line in _lines(status(location)):
+                    say(line)
+                return 0
             work(location, given.studies, wait=given.wait, loud=not given.quiet, parent=given.parent)
     except LabError as error:
         complain(str(error))
@@ -63,6 +63,8 @@ def work(
 ) -> int:
     """Work on studies until they are finished.
 
+    A study that cannot be worked on here, such as one that was begun with other code, keeps nobody from the others.
+
     Args:
         location: where they are kept.
         names: their names; all that have a task here if not given.
@@ -74,18 +76,28 @@ def work(
         Number of trials that this process tried.
 
     Raises:
-        SettingsError: if a study is unknown, or its task is missing or another.
+        SettingsError: if a study that is named is unknown, or the task of one is missing or another; of several that
+            are not named only at the end, and while this waits for new ones it is said once.
     """
-    tried = 0
+    tried, refused = 0, dict[str, str]()
     with quiet(), limited(1):
         while True:
             for name in open_studies(location, names):
-                for line in _work_on(opened(location, name)):
-                    tried += 1
-                    if loud:
-                        say(f"{name}: {line}")
-                    if parent is not None and os.getppid() != parent:
-                        return tried
+                try:
+                    for line in _work_on(opened(location, name)):
+                        tried += 1
+                        if loud:
+                            say(f"{name}: {line}")
+                        if parent is not None and os.getppid() != parent:
+                            return tried
+                except SettingsError as error:
+                    if names:
+                        raise
+                    if wait and refused.get(name) != str(error):
+                        complain(str(error))
+                    refused[name] = str(error)
+            if not wait and refused:
+                raise SettingsError(next(iter(refused.values())))
             if not wait:
                 return tried
             time.sleep(LOOK)
