@@ -162,6 +162,28 @@ def test_searches_of_outer_splits_are_kept_too(table, tmp_path):
     assert whole.table.select("workers", "retried", "kept").row(1) == (1, 0, str(file))
 
 
+@pytest.mark.parametrize("rows", [200, 400])
+def test_every_row_must_have_a_label(table, rows):
+    frame, y, _ = table
+    labels = pl.concat([y, y])[:rows]
+    split, options = splits.stratified(y, 0.3), {"trials": 1, "folds": 2}
+    for work in (
+        lambda: tune(frame, labels, Candidate(), **options),
+        lambda: gains(frame, labels, Candidate(), outer=2, **options),
+        lambda: side_by_side(frame, labels, split, Candidate(), **options),
+    ):
+        with pytest.raises(DataError, match=f"each of 300 rows must have a label, found {rows}: take the same rows"):
+            work()
+
+
+def test_defaults_that_cannot_be_fitted_are_a_sentence(table):
+    X = table[0].select(pl.exclude("kind")).to_numpy().copy()
+    X[0, 0] = np.nan
+    linear = Candidate(model=LogisticRegression)
+    with pytest.raises(DataError, match=r"must be fitted by its defaults, found .* \(Input X contains NaN\): give it"):
+        tune(X, table[1], linear, space={"C": Real(0.1, 1.0)}, trials=1, folds=2)
+
+
 def test_a_file_that_is_no_store_is_refused_and_left_alone(table, tmp_path):
     file = tmp_path / "notes.db"
     file.write_text("these are notes\n" * 100)

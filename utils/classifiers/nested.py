@@ -137,10 +137,11 @@ def gains(
         progress: told before each outer split.
 
     Raises:
-        DataError: if the rows cannot be divided twice, or no trial could be fitted.
+        DataError: if labels are missing, the rows cannot be divided twice, or the defaults or all trials could not be
+            fitted.
         SettingsError: if a setting means nothing.
     """
-    wanted = targets.target(y, groups, weight)
+    wanted = targets.target(y, groups, weight, rows=len(X))
     drawn, notes = targets.repeats_of(wanted, outer, test_share, seed) if isinstance(outer, int) else (list(outer), ())
     if len(drawn) < 2:
         raise DataError(f"a gain needs at least 2 outer splits to be told from noise, found {len(drawn)}: draw more")

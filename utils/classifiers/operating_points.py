@@ -277,7 +277,7 @@ def out_of_fold_side(
     Raises:
         DataError: if not even two folds can be made, or the inputs do not fit together.
     """
-    wanted = target(y, groups, weight)
+    wanted = target(y, groups, weight, rows=len(X))
     divided = folds_of(wanted, folds, seed)[0] if isinstance(folds, int) else folds
     scores, said = np.full((2, wanted.y.size), np.nan)
     for split in divided:

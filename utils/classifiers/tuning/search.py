@@ -18,7 +18,7 @@ from utils.classifiers.tuning.storages import Place, location_of
 from utils.classifiers.tuning.studies import FITS, REASON, SECONDS, VALUES, Done, Progress, Trials, quiet
 from utils.classifiers.tuning.targets import folds_of, metric_of, target
 from utils.classifiers.tuning.tasks import Search
-from utils.errors import DataError, SettingsError
+from utils.errors import SettingsError
 from utils.evaluation.inputs import Floats, Values
 from utils.evaluation.scoring import Table
 
@@ -171,7 +171,8 @@ def tune(
         shared: folds of the same rows from an earlier search, so that features are not computed again.
 
     Raises:
-        DataError: if labels are missing or of one class, folds cannot be made, or no trial could be fitted.
+        DataError: if labels are missing or of one class, folds cannot be made, or the defaults or all trials could not
+            be fitted.
         SettingsError: if method, metric, space or storage mean nothing.
     """
     divided, notes = _divided(X, y, folds, groups, weight, columns, seed) if shared is None else (shared, ())
@@ -217,9 +218,7 @@ def _divided(
     columns: Sequence[str] | None,
     seed: int,
 ) -> tuple[Folds, tuple[str, ...]]:
-    wanted = target(y, groups, weight)
-    if wanted.y.size != len(X):
-        raise DataError(f"each of {len(X):,} rows must have a label, found {wanted.y.size:,}: take the same rows")
+    wanted = target(y, groups, weight, rows=len(X))
     made, notes = folds_of(wanted, folds, seed)
     return Folds(X, wanted, made, columns), notes
 

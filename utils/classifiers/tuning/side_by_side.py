@@ -103,12 +103,12 @@ def side_by_side(
         progress: told before each search.
 
     Raises:
-        DataError: if the training rows cannot be divided into folds.
+        DataError: if labels are missing, the training rows cannot be divided into folds, or nothing could be fitted.
         SettingsError: if a setting means nothing, or no search is named.
     """
     if not searches:
         raise SettingsError("a comparison of searches needs one, found none: name some")
-    wanted = targets.target(y, groups, weight)
+    wanted = targets.target(y, groups, weight, rows=len(X))
     inner, rows = wanted.take(split.train), X[split.train]
     shared = share_folds(
         rows, inner.y, folds=folds, groups=inner.groups, weight=inner.weight, columns=columns, seed=seed

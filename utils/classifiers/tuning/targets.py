@@ -42,18 +42,21 @@ class Target:
         return Target(self.y[rows], self.binary, groups, None if self.weight is None else self.weight[rows])
 
 
-def target(y: Values, groups: Values | None = None, weight: Values | None = None) -> Target:
+def target(y: Values, groups: Values | None = None, weight: Values | None = None, *, rows: int | None = None) -> Target:
     """Check labels, groups and weights.
 
     Args:
         y: verdicts (Boolean, or 0 and 1), or names of classes (rows,).
         groups: group of each row (rows,).
         weight: counts or importances (rows,).
+        rows: number of rows that must have a label; as many as there are labels if not given.
 
     Raises:
         DataError: if a label is missing, there is only one class, or lengths differ.
     """
     series = inputs.as_series(y)
+    if rows is not None and len(series) != rows:
+        raise DataError(f"each of {rows:,} rows must have a label, found {len(series):,}: take the same rows")
     if missing := series.null_count():
         raise DataError(f"labels must be known in every row, found {missing:,} missing: leave those rows out")
     numbers = set(series.unique().to_list()) if series.dtype.is_numeric() else {None}
