@@ -247,3 +247,14 @@ def test_pictures_inside_drawings_are_packed_and_keep_every_pixel():
     packed = base64.b64decode(re.search('base64,([^"]+)', slimmed)[1])
     assert len(packed) < len(drawn.getvalue())
     assert image.open(io.BytesIO(packed)).tobytes() == picture.tobytes()
+
+
+def test_colours_of_a_scale_are_found_under_their_new_name():
+    names = 'xmlns="http://www.w3.org/2000/svg"'
+    drawn = (
+        f'<svg {names}><defs><linearGradient id="gab-1"><stop offset="0%"/></linearGradient></defs>'
+        '<rect width="9" height="9" style="fill: url(\'#gab-1\');"/></svg>'
+    )
+    slimmed = slim(drawn, "Inter")
+    assert re.findall(r"url\('#([^']+)'\)", slimmed) == re.findall(r'id="([^"]+)"', slimmed)
+    assert "gab-1" not in slimmed

@@ -59,7 +59,7 @@ def _same_names(drawn: str) -> str:
     """Replace plotly's random names by names that follow from the picture, so that equal pictures are equal texts."""
     names = re.findall(r' id="([^"]+)"', drawn)
     for place, name in enumerate(names):
-        drawn = re.sub(rf"(?<=[\"#]){re.escape(name)}(?=[\")])", f"@{place}@", drawn)
+        drawn = re.sub(rf"(?<=[\"#]){re.escape(name)}(?=[\")'])", f"@{place}@", drawn)
     digest = hashlib.sha1(drawn.encode(), usedforsecurity=False).hexdigest()[:8]
     return re.sub(r"@(\d+)@", rf"p{digest}-\1", drawn)
 
