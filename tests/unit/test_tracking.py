@@ -24,6 +24,7 @@ import plotly.graph_objects as go
 import polars as pl
 import pytest
 
+from tests.unit import small_data
 from utils import settings, tracking
 from utils.datasets.contract import Dataset, Roles
 from utils.errors import SettingsError, TrackingError
@@ -723,3 +724,21 @@ def test_a_server_that_ends_by_itself_is_told(store, stand_in, monkeypatch, caps
     monkeypatch.setattr(subprocess.Popen, "wait", lambda process, timeout=None: process.kill())
     assert command.main(["ui"]) == 2
     assert capsys.readouterr().err == "the MLflow UI has stopped by itself: start it again\n"
+
+
+def test_a_data_set_that_two_runs_log_at_once_is_logged_again(store, monkeypatch):
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    log, refused = MlflowClient.log_inputs, [MlflowException("it already exists")]
+
+    def at_once(self, *given, **options):
+        if refused:
+            raise refused.pop()
+        return log(self, *given, **options)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", at_once)
+    with tracking.start("tiny", "a", notebook="01_a", stage="test") as run:
+        run.log_dataset(small_data.table())
+    (given,) = tracking.open_store().get_run(run.id).inputs.dataset_inputs
+    assert given.dataset.name == "tiny"

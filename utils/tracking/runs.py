@@ -190,6 +190,10 @@ class Run:
         from mlflow.entities import DatasetInput, InputTag
 
         given = DatasetInput(_describe(dataset), [InputTag("mlflow.data.context", context)])
+        # A server refuses a data set that two runs log for the first time at once: then it is there.
+        with contextlib.suppress(TrackingError), stored(f"data set {dataset.name!r}"):
+            self.client.log_inputs(self.id, [given])
+            return
         with stored(f"data set {dataset.name!r}"):
             self.client.log_inputs(self.id, [given])
 
